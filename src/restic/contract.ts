@@ -1,0 +1,216 @@
+/**
+ * What the engine does for `mover/` and `cmd/`: the functions that `restic/index.ts` exports have these shapes.
+ * The engine knows nothing of Kubernetes, tenants or KMS: it gets a store, a password and paths.
+ */
+import type { ObjectStore } from '../storage/index.ts';
+
+export interface OpenOptions {
+  readonly store: ObjectStore;
+  /** The repository's password: the written form of the secret key. The caller zeroes its copy. */
+  readonly password: Uint8Array;
+  /** No lock files and no writes: for a repository in a downloaded file or a locked bucket. */
+  readonly readOnly?: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export interface InitOptions {
+  readonly store: ObjectStore;
+  readonly password: Uint8Array;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** An open repository. `id` is that of `config`. Close it to wipe its keys and stop its workers. */
+export interface Repository {
+  readonly id: string;
+  readonly store: ObjectStore;
+  close(): Promise<void>;
+}
+
+export interface LockOptions {
+  /** Written into restic's lock file; the attempt's name inside a Job, the machine's name elsewhere. */
+  readonly hostname: string;
+  /** Host names of attempts that are known to be dead: their locks are removed at once. */
+  readonly deadHostnames?: readonly string[];
+}
+
+export interface BackupSource {
+  /** Where the files lie on this machine; absolute. */
+  readonly directory: string;
+  /** The path under which the snapshot shows them, e.g. `/volumes/data`; the directory's own path where absent. */
+  readonly as?: string;
+}
+
+export interface BackupRequest extends LockOptions {
+  readonly sources: readonly BackupSource[];
+  /** Recorded in the snapshot (`tenantId`); restic's `--host`. */
+  readonly snapshotHostname: string;
+  readonly tags: readonly string[];
+  /** Globs as restic's `--exclude` takes them, matched against the path that the snapshot shows. */
+  readonly excludes?: readonly string[];
+  /** The parent for unchanged files: a snapshot's id, or `undefined` for none. See `findParent`. */
+  readonly parent?: string | undefined;
+  /** Unchanged means the same size and mtime only (copied volumes get new inodes and ctimes). */
+  readonly ignoreInodeAndCtime?: boolean;
+  /** Enter other file systems that are mounted below a source; off by default. */
+  readonly crossFileSystems?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Counts so far. Totals are absent until the scan has ended. */
+export interface Progress {
+  readonly filesDone: number;
+  readonly bytesDone: number;
+  readonly filesTotal?: number;
+  readonly bytesTotal?: number;
+  /** Bytes that were new and went to the store, after compression (backup), or were written (restore). */
+  readonly bytesAdded: number;
+  readonly currentPath?: string;
+}
+
+/** Something that could not be done to one path; the work went on. */
+export interface PathWarning {
+  readonly path: string;
+  /** e.g. `unreadable`, `vanished`, `changed`, `metadata`, `unsafe-name`, `damaged` */
+  readonly kind: string;
+  readonly message: string;
+}
+
+export interface BackupOutcome {
+  readonly snapshotId: string;
+  readonly parent?: string;
+  /** False when a file that was listed could not be read whole. */
+  readonly complete: boolean;
+  readonly files: number;
+  readonly directories: number;
+  readonly filesUnchanged: number;
+  /** Size of the files as they are read, bytes. */
+  readonly bytesProcessed: number;
+  /** Bytes that were new, after compression and encryption. */
+  readonly bytesAdded: number;
+  /** The first 100 warnings; `warningCount` counts them all. */
+  readonly warnings: readonly PathWarning[];
+  readonly warningCount: number;
+  readonly durationMs: number;
+  /** What a manifest of this snapshot must name (`layout.md`): every pack that its trees and data reach, and the index files. */
+  readonly reach: SnapshotReach;
+}
+
+/** The names in a repository that one snapshot needs, with sizes in bytes. */
+export interface SnapshotReach {
+  readonly packs: readonly { readonly id: string; readonly size: number }[];
+  readonly indexes: readonly { readonly id: string; readonly size: number }[];
+  readonly snapshot: { readonly id: string; readonly size: number };
+}
+
+export interface RestoreRequest {
+  /** A snapshot's id (a unique prefix will do). */
+  readonly snapshot: string;
+  /** Restore what lies below this path of the snapshot, e.g. `/volumes/data`; `/` for everything. */
+  readonly subtree?: string;
+  readonly target: string;
+  readonly includes?: readonly string[];
+  readonly excludes?: readonly string[];
+  /** Remove what the snapshot does not have (below the subtree, what the globs leave out is left alone). */
+  readonly deleteExtra?: boolean;
+  readonly dryRun?: boolean;
+  /** Restore what can be restored although some blobs are damaged; else damage stops the work before the first write of that file. */
+  readonly skipDamaged?: boolean;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface RestoreOutcome {
+  readonly files: number;
+  readonly directories: number;
+  readonly filesSkippedIdentical: number;
+  readonly bytesWritten: number;
+  readonly deleted: number;
+  readonly complete: boolean;
+  readonly warnings: readonly PathWarning[];
+  readonly warningCount: number;
+  readonly durationMs: number;
+}
+
+export interface SnapshotSummary {
+  readonly id: string;
+  readonly time: string;
+  readonly hostname: string;
+  readonly paths: readonly string[];
+  readonly tags: readonly string[];
+  readonly tree: string;
+  readonly parent?: string;
+  /** restic's `summary` field where the writer left one. */
+  readonly summary?: Readonly<Record<string, unknown>>;
+}
+
+export interface LsEntry {
+  readonly path: string;
+  readonly type: string;
+  readonly mode: number;
+  readonly uid: number;
+  readonly gid: number;
+  readonly size?: number;
+  readonly mtime?: string;
+  readonly linkTarget?: string;
+}
+
+export interface PrunePlan {
+  readonly packsToDelete: readonly string[];
+  /** Bytes. */
+  readonly bytesKept: number;
+  readonly bytesFreed: number;
+  readonly bytesUnused: number;
+  readonly packsKept: number;
+}
+
+export interface CheckRequest {
+  /** `all`, or a share of the packs: `{ percent: 10 }`. Structure and pack sizes are always checked. */
+  readonly readData?: 'none' | 'all' | { readonly percent: number; readonly seed?: string };
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (progress: Progress) => void;
+}
+
+export interface CheckOutcome {
+  readonly problems: readonly { readonly kind: string; readonly object: string; readonly message: string }[];
+  readonly packsChecked: number;
+  readonly packsRead: number;
+  readonly snapshots: number;
+}
+
+/** Exported by `restic/index.ts`, one function each. */
+export interface Engine {
+  initRepository(options: InitOptions): Promise<Repository>;
+  openRepository(options: OpenOptions): Promise<Repository>;
+  backup(repository: Repository, request: BackupRequest): Promise<BackupOutcome>;
+  restore(repository: Repository, request: RestoreRequest): Promise<RestoreOutcome>;
+  listSnapshots(repository: Repository, signal?: AbortSignal): Promise<SnapshotSummary[]>;
+  /** The newest snapshot that carries each of `tags`, for `paths` alike; the caller rules out incomplete ones by id. */
+  findParent(repository: Repository, match: { tags: readonly string[]; paths: readonly string[]; not?: ReadonlySet<string> }): Promise<string | undefined>;
+  resolveSnapshot(repository: Repository, idOrLatest: string): Promise<SnapshotSummary>;
+  ls(repository: Repository, snapshot: string, signal?: AbortSignal): AsyncIterable<LsEntry>;
+  forget(repository: Repository, request: LockOptions & { snapshots: readonly string[]; signal?: AbortSignal }): Promise<{ removed: readonly string[] }>;
+  planPrune(repository: Repository, signal?: AbortSignal): Promise<PrunePlan>;
+  /** Two phases (`layout.md`): index first, unreferenced packs once they have been marked for `graceMs`; 0 for people who know. */
+  prune(repository: Repository, request: LockOptions & { graceMs: number; now: Date; signal?: AbortSignal }): Promise<PrunePlan>;
+  check(repository: Repository, request: CheckRequest): Promise<CheckOutcome>;
+  /** The key material of the manifest MAC: HKDF input `encrypt ‖ mac.k ‖ mac.r` is never handed out, only MACs are made. */
+  manifestMac(repository: Repository, canonicalJson: Uint8Array): Uint8Array;
+  /** Writes the export index of `layout.md` for packs (every blob of each) as an encrypted restic index file; returns its bytes. */
+  exportIndex(repository: Repository, packs: readonly string[]): Promise<Uint8Array>;
+}
+
+export type EngineErrorCode =
+  | 'NoRepository'
+  | 'AlreadyInitialized'
+  | 'WrongKey'
+  | 'UnknownVersion'
+  | 'Damaged'
+  | 'Locked'
+  | 'NoSuchSnapshot'
+  | 'AmbiguousSnapshot'
+  | 'SourceMissing'
+  | 'NoSpace'
+  | 'TargetUnwritable'
+  | 'Aborted'
+  | 'Unexpected';

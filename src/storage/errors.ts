@@ -1,0 +1,39 @@
+/** Why a store said no. The table in `docs/errors.md` gives the advice for each. */
+export type StorageErrorCode =
+  | 'NotFound'
+  | 'AlreadyExists'
+  | 'AccessDenied'
+  | 'BadCredentials'
+  | 'ExpiredCredentials'
+  | 'BucketMissing'
+  | 'NoSpace'
+  | 'Truncated'
+  | 'Throttled'
+  | 'Timeout'
+  | 'Unavailable'
+  | 'Locked'
+  | 'Aborted'
+  | 'InvalidUrl'
+  | 'Unexpected';
+
+export interface StorageErrorOptions {
+  readonly retryable: boolean;
+  /** What was touched: key, bucket, endpoint. Never a credential. */
+  readonly context?: Readonly<Record<string, string | number>>;
+  readonly cause?: unknown;
+}
+
+/** A failure of an object store, in words for a person: what happened, to what, and what to do next. */
+export class StorageError extends Error {
+  readonly code: StorageErrorCode;
+  readonly retryable: boolean;
+  readonly context: Readonly<Record<string, string | number>>;
+
+  constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions) {
+    super(message, { cause: options.cause });
+    this.name = 'StorageError';
+    this.code = code;
+    this.retryable = options.retryable;
+    this.context = options.context ?? {};
+  }
+}
