@@ -1,0 +1,98 @@
+import * as z from 'zod';
+import { Conditions } from './condition.ts';
+import { Duration, ObjectName } from './fields.ts';
+import { defineKind, immutable, listMap, type KubernetesResource } from './kind.ts';
+
+export const BackupPolicySpec = z.object({
+  location: immutable(
+    ObjectName.meta({ description: 'The BackupLocation that keeps the backups. All policies of a namespace name the same one.' }),
+    'spec.location',
+  ),
+  workload: z
+    .object({
+      apiVersion: z.string().min(1).max(253).default('apps/v1').meta({ description: 'API version of the workload.' }),
+      kind: z.string().min(1).max(63).meta({ description: 'Kind of the workload: anything with a `scale` subresource, e.g. `StatefulSet`.' }),
+      name: ObjectName.meta({ description: 'Name of the workload.' }),
+    })
+    .optional()
+    .meta({ description: 'What uses the volumes. A restore in place scales it down and up again. Leave out where nothing has to stop.' }),
+  volumes: z
+    .array(ObjectName)
+    .min(1)
+    .max(32)
+    .optional()
+    .meta({ description: 'Names of the PersistentVolumeClaims to back up. Leave out for every claim of the namespace.', 'x-kubernetes-list-type': 'set' }),
+  excludes: z
+    .array(z.string().min(1).max(4096))
+    .max(256)
+    .optional()
+    .meta({ description: 'Glob patterns of files to leave out, as `restic --exclude` takes them; paths start with `/volumes/<claim>`.' }),
+  copyMethod: z.enum(['Direct']).default('Direct').meta({
+    description: '`Direct`: read the live volume, mounted read-only, on the node that holds it.',
+  }),
+  quota: z
+    .object({
+      maxBackups: z.int().min(1).max(100).default(7).meta({ description: 'Manual backups that are kept; one more is refused until an older one is deleted.' }),
+    })
+    .prefault({})
+    .meta({ description: 'How many manual backups are kept.' }),
+  maxAge: Duration.default('14d').meta({ description: 'The condition `Protected` holds while the newest complete backup is younger than this.' }),
+  mover: z
+    .object({
+      labels: z.record(z.string(), z.string()).optional().meta({ description: "Labels for the movers' Jobs and pods, e.g. for a queueing system." }),
+      annotations: z.record(z.string(), z.string()).optional().meta({ description: "Annotations for the movers' Jobs and pods." }),
+    })
+    .prefault({})
+    .meta({ description: 'What movers of this policy carry.' }),
+});
+export type BackupPolicySpec = z.infer<typeof BackupPolicySpec>;
+
+export const QuotaSlot = z.object({
+  uid: z.string().min(1).max(64).meta({ description: 'UID of the Backup that holds the slot.' }),
+  name: ObjectName.meta({ description: 'Name of that Backup.' }),
+});
+
+export const BackupPolicyStatus = z.object({
+  observedGeneration: z.int().min(0).optional().meta({ description: 'The generation that this status was decided for.' }),
+  tenant: z.string().optional().meta({ description: 'Name of the BackupTenant.' }),
+  volumes: z.array(z.string()).optional().meta({ description: 'The claims that the next backup will hold.' }),
+  quota: z
+    .object({
+      used: z.int().min(0).meta({ description: 'Slots that are taken.' }),
+      max: z.int().min(0).meta({ description: 'Slots that there are.' }),
+      display: z.string().meta({ description: 'Both for people, e.g. `3/7`.' }),
+      slots: listMap(z.array(QuotaSlot).max(1000).meta({ description: 'Who holds a slot. Only the controller of the policy grants slots.' }), 'uid'),
+      refused: listMap(
+        z.array(QuotaSlot).max(1000).meta({ description: 'Backups that asked while every slot was taken, until they are marked as rejected.' }),
+        'uid',
+      ).optional(),
+    })
+    .optional()
+    .meta({ description: 'Manual backups that are kept.' }),
+  lastBackup: z.string().optional().meta({ description: 'Name of the newest stored backup.' }),
+  lastSuccess: z.string().optional().meta({ format: 'date-time', description: 'When the newest complete backup was stored.' }),
+  conditions: Conditions.optional(),
+});
+export type BackupPolicyStatus = z.infer<typeof BackupPolicyStatus>;
+export type BackupPolicy = KubernetesResource<BackupPolicySpec, BackupPolicyStatus>;
+
+export const backupPolicy = defineKind({
+  kind: 'BackupPolicy',
+  plural: 'backuppolicies',
+  singular: 'backuppolicy',
+  shortNames: ['bp'],
+  scope: 'Namespaced',
+  description: "What of a customer's namespace is backed up, how, and how many backups are kept.",
+  spec: BackupPolicySpec,
+  status: BackupPolicyStatus,
+  rules: [],
+  columns: [
+    { name: 'Protected', type: 'string', jsonPath: '.status.conditions[?(@.type=="Protected")].status', description: 'Whether a fresh, complete backup exists.' },
+    { name: 'Last Success', type: 'date', jsonPath: '.status.lastSuccess', description: 'Age of the newest complete backup.' },
+    { name: 'Used', type: 'string', jsonPath: '.status.quota.display', description: 'Manual backups that are kept, of how many.' },
+    { name: 'Location', type: 'string', jsonPath: '.spec.location', description: 'Where the backups are kept.' },
+    { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status', description: 'Whether a backup could be made now.' },
+    { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason', description: 'Why it is ready or not.' },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Since when it exists.' },
+  ],
+});

@@ -1,0 +1,90 @@
+import * as z from 'zod';
+import { Conditions } from './condition.ts';
+import { Duration, ObjectName, SnapshotId } from './fields.ts';
+import { defineKind, immutable, type KubernetesResource } from './kind.ts';
+
+export const BACKUP_PHASES = ['Pending', 'Queued', 'Transferring', 'Stored', 'Rejected', 'Failed', 'Cancelled', 'Deleting'] as const;
+export type BackupPhase = (typeof BACKUP_PHASES)[number];
+
+export const BackupSpec = z.object({
+  policy: immutable(ObjectName.meta({ description: 'Name of the BackupPolicy in the same namespace.' }), 'spec.policy'),
+  trigger: immutable(
+    z.enum(['Manual', 'Safety']).default('Manual').meta({
+      description: '`Manual`: a person asked. `Safety`: taken by the operator before a restore in place; it holds no slot and expires.',
+    }),
+    'spec.trigger',
+  ),
+  requestedBy: z.string().max(256).optional().meta({ description: 'Who asked for it, as a pseudonym or a subject.' }),
+  note: z.string().max(1024).optional().meta({ description: 'A note for people.' }),
+  hold: z.boolean().default(false).meta({ description: 'Keeps the backup from every deletion while it is true.' }),
+  cancel: z.boolean().default(false).meta({ description: 'Set it to true to stop a backup that is not stored yet.' }),
+  ttl: Duration.optional().meta({ description: 'How long the backup is kept after it was stored. Leave out to keep it until it is deleted.' }),
+});
+export type BackupSpec = z.infer<typeof BackupSpec>;
+
+/** How far a mover is. Best effort: a line may be missing. */
+export const TransferProgress = z
+  .object({
+    percent: z.int().min(0).max(100).optional().meta({ description: 'Share of the bytes that are done.' }),
+    filesDone: z.int().min(0).meta({ description: 'Files done.' }),
+    filesTotal: z.int().min(0).optional().meta({ description: 'Files to do, once counted.' }),
+    bytesDone: z.int().min(0).meta({ description: 'Bytes done.' }),
+    bytesTotal: z.int().min(0).optional().meta({ description: 'Bytes to do, once counted.' }),
+    bytesAdded: z.int().min(0).meta({ description: 'Bytes that were new: sent after compression (backup) or written (restore).' }),
+    etaSeconds: z.int().min(0).optional().meta({ description: 'Estimated seconds to the end.' }),
+    updatedAt: z.string().meta({ format: 'date-time', description: 'When the mover said so.' }),
+  })
+  .meta({ description: 'How far the mover is.' });
+export type TransferProgress = z.infer<typeof TransferProgress>;
+
+export const BackupStatus = z.object({
+  observedGeneration: z.int().min(0).optional().meta({ description: 'The generation that this status was decided for.' }),
+  phase: z.enum(BACKUP_PHASES).optional().meta({ description: 'For people: how far the backup is. Programs read the conditions.' }),
+  tenant: z.string().optional().meta({ description: 'Name of the BackupTenant.' }),
+  keyGeneration: z.int().min(1).optional().meta({ description: 'Generation of the secret key that it is encrypted with.' }),
+  snapshotId: SnapshotId.optional().meta({ description: "The snapshot's id in the repository." }),
+  copyMethod: z.string().optional().meta({ description: 'How the volumes were read.' }),
+  volumes: z.array(z.string()).optional().meta({ description: 'The claims that the backup holds.' }),
+  node: z.string().optional().meta({ description: 'The node that the mover runs or ran on.' }),
+  attempt: z.int().min(0).optional().meta({ description: 'Number of the current or last attempt, from 1.' }),
+  jobName: z.string().optional().meta({ description: "The current attempt's Job." }),
+  queuedAt: z.string().optional().meta({ format: 'date-time', description: 'When it was queued.' }),
+  startedAt: z.string().optional().meta({ format: 'date-time', description: 'When the first attempt began.' }),
+  nextAttemptAt: z.string().optional().meta({ format: 'date-time', description: 'When the next attempt begins.' }),
+  completedAt: z.string().optional().meta({ format: 'date-time', description: 'When it was stored or ended otherwise.' }),
+  expiresAt: z.string().optional().meta({ format: 'date-time', description: 'When it goes by itself.' }),
+  duration: z.string().optional().meta({ description: 'How long it took, for people.' }),
+  progress: TransferProgress.optional(),
+  files: z.int().min(0).optional().meta({ description: 'Files in the backup.' }),
+  bytesProcessed: z.int().min(0).optional().meta({ description: 'Size of the files, bytes.' }),
+  bytesAdded: z.int().min(0).optional().meta({ description: 'Bytes that were new, after compression.' }),
+  size: z.string().optional().meta({ description: 'Size of the files, for people.' }),
+  unreadable: z.array(z.string()).max(20).optional().meta({ description: 'The first paths that could not be read.' }),
+  conditions: Conditions.optional(),
+});
+export type BackupStatus = z.infer<typeof BackupStatus>;
+export type Backup = KubernetesResource<BackupSpec, BackupStatus>;
+
+export const backup = defineKind({
+  kind: 'Backup',
+  plural: 'backups',
+  singular: 'backup',
+  shortNames: ['bk'],
+  scope: 'Namespaced',
+  description: "One backup of a customer's volumes.",
+  spec: BackupSpec,
+  status: BackupStatus,
+  rules: [],
+  columns: [
+    { name: 'Phase', type: 'string', jsonPath: '.status.phase', description: 'How far it is.' },
+    { name: 'Complete', type: 'string', jsonPath: '.status.conditions[?(@.type=="Complete")].status', description: 'Whether every file could be read.' },
+    { name: 'Policy', type: 'string', jsonPath: '.spec.policy', description: 'Its policy.' },
+    { name: 'Trigger', type: 'string', jsonPath: '.spec.trigger', description: 'Why it was made.' },
+    { name: 'Size', type: 'string', jsonPath: '.status.size', description: 'Size of the files.' },
+    { name: 'Duration', type: 'string', jsonPath: '.status.duration', description: 'How long it took.' },
+    { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Stored")].reason', description: 'Why it is as it is.' },
+    { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Since when it exists.' },
+    { name: 'Snapshot', type: 'string', jsonPath: '.status.snapshotId', description: 'Id in the repository.', priority: 1 },
+    { name: 'Message', type: 'string', jsonPath: '.status.conditions[?(@.type=="Stored")].message', description: 'Why, in words.', priority: 1 },
+  ],
+});

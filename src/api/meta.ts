@@ -1,0 +1,23 @@
+/** Names that users, other programs and later versions rely on. */
+export const GROUP = 'backup.dupp.de';
+export const VERSION = 'v1alpha1';
+export const API_VERSION = `${GROUP}/${VERSION}`;
+/** `kubectl get tenant-backup` lists every kind of ours. */
+export const CATEGORY = 'tenant-backup';
+
+/** Held by a Backup until its snapshot is forgotten, by a Restore until the workload runs as before. */
+export const FINALIZER = `${GROUP}/cleanup`;
+
+export const LABEL_MANAGED_BY = 'app.kubernetes.io/managed-by';
+export const LABEL_COMPONENT = 'app.kubernetes.io/component';
+export const MANAGED_BY = 'tenant-backup';
+export const LABEL_BACKUP = `${GROUP}/backup`;
+export const LABEL_BACKUP_UID = `${GROUP}/backup-uid`;
+export const LABEL_RESTORE = `${GROUP}/restore`;
+export const LABEL_RESTORE_UID = `${GROUP}/restore-uid`;
+export const LABEL_POLICY = `${GROUP}/policy`;
+export const LABEL_TENANT = `${GROUP}/tenant`;
+export const LABEL_TRIGGER = `${GROUP}/trigger`;
+
+/** Every mover pod's name starts so; admission denies exec, attach and ephemeral containers on it. */
+export const MOVER_NAME_PREFIX = 'tbmover-';
