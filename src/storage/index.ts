@@ -4,3 +4,10 @@
  */
 export type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 export { StorageError, type StorageErrorCode, type StorageErrorOptions } from './errors.ts';
+export { assertKey, compareKeys } from './object-key.ts';
+export { MemoryStore } from './memory-store.ts';
+export { FileStore, type FileStoreOptions } from './file-store.ts';
+export { openStore, type OpenStoreOptions } from './open-store.ts';
+export { parseEndpoint, parseStoreUrl, type FileAddress, type S3Address, type StoreAddress } from './store-url.ts';
+export { retrying, type RetryOptions } from './retrying-store.ts';
+export type { S3Connection, S3CredentialProvider, S3Credentials } from './s3-connection.ts';

@@ -1,0 +1,145 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import { StorageError } from './errors.ts';
+import { aborted, bodyParts, bodySize } from './object-body.ts';
+import { asFolder } from './object-key.ts';
+import { PrefixedStore } from './prefixed-store.ts';
+
+export interface RetryOptions {
+  /** Tries in all, the first included. */
+  readonly attempts?: number;
+  /** Upper bound of the first pause; it doubles with each try. Milliseconds. */
+  readonly baseDelayMs?: number;
+  readonly maxDelayMs?: number;
+  /** In [0, 1); for tests. */
+  readonly random?: () => number;
+  /** Told before each pause. */
+  readonly onRetry?: (retry: { readonly doing: string; readonly attempt: number; readonly delayMs: number; readonly error: StorageError }) => void;
+}
+
+const DEFAULTS = { attempts: 8, baseDelayMs: 100, maxDelayMs: 10_000 };
+
+/** The store with what failed for a passing reason (`retryable`) tried again after a random pause (full jitter). */
+export function retrying(store: ObjectStore, options: RetryOptions = {}): ObjectStore {
+  return new RetryingStore(store, options);
+}
+
+class RetryingStore implements ObjectStore {
+  readonly location: string;
+  readonly #base: ObjectStore;
+  readonly #options: Required<Omit<RetryOptions, 'onRetry'>> & Pick<RetryOptions, 'onRetry'>;
+
+  constructor(base: ObjectStore, options: RetryOptions) {
+    this.#base = base;
+    this.#options = { random: Math.random, ...DEFAULTS, ...options };
+    this.location = base.location;
+  }
+
+  put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
+    return this.#retry(`writing ${key}`, options.signal, async (attempt) => {
+      try {
+        await this.#base.put(key, body, options);
+      } catch (error) {
+        // A first try may have arrived although its answer was lost: then the name is taken by our own bytes.
+        const maybeOurs = attempt > 1 && error instanceof StorageError && error.code === 'AlreadyExists';
+        if (!(maybeOurs && (await this.#holds(key, body, options)))) throw error;
+      }
+    });
+  }
+
+  get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
+    return this.#retry(`reading ${key}`, options.signal, () => this.#base.get(key, options));
+  }
+
+  /** Goes on after the last byte that came; an object of ours never changes, so the pieces fit. */
+  async *getStream(key: string, options: GetOptions = {}): AsyncIterable<Uint8Array> {
+    const end = options.range === undefined ? undefined : options.range.offset + options.range.length;
+    let offset = options.range?.offset ?? 0;
+    for (let attempt = 1; ; attempt += 1) {
+      const before = offset;
+      try {
+        const rest = offset === (options.range?.offset ?? 0) ? options : await this.#rest(key, offset, end, options);
+        if (rest === undefined) return;
+        for await (const chunk of this.#base.getStream(key, rest)) {
+          offset += chunk.byteLength;
+          yield chunk;
+        }
+        return;
+      } catch (error) {
+        if (offset > before) attempt = 1;
+        await this.#pauseOrThrow(error, `reading ${key}`, attempt, options.signal);
+      }
+    }
+  }
+
+  head(key: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
+    return this.#retry(`looking up ${key}`, options.signal, () => this.#base.head(key, options));
+  }
+
+  async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
+    let startAfter = options.startAfter;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        const from = startAfter === undefined ? options : { ...options, startAfter };
+        for await (const info of this.#base.list(prefix, from)) {
+          startAfter = info.key;
+          attempt = 1;
+          yield info;
+        }
+        return;
+      } catch (error) {
+        await this.#pauseOrThrow(error, `listing ${prefix}`, attempt, options.signal);
+      }
+    }
+  }
+
+  delete(key: string, options: CallOptions = {}): Promise<void> {
+    return this.#retry(`deleting ${key}`, options.signal, () => this.#base.delete(key, options));
+  }
+
+  deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<void> {
+    return this.#retry(`deleting ${keys.length} objects`, options.signal, () => this.#base.deleteMany(keys, options));
+  }
+
+  within(prefix: string): ObjectStore {
+    return asFolder(prefix) === '' ? this : new PrefixedStore(this, prefix);
+  }
+
+  close(): Promise<void> {
+    return this.#base.close();
+  }
+
+  async #retry<T>(doing: string, signal: AbortSignal | undefined, call: (attempt: number) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await call(attempt);
+      } catch (error) {
+        await this.#pauseOrThrow(error, doing, attempt, signal);
+      }
+    }
+  }
+
+  async #pauseOrThrow(error: unknown, doing: string, attempt: number, signal: AbortSignal | undefined): Promise<void> {
+    const { attempts, baseDelayMs, maxDelayMs, random, onRetry } = this.#options;
+    if (!(error instanceof StorageError) || !error.retryable || attempt >= attempts) throw error;
+    const delayMs = Math.ceil(random() * Math.min(maxDelayMs, baseDelayMs * 2 ** (attempt - 1)));
+    onRetry?.({ doing, attempt, delayMs, error });
+    try {
+      await sleep(delayMs, undefined, signal === undefined ? {} : { signal });
+    } catch (reason) {
+      throw aborted(doing, reason);
+    }
+  }
+
+  /** The options for what is still to come from `offset` on; `undefined` when nothing is. */
+  async #rest(key: string, offset: number, end: number | undefined, options: GetOptions): Promise<GetOptions | undefined> {
+    const stop = end ?? (await this.#base.head(key, options))?.size ?? offset;
+    return stop > offset ? { ...options, range: { offset, length: stop - offset } } : undefined;
+  }
+
+  async #holds(key: string, body: ObjectBody, options: CallOptions): Promise<boolean> {
+    const info = await this.#base.head(key, options);
+    if (info?.size !== bodySize(body)) return false;
+    return Buffer.concat(bodyParts(body)).equals(await this.#base.get(key, options));
+  }
+}
