@@ -1,19 +1,17 @@
-/**
- * What walking and reading a source gives the pipeline. Names and paths are bytes (`Buffer`), since Linux names need not be UTF-8.
- * Times are whole seconds since 1970 (negative before) plus nanoseconds 0…999,999,999: a JavaScript number holds no nanosecond time.
- */
+/** What walking and reading a source gives the pipeline. */
 import type { PathWarning } from '../contract.ts';
-
-export type FileKind = 'file' | 'dir' | 'symlink' | 'dev' | 'chardev' | 'fifo' | 'socket';
+import type { ByteString } from '../format/byte-string.ts';
+import type { ExtendedAttribute, NodeType, Uint64 } from '../format/node.ts';
+import type { Timespec } from '../format/time.ts';
 
 /** What one `statx` told, never following a symlink. */
 export interface FileStat {
-  readonly kind: FileKind;
+  readonly type: NodeType;
   /** The whole `st_mode`, type bits and setuid, setgid, sticky included. */
   readonly mode: number;
   readonly uid: number;
   readonly gid: number;
-  readonly inode: bigint;
+  readonly inode: Uint64;
   /** The file system's `st_dev`, in the encoding of glibc (which is restic's too). */
   readonly deviceId: number;
   /** `st_rdev` of a device, 0 elsewhere. */
@@ -23,19 +21,9 @@ export interface FileStat {
   readonly size: number;
   /** 512-byte blocks that are really allocated; below `size / 512` the file has holes (or is compressed by its file system). */
   readonly blocks: number;
-  readonly mtime: FileTime;
-  readonly atime: FileTime;
-  readonly ctime: FileTime;
-}
-
-export interface FileTime {
-  readonly seconds: number;
-  readonly nanoseconds: number;
-}
-
-export interface ExtendedAttribute {
-  readonly name: string;
-  readonly value: Buffer;
+  readonly mtime: Timespec;
+  readonly atime: Timespec;
+  readonly ctime: Timespec;
 }
 
 /** What a tree node says beside its stat. Costs further system calls, so it is asked for only where the parent's node is not reused. */
@@ -44,7 +32,7 @@ export interface FileDetails {
   readonly user: string;
   readonly group: string;
   /** Of a symlink. */
-  readonly linkTarget?: Buffer;
+  readonly linkTarget?: ByteString;
   readonly extendedAttributes: readonly ExtendedAttribute[];
 }
 
@@ -56,9 +44,9 @@ export type WalkStep = EnterStep | LeaveStep | EntryStep | ProblemStep;
 
 interface StepBase {
   /** The last part of the path; empty for the source's root. */
-  readonly name: Buffer;
+  readonly name: ByteString;
   /** The path as the snapshot shows it: the walk's `as` and what lies below. */
-  readonly path: Buffer;
+  readonly path: ByteString;
 }
 
 export interface EnterStep extends StepBase {
@@ -97,7 +85,7 @@ export interface WalkOptions {
   /** What the snapshot shows for it, absolute; `directory` itself where absent. */
   readonly as?: string;
   /** Entries for which this is false are left out, directories with all that lies below. Decides on the path that the snapshot shows. */
-  readonly select?: (path: Buffer, isDirectory: boolean) => boolean;
+  readonly select?: (path: ByteString, isDirectory: boolean) => boolean;
   /** Enter other file systems mounted below; off: the mount point is an empty directory, as restic's `--one-file-system` has it. */
   readonly crossFileSystems?: boolean;
   readonly signal?: AbortSignal | undefined;
