@@ -3,8 +3,8 @@
  * UTF-8, sorting by unit is sorting by byte (which restic's trees demand), and an ASCII name is simply itself.
  * `fs` functions yield it for the encoding `latin1`.
  */
-export type ByteString = string & { readonly [byteString]: true };
-declare const byteString: unique symbol;
+export type ByteString = string & { readonly [byteBrand]: true };
+declare const byteBrand: unique symbol;
 
 const nonAscii = /[^\0-\x7f]/;
 const lossy = new TextDecoder('utf-8', { ignoreBOM: true });

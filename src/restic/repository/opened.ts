@@ -1,34 +1,13 @@
 import type { LockOptions, Repository } from '../contract.ts';
+import type { BlobLocation, BlobType, PackContents, PackedBlob } from '../format/blob.ts';
 import type { Config } from '../format/config.ts';
 import type { CipherKey } from '../format/crypto.ts';
 import type { Id, Tree } from '../format/node.ts';
 
-export type BlobType = 'data' | 'tree';
+export type { BlobLocation, BlobType, PackContents, PackedBlob } from '../format/blob.ts';
 
 /** The folders of a repository whose files are encrypted whole. */
 export type UnpackedKind = 'snapshots' | 'index' | 'locks';
-
-/** Where a blob lies. */
-export interface BlobLocation {
-  readonly packId: Id;
-  /** Of the encrypted blob in the pack, bytes. */
-  readonly offset: number;
-  /** Of the encrypted blob, bytes; 32 more than what it holds. */
-  readonly length: number;
-  /** Of the plaintext, bytes; 0 when the blob is not compressed (then `length − 32`). */
-  readonly uncompressedLength: number;
-}
-
-export interface PackedBlob extends Omit<BlobLocation, 'packId'> {
-  readonly type: BlobType;
-  readonly id: Id;
-}
-
-/** One pack as the index, or its own header, describes it. Blobs are sorted by offset. */
-export interface PackContents {
-  readonly id: Id;
-  readonly blobs: readonly PackedBlob[];
-}
 
 /** Every blob that the repository's index files name. A blob that lies in several packs is listed in each. */
 export interface BlobIndex {

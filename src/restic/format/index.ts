@@ -1,0 +1,21 @@
+/**
+ * The restic repository format as pure functions: ciphers, key file, config, packs, index, trees, snapshots, locks.
+ * Nothing here reads or writes a store. Source: doc/design.rst of restic, and restic's behaviour where that is silent.
+ */
+export { byteString, byteStringFromBytes, byteStringFromText, bytesOf, fsPath, textOf, utf8TextOf, type ByteString } from './byte-string.ts';
+export type { BlobLocation, BlobType, PackContents, PackedBlob } from './blob.ts';
+export { compress, decompress } from './compression.ts';
+export { encodeConfig, newConfig, parseConfig, type Config } from './config.ts';
+export { CipherKey, keyMaterialLength, macLength, nonceLength, sealOverhead } from './crypto.ts';
+export { damaged } from './damaged.ts';
+export { goModeOf, nodeTypeOf, permissionsOf } from './file-mode.ts';
+export { encodeIndex, parseIndex } from './index-file.ts';
+export { isId } from './json.ts';
+export { encodeKeyFile, openKeyFile, parseKeyFile, type KeyFile } from './key-file.ts';
+export { encodeLock, parseLock, type LockFile } from './lock-file.ts';
+export type { ExtendedAttribute, Id, Node, NodeType, Tree, Uint64 } from './node.ts';
+export { encodePackHeader, entryLengthOf, headerLengthLength, maxBlobsOfPack, maxHeaderLength, parsePackHeader } from './pack-header.ts';
+export { encodeSnapshot, parseSnapshot, type Snapshot, type SnapshotStatistics } from './snapshot.ts';
+export { formatTime, isSameTime, parseTime, type Timespec } from './time.ts';
+export { compareNames, encodeNode, encodeNodeHead, encodeNodeTail, encodeTree, encodeTreeOf, parseTree } from './tree.ts';
+export { decodeUnpacked, encodeUnpacked } from './unpacked.ts';
