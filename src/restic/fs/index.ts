@@ -11,7 +11,10 @@ import { readOwnerNames } from './owner-names.ts';
 import { Walk } from './walk.ts';
 
 export type { EnterStep, EntryStep, FileDetails, FileStat, LeaveStep, ProblemStep, SourceReader, WalkOptions, WalkStep } from './contract.ts';
+export { Beneath, joinPath, splitPath } from './beneath.ts';
+export { compileGlobs, type Globs } from './glob.ts';
 export { errnoCodeOf, LibcError } from './libc-error.ts';
+export { openLibc, type Libc } from './libc.ts';
 
 /** Loads libc and the owners' names; make one for each backup, and one for each thread. */
 export function openSourceReader(): SourceReader {
