@@ -1,0 +1,97 @@
+import { createCipheriv, hash, randomFillSync } from 'node:crypto';
+import { constants, zstdCompressSync } from 'node:zlib';
+import sodium from 'sodium-native';
+import { macLength, nonceLength, sealOverhead, zstdLevel } from '../format/index.ts';
+import { bindNative, type Native } from './native.ts';
+
+/** What compression saves at least, a share of the plaintext; below it the blob is stored as it is. */
+const worthwhileShare = 1 / 32;
+/** Chunks from this length on are tried on samples first, so that packed or encrypted data is not compressed in vain. */
+const sampleFrom = 256 * 1024;
+const sampleLength = 8 * 1024;
+const sampleCount = 4;
+
+const noncePool = 256 * nonceLength;
+
+/**
+ * Hashes, compresses and seals blobs into the caller's buffers, one thread's worth: nothing is allocated for a blob.
+ * Buffers that it hands out are valid until its next call.
+ */
+export class BlobCodec {
+  readonly #material: Uint8Array;
+  readonly #native: Native | undefined;
+  readonly #nonceCipher;
+  readonly #oneTimeKey = Buffer.alloc(32);
+  readonly #digest = Buffer.alloc(32);
+  readonly #nonces = Buffer.alloc(noncePool);
+  #nextNonce = noncePool;
+  #scratch = Buffer.alloc(0);
+
+  /** @param material - 64 bytes of a `CipherKey` */
+  constructor(material: Uint8Array, useNative = true) {
+    this.#material = material;
+    this.#native = useNative ? bindNative(material.subarray(0, 32)) : undefined;
+    this.#nonceCipher = createCipheriv('aes-128-ecb', material.subarray(32, 48), null).setAutoPadding(false);
+  }
+
+  sha256(bytes: Uint8Array): Uint8Array {
+    if (this.#native === undefined) return hash('sha256', bytes, 'buffer');
+    this.#native.sha256(bytes, this.#digest);
+    return this.#digest;
+  }
+
+  /** The compressed bytes, or `undefined` when that would not save enough. */
+  compress(bytes: Uint8Array): Uint8Array | undefined {
+    if (bytes.length >= sampleFrom && !this.#samplesCompress(bytes)) return undefined;
+    const limit = bytes.length - Math.max(1, Math.floor(bytes.length * worthwhileShare));
+    return this.#compressWithin(bytes, limit, zstdLevel);
+  }
+
+  /** Writes nonce ‖ ciphertext ‖ MAC at `at`; returns the length written, `payload.length + 32`. */
+  seal(payload: Uint8Array, target: Uint8Array, at: number): number {
+    const nonce = target.subarray(at, at + nonceLength);
+    const body = target.subarray(at + nonceLength, at + nonceLength + payload.length);
+    this.#drawNonce(nonce);
+    if (this.#native === undefined) body.set(createCipheriv('aes-256-ctr', this.#material.subarray(0, 32), nonce).update(payload));
+    else this.#native.encryptCtr(nonce, payload, body);
+    this.#oneTimeKey.set(this.#material.subarray(48, 64), 0);
+    this.#oneTimeKey.set(this.#nonceCipher.update(nonce), 16);
+    const macAt = at + nonceLength + payload.length;
+    sodium.crypto_onetimeauth(target.subarray(macAt, macAt + macLength), body, this.#oneTimeKey);
+    return payload.length + sealOverhead;
+  }
+
+  free(): void {
+    this.#native?.free();
+    this.#oneTimeKey.fill(0);
+  }
+
+  #samplesCompress(bytes: Uint8Array): boolean {
+    const stride = Math.floor((bytes.length - sampleLength) / (sampleCount - 1));
+    for (let i = 0; i < sampleCount; i += 1) {
+      const sample = bytes.subarray(i * stride, i * stride + sampleLength);
+      if (this.#compressWithin(sample, Math.floor(sampleLength * (1 - worthwhileShare)), 1) !== undefined) return true;
+    }
+    return false;
+  }
+
+  #compressWithin(bytes: Uint8Array, limit: number, level: number): Uint8Array | undefined {
+    if (limit < 1) return undefined;
+    if (this.#native === undefined) {
+      const frame = zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+      return frame.length <= limit ? frame : undefined;
+    }
+    if (this.#scratch.length < limit) this.#scratch = Buffer.allocUnsafeSlow(Math.max(limit, this.#scratch.length * 2, 1 << 20));
+    const length = this.#native.compress(this.#scratch.subarray(0, limit), bytes, level);
+    return length < 0 ? undefined : this.#scratch.subarray(0, length);
+  }
+
+  #drawNonce(nonce: Uint8Array): void {
+    if (this.#nextNonce === noncePool) {
+      randomFillSync(this.#nonces);
+      this.#nextNonce = 0;
+    }
+    nonce.set(this.#nonces.subarray(this.#nextNonce, this.#nextNonce + nonceLength));
+    this.#nextNonce += nonceLength;
+  }
+}

@@ -1,0 +1,165 @@
+import { randomInt } from 'node:crypto';
+import { headerLengthLength, maxBlobsOfPack, maxChunkLength, sealOverhead, type BlobType } from '../format/index.ts';
+import type { BlobCodec } from './blob-codec.ts';
+
+/** Packs are closed once they hold this much; a blob more may come on top (at most 8 MiB and a little). */
+export const packTarget = 16 * 1024 * 1024;
+/** A buffer for a pack: any chunk fits on top of the target, and so does the header of a usual pack. */
+export const packCapacity = packTarget + maxChunkLength + 1024 * 1024;
+/** Two are open at a time and blobs go to either at random, so that a pack's size tells nothing of a chunk's (design.rst "Threat Model"). */
+const openPacks = 2;
+const entryLength = 41;
+
+/** A pack whose bytes are complete but for the header, which lies beside them as plaintext. */
+export interface OpenPack {
+  readonly type: BlobType;
+  /** Its capacity; the blobs lie at its front. */
+  body: Buffer;
+  length: number;
+  header: Buffer;
+  headerLength: number;
+  count: number;
+}
+
+/** A pack as it is stored. `body` has spare room behind `length`. */
+export interface FinishedPack {
+  readonly type: BlobType;
+  readonly body: Buffer;
+  readonly length: number;
+  readonly sha256: Uint8Array;
+  /** The header's plaintext. */
+  readonly header: Uint8Array;
+}
+
+export interface PackBuilderOptions {
+  readonly type: BlobType;
+  readonly codec: BlobCodec;
+  /** A buffer for a new pack, of at least this many bytes. */
+  readonly takeBuffer: (length: number) => Buffer;
+  /** Gets a buffer back that was not used up. */
+  readonly giveBuffer: (buffer: Buffer) => void;
+  readonly onFinished: (pack: FinishedPack) => void;
+}
+
+/** Seals blobs into open packs of one type. */
+export class PackBuilder {
+  readonly #options: PackBuilderOptions;
+  #open: [OpenPack | undefined, OpenPack | undefined] = [undefined, undefined];
+
+  constructor(options: PackBuilderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Compresses where that pays, and seals.
+   * @param canCompress - false in repositories of version 1
+   * @returns bytes that the blob takes in the pack
+   */
+  add(id: Uint8Array, plaintext: Uint8Array, canCompress = true): number {
+    const compressed = canCompress ? this.#options.codec.compress(plaintext) : undefined;
+    const payload = compressed ?? plaintext;
+    const pack = this.#pick(payload.length + sealOverhead);
+    const length = this.#options.codec.seal(payload, pack.body, pack.length);
+    this.#enter(pack, id, length, compressed === undefined ? 0 : plaintext.length);
+    return length;
+  }
+
+  /** Takes a sealed blob over as it is. */
+  addSealed(id: Uint8Array, sealed: Uint8Array, uncompressedLength: number): void {
+    const pack = this.#pick(sealed.length);
+    pack.body.set(sealed, pack.length);
+    this.#enter(pack, id, sealed.length, uncompressedLength);
+  }
+
+  /** Takes over all blobs of a pack that another builder left open. */
+  merge(other: OpenPack): void {
+    const pack = this.#pick(other.length);
+    append(pack, other);
+    if (pack.length >= packTarget) this.#finish(pack);
+  }
+
+  /** The packs that are open; the builder has none afterwards. Two that fit into one come as one. */
+  takeOpen(): OpenPack[] {
+    const [first, second] = this.#open;
+    this.#open = [undefined, undefined];
+    if (first === undefined || second === undefined) return [first ?? second].filter((pack) => pack !== undefined);
+    if (first.length + second.length > packTarget) return [first, second];
+    append(first, second);
+    this.#options.giveBuffer(second.body);
+    return [first];
+  }
+
+  /** Finishes what is open. */
+  finish(): void {
+    for (const pack of this.takeOpen()) this.#finish(pack);
+  }
+
+  #pick(length: number): OpenPack {
+    const index = randomInt(openPacks) === 0 ? 0 : 1;
+    const pack = this.#open[index];
+    if (pack !== undefined && pack.length + length <= pack.body.length) return pack;
+    if (pack !== undefined) this.#finish(pack);
+    const fresh: OpenPack = {
+      type: this.#options.type,
+      body: this.#options.takeBuffer(Math.max(packCapacity, length)),
+      length: 0,
+      header: Buffer.allocUnsafe(256 * entryLength),
+      headerLength: 0,
+      count: 0,
+    };
+    this.#open[index] = fresh;
+    return fresh;
+  }
+
+  #enter(pack: OpenPack, id: Uint8Array, length: number, uncompressedLength: number): void {
+    reserveHeader(pack, entryLength);
+    const { header } = pack;
+    const isCompressed = uncompressedLength !== 0;
+    let at = header.writeUInt8((pack.type === 'tree' ? 1 : 0) | (isCompressed ? 2 : 0), pack.headerLength);
+    at = header.writeUInt32LE(length, at);
+    if (isCompressed) at = header.writeUInt32LE(uncompressedLength, at);
+    header.set(id, at);
+    pack.headerLength = at + 32;
+    pack.length += length;
+    pack.count += 1;
+    if (pack.length >= packTarget || pack.count >= maxBlobsOfPack) this.#finish(pack);
+  }
+
+  #finish(pack: OpenPack): void {
+    if (this.#open[0] === pack) this.#open[0] = undefined;
+    if (this.#open[1] === pack) this.#open[1] = undefined;
+    this.#options.onFinished(closePack(pack, this.#options));
+  }
+}
+
+/** Seals the header behind the blobs and hashes the whole. */
+function closePack(pack: OpenPack, { codec, takeBuffer, giveBuffer }: PackBuilderOptions): FinishedPack {
+  const end = pack.length + pack.headerLength + sealOverhead + headerLengthLength;
+  if (pack.body.length < end) {
+    const larger = takeBuffer(end);
+    larger.set(pack.body.subarray(0, pack.length));
+    giveBuffer(pack.body);
+    pack.body = larger;
+  }
+  const header = pack.header.subarray(0, pack.headerLength);
+  const sealedLength = codec.seal(header, pack.body, pack.length);
+  pack.body.writeUInt32LE(sealedLength, pack.length + sealedLength);
+  const sha256 = Uint8Array.from(codec.sha256(pack.body.subarray(0, end)));
+  return { type: pack.type, body: pack.body, length: end, sha256, header };
+}
+
+function reserveHeader(pack: OpenPack, more: number): void {
+  if (pack.headerLength + more <= pack.header.length) return;
+  const larger = Buffer.allocUnsafe(Math.max(pack.header.length * 2, pack.headerLength + more));
+  larger.set(pack.header.subarray(0, pack.headerLength));
+  pack.header = larger;
+}
+
+function append(pack: OpenPack, other: OpenPack): void {
+  pack.body.set(other.body.subarray(0, other.length), pack.length);
+  reserveHeader(pack, other.headerLength);
+  pack.header.set(other.header.subarray(0, other.headerLength), pack.headerLength);
+  pack.length += other.length;
+  pack.headerLength += other.headerLength;
+  pack.count += other.count;
+}

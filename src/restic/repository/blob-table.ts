@@ -1,0 +1,274 @@
+import type { BlobType } from '../format/blob.ts';
+
+/**
+ * The index as a flat open-addressing table in shared memory: 52 bytes a slot, readable and extendable by all worker
+ * threads at once. Ids are SHA-256 and so their own hash. A slot is claimed with a compare-and-swap and never freed.
+ *
+ * It grows by segments: whoever owns the table adds one while half of the last is free, and tells the others; a thread that has not
+ * heard yet still fills the old one. Two threads may then store the same blob twice, which the format allows.
+ */
+const wordsOfSlot = 13;
+const stateWord = 8;
+const packWord = 9;
+const offsetWord = 10;
+const lengthWord = 11;
+const uncompressedWord = 12;
+
+// The state word: 0 is free, 1 is being claimed, others tell type and whether the place is known.
+const claiming = 1;
+const pending = { data: 2, tree: 3 } as const;
+const placed = { data: 4, tree: 5 } as const;
+
+const headerBytes = 64;
+
+/** Slots of the first segment: enough for the new blobs of any batch until the next segment is there. */
+const minSlots = 1 << 16;
+const maxSlots = 1 << 24;
+/** A full index that is only read: 65 bytes a blob, a miss probes eight slots. */
+const consolidatedLoad = 0.8;
+
+export interface Place {
+  /** Counted by the owner of the table. */
+  readonly pack: number;
+  readonly offset: number;
+  readonly length: number;
+  readonly uncompressedLength: number;
+}
+
+/** What `claim` found: the blob is new and the caller must store it; or some thread has it in hand; or it lies in a pack. */
+export type Claim = { readonly state: 'new' | 'pending' } | { readonly state: 'placed'; readonly pack: number };
+
+const isNew: Claim = { state: 'new' };
+const isPending: Claim = { state: 'pending' };
+
+class Segment {
+  readonly buffer: SharedArrayBuffer;
+  readonly words: Int32Array;
+  readonly slots: number;
+  readonly #used: Int32Array;
+
+  constructor(buffer: SharedArrayBuffer) {
+    this.buffer = buffer;
+    this.#used = new Int32Array(buffer, 0, 1);
+    this.words = new Int32Array(buffer, headerBytes);
+    this.slots = this.words.length / wordsOfSlot;
+  }
+
+  static ofSlots(slots: number): Segment {
+    return new Segment(new SharedArrayBuffer(headerBytes + slots * wordsOfSlot * 4));
+  }
+
+  get used(): number {
+    return Atomics.load(this.#used, 0);
+  }
+
+  count(): void {
+    Atomics.add(this.#used, 0, 1);
+  }
+}
+
+export class BlobTable {
+  readonly #segments: Segment[];
+
+  /** @param buffers - of another thread's table, or none for a new one */
+  constructor(buffers: readonly SharedArrayBuffer[] = []) {
+    this.#segments = buffers.length === 0 ? [Segment.ofSlots(minSlots)] : buffers.map((buffer) => new Segment(buffer));
+  }
+
+  get buffers(): SharedArrayBuffer[] {
+    return this.#segments.map((segment) => segment.buffer);
+  }
+
+  /** Blobs, duplicates included. */
+  get size(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.used, 0);
+  }
+
+  /** Takes over a segment that the owner has added. */
+  addSegment(buffer: SharedArrayBuffer): void {
+    this.#segments.push(new Segment(buffer));
+  }
+
+  /**
+   * For the owner: adds a segment when the last one is half full.
+   * @returns what to tell the other threads, if anything
+   */
+  growIfNeeded(): SharedArrayBuffer | undefined {
+    const last = this.#last();
+    if (last.used * 2 < last.slots) return undefined;
+    const segment = Segment.ofSlots(Math.min(maxSlots, last.slots * 2));
+    this.#segments.push(segment);
+    return segment.buffer;
+  }
+
+  /** For the owner, while no other thread has the table: one segment for all, so that every look-up probes once. */
+  consolidate(): void {
+    if (this.#segments.length === 1) return;
+    const old = new BlobTable(this.buffers);
+    const last = Segment.ofSlots(Math.max(minSlots, Math.ceil(old.size / consolidatedLoad)));
+    this.#segments.splice(0, this.#segments.length, last);
+    old.forEach((type, key, place) => {
+      this.#insert(last, type, key, place);
+    });
+    this.#segments.push(Segment.ofSlots(minSlots));
+  }
+
+  /** Looks for a blob; `undefined` when it is unknown or not in a pack yet. `key`: the id as eight words. */
+  find(type: BlobType, key: Int32Array): Place | undefined {
+    for (const place of this.findAll(type, key)) return place;
+    return undefined;
+  }
+
+  *findAll(type: BlobType, key: Int32Array): Generator<Place> {
+    for (const segment of this.#segments) {
+      for (let slot = firstSlot(segment, key); ; slot = (slot + 1) % segment.slots) {
+        const base = slot * wordsOfSlot;
+        const state = settledState(segment.words, base);
+        if (state === 0) break;
+        if (state === placed[type] && hasKey(segment.words, base, key)) yield placeAt(segment.words, base);
+      }
+    }
+  }
+
+  /** Whether the blob is known, also while it has no place yet. */
+  has(type: BlobType, key: Int32Array): boolean {
+    return this.#segments.some((segment) => findSlot(segment, type, key) >= 0);
+  }
+
+  /** Finds the blob or makes it this thread's to store, in one step that no other thread can come between. */
+  claim(type: BlobType, key: Int32Array): Claim {
+    const last = this.#last();
+    for (const segment of this.#segments) {
+      if (segment === last) break;
+      const base = findSlot(segment, type, key);
+      if (base >= 0) return claimOf(segment.words, base, type);
+    }
+    for (let slot = firstSlot(last, key); ; slot = (slot + 1) % last.slots) {
+      const base = slot * wordsOfSlot;
+      if (Atomics.compareExchange(last.words, base + stateWord, 0, claiming) === 0) {
+        last.words.set(key, base);
+        Atomics.store(last.words, base + stateWord, pending[type]);
+        last.count();
+        return isNew;
+      }
+      const state = settledState(last.words, base);
+      if ((state === pending[type] || state === placed[type]) && hasKey(last.words, base, key)) return claimOf(last.words, base, type);
+    }
+  }
+
+  /** For the owner: tells where a blob lies; fills the slot of its claim, or adds one for a blob from an index file. */
+  place(type: BlobType, key: Int32Array, place: Place): void {
+    for (const segment of this.#segments) {
+      for (let slot = firstSlot(segment, key); ; slot = (slot + 1) % segment.slots) {
+        const base = slot * wordsOfSlot;
+        const state = settledState(segment.words, base);
+        if (state === 0) break;
+        if (!hasKey(segment.words, base, key)) continue;
+        if (state === placed[type] && isAt(segment.words, base, place)) return;
+        if (state === pending[type]) return writePlace(segment.words, base, type, place);
+      }
+    }
+    this.growIfNeeded();
+    this.#insert(this.#last(), type, key, place);
+  }
+
+  /** Every placed blob, in no order. `key` is reused between calls. */
+  forEach(visit: (type: BlobType, key: Int32Array, place: Place) => void): void {
+    for (const { words, slots } of this.#segments) {
+      for (let base = 0; base < slots * wordsOfSlot; base += wordsOfSlot) {
+        const state = settledState(words, base);
+        if (state === placed.data || state === placed.tree) {
+          visit(state === placed.tree ? 'tree' : 'data', words.subarray(base, base + 8), placeAt(words, base));
+        }
+      }
+    }
+  }
+
+  #insert(segment: Segment, type: BlobType, key: Int32Array, place: Place): void {
+    for (let slot = firstSlot(segment, key); ; slot = (slot + 1) % segment.slots) {
+      const base = slot * wordsOfSlot;
+      if (Atomics.compareExchange(segment.words, base + stateWord, 0, claiming) !== 0) continue;
+      segment.words.set(key, base);
+      segment.count();
+      return writePlace(segment.words, base, type, place);
+    }
+  }
+
+  #last(): Segment {
+    const last = this.#segments.at(-1);
+    if (last === undefined) throw new Error('a table has a segment');
+    return last;
+  }
+}
+
+function firstSlot(segment: Segment, key: Int32Array): number {
+  return ((key[0] ?? 0) >>> 0) % segment.slots;
+}
+
+/** The state once no other thread is in the middle of claiming the slot, which takes it some nanoseconds. */
+function settledState(words: Int32Array, base: number): number {
+  for (;;) {
+    const state = Atomics.load(words, base + stateWord);
+    if (state !== claiming) return state;
+  }
+}
+
+function hasKey(words: Int32Array, base: number, key: Int32Array): boolean {
+  for (let i = 0; i < 8; i += 1) if (words[base + i] !== key[i]) return false;
+  return true;
+}
+
+function findSlot(segment: Segment, type: BlobType, key: Int32Array): number {
+  for (let slot = firstSlot(segment, key); ; slot = (slot + 1) % segment.slots) {
+    const base = slot * wordsOfSlot;
+    const state = settledState(segment.words, base);
+    if (state === 0) return -1;
+    if ((state === pending[type] || state === placed[type]) && hasKey(segment.words, base, key)) return base;
+  }
+}
+
+function claimOf(words: Int32Array, base: number, type: BlobType): Claim {
+  const isPlaced = Atomics.load(words, base + stateWord) === placed[type];
+  return isPlaced ? { state: 'placed', pack: words[base + packWord] ?? 0 } : isPending;
+}
+
+function placeAt(words: Int32Array, base: number): Place {
+  return {
+    pack: words[base + packWord] ?? 0,
+    offset: (words[base + offsetWord] ?? 0) >>> 0,
+    length: (words[base + lengthWord] ?? 0) >>> 0,
+    uncompressedLength: (words[base + uncompressedWord] ?? 0) >>> 0,
+  };
+}
+
+function isAt(words: Int32Array, base: number, place: Place): boolean {
+  return words[base + packWord] === place.pack && (words[base + offsetWord] ?? 0) >>> 0 === place.offset;
+}
+
+function writePlace(words: Int32Array, base: number, type: BlobType, place: Place): void {
+  words[base + packWord] = place.pack;
+  words[base + offsetWord] = place.offset;
+  words[base + lengthWord] = place.length;
+  words[base + uncompressedWord] = place.uncompressedLength;
+  Atomics.store(words, base + stateWord, placed[type]);
+}
+
+/** An id's 64 hex digits as the eight words that the table compares. */
+export function keyOfHex(id: string, key = new Int32Array(8)): Int32Array {
+  for (let i = 0; i < 8; i += 1) key[i] = Number.parseInt(id.slice(i * 8, i * 8 + 8), 16);
+  return key;
+}
+
+/** An id's 32 bytes as words, in the same order as `keyOfHex`. */
+export function keyOfBytes(bytes: Uint8Array, key = new Int32Array(8)): Int32Array {
+  for (let i = 0, at = 0; i < 8; i += 1, at += 4) {
+    key[i] = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+  }
+  return key;
+}
+
+export function hexOfKey(key: Int32Array): string {
+  let id = '';
+  for (const word of key) id += (word >>> 0).toString(16).padStart(8, '0');
+  return id;
+}

@@ -1,0 +1,99 @@
+import { encodeTree, type BlobType, type Id, type PackedBlob, type Tree } from '../format/index.ts';
+import { BlobCodec } from '../pipeline/blob-codec.ts';
+import { PackBuilder, packCapacity } from '../pipeline/pack-builder.ts';
+import { keyOfBytes, type BlobTable } from './blob-table.ts';
+import type { BlobWriter, ListedFile } from './opened.ts';
+import type { PackUploader } from './pack-uploader.ts';
+
+/** How many packs of this thread may wait for the store before the next blob is taken. */
+const maxUploads = 2;
+
+export interface SavedBlob {
+  readonly id: Id;
+  readonly isNew: boolean;
+  /** Bytes in the pack; 0 when it was there already. */
+  readonly bytesAdded: number;
+}
+
+export interface PackingWriterOptions {
+  readonly table: BlobTable;
+  readonly uploader: PackUploader;
+  /** The repository's key; the writer frees what it derives from it. */
+  readonly material: Uint8Array;
+  readonly canCompress: boolean;
+}
+
+/** Saves blobs that are made on this thread: trees, and what a repack moves. */
+export class PackingWriter implements BlobWriter {
+  readonly #options: PackingWriterOptions;
+  readonly #codec: BlobCodec;
+  readonly #builders: Readonly<Record<BlobType, PackBuilder>>;
+  readonly #key = new Int32Array(8);
+  readonly #spare: Buffer[] = [];
+
+  constructor(options: PackingWriterOptions) {
+    this.#options = options;
+    this.#codec = new BlobCodec(options.material);
+    this.#builders = { data: this.#builderOf('data'), tree: this.#builderOf('tree') };
+  }
+
+  /** As `save`, at once; call `settle` now and then, for nothing here waits for the store. */
+  saveNow(type: BlobType, plaintext: Uint8Array): SavedBlob {
+    const digest = this.#codec.sha256(plaintext);
+    const id = Buffer.from(digest).toString('hex');
+    const isNew = this.#options.table.claim(type, keyOfBytes(digest, this.#key)).state === 'new';
+    if (!isNew) return { id, isNew, bytesAdded: 0 };
+    this.#options.table.growIfNeeded();
+    const bytesAdded = this.#builders[type].add(Buffer.from(id, 'hex'), plaintext, this.#options.canCompress);
+    return { id, isNew, bytesAdded };
+  }
+
+  async save(type: BlobType, plaintext: Uint8Array): Promise<SavedBlob> {
+    const saved = this.saveNow(type, plaintext);
+    await this.settle();
+    return saved;
+  }
+
+  async saveTree(tree: Tree): Promise<Id> {
+    return (await this.save('tree', encodeTree(tree))).id;
+  }
+
+  async saveEncrypted(blob: PackedBlob, encrypted: Uint8Array): Promise<void> {
+    this.#builders[blob.type].addSealed(Buffer.from(blob.id, 'hex'), encrypted, blob.uncompressedLength);
+    await this.settle();
+  }
+
+  /** Packs that another thread left open are continued here. */
+  get data(): PackBuilder {
+    return this.#builders.data;
+  }
+
+  async settle(): Promise<void> {
+    await this.#options.uploader.settle(maxUploads);
+  }
+
+  async finish(): Promise<{ readonly packs: readonly ListedFile[]; readonly indexes: readonly ListedFile[] }> {
+    this.#builders.data.finish();
+    this.#builders.tree.finish();
+    await this.#options.uploader.finish();
+    this.free();
+    return { packs: this.#options.uploader.packs, indexes: this.#options.uploader.indexes };
+  }
+
+  free(): void {
+    this.#codec.free();
+    this.#spare.length = 0;
+  }
+
+  #builderOf(type: BlobType): PackBuilder {
+    return new PackBuilder({
+      type,
+      codec: this.#codec,
+      takeBuffer: (length) => (length <= packCapacity ? this.#spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(Math.max(length, packCapacity)),
+      giveBuffer: (buffer) => this.#spare.push(buffer),
+      onFinished: (pack) => {
+        this.#options.uploader.upload(pack, () => this.#spare.push(pack.body));
+      },
+    });
+  }
+}

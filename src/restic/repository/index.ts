@@ -1,0 +1,11 @@
+/** An open repository: its keys, index, packs, files and locks. Reading and writing commands stand on this. */
+export { initRepository, openedOf, openRepository } from './init-and-open.ts';
+export { BlobTable, hexOfKey, keyOfBytes, keyOfHex } from './blob-table.ts';
+export { PackingWriter, type SavedBlob } from './blob-writer.ts';
+export { isStale } from './lock.ts';
+export { OpenRepository } from './open-repository.ts';
+export {
+  keyOf, type BlobIndex, type BlobWriter, type HeldLock, type ListedFile, type LockRequest, type OpenedRepository, type UnpackedKind,
+} from './opened.ts';
+export { PackUploader } from './pack-uploader.ts';
+export { TableIndex } from './table-index.ts';

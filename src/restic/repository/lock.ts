@@ -1,0 +1,169 @@
+import { hostname as machineName, userInfo } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { EngineError } from '../errors.ts';
+import { encodeLock, formatTime, parseLock, parseTime, type Id, type LockFile } from '../format/index.ts';
+import type { HeldLock, ListedFile, LockRequest } from './opened.ts';
+
+/** restic's own times: a lock is refreshed every five minutes and counts as left behind after thirty. */
+const refreshEvery = 5 * 60_000;
+const staleAfter = 30 * 60_000;
+/** Whoever could not refresh for this long must stop, for others will soon take the lock for stale. */
+const giveUpAfter = 20 * 60_000;
+const retryEvery = 1_000;
+
+/** What locks need of a repository. */
+export interface LockStore {
+  list(signal?: AbortSignal): AsyncIterable<ListedFile>;
+  load(id: Id, signal?: AbortSignal): Promise<Uint8Array>;
+  save(json: Uint8Array, signal?: AbortSignal): Promise<ListedFile>;
+  remove(ids: readonly Id[]): Promise<void>;
+}
+
+/**
+ * Takes a shared or an exclusive lock (design.rst "Locks"): write the file, then look for others. Of two that lock at once at least
+ * one sees the other, because stores list at once what was written; so restic's pause of 200 ms between the two is not needed here, and
+ * its own pause covers us. Locks that were left behind are removed on the way: older than thirty minutes, of a host that is known to
+ * be dead, or of a dead process on this one.
+ * @throws {EngineError} `Locked` naming the holder, after `waitMs`
+ */
+export async function takeLock(store: LockStore, request: LockRequest): Promise<HeldLock> {
+  const deadline = performance.now() + (request.waitMs ?? 0);
+  for (let inTheWay: LockFile | undefined; ; inTheWay = await conflicts(store, request, undefined)) {
+    request.signal?.throwIfAborted();
+    const taken = inTheWay ?? (await tryLock(store, request));
+    if (taken instanceof Lock) return taken;
+    const left = deadline - performance.now();
+    if (left <= 0) throw locked(taken);
+    // At random, so that two who found each other in the way do not meet again.
+    await delay(Math.min(left, retryEvery * (0.5 + Math.random())), undefined, { signal: request.signal });
+  }
+}
+
+async function tryLock(store: LockStore, request: LockRequest): Promise<Lock | LockFile> {
+  const { id } = await store.save(encodeLock(newLockFile(request)), request.signal);
+  const lock = new Lock(store, request, id);
+  try {
+    const inTheWay = await conflicts(store, request, id);
+    if (inTheWay === undefined) return lock;
+    await lock.release();
+    return inTheWay;
+  } catch (error) {
+    await lock.release();
+    throw error;
+  }
+}
+
+function newLockFile(request: LockRequest): LockFile {
+  return { time: now(), exclusive: request.exclusive, hostname: request.hostname, username: userName(), pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+}
+
+function now(): string {
+  const ms = Date.now();
+  return formatTime({ seconds: Math.floor(ms / 1000), nanoseconds: (ms % 1000) * 1_000_000 });
+}
+
+function userName(): string {
+  try {
+    return userInfo().username;
+  } catch {
+    return ''; // a user without an entry in /etc/passwd, as pods often have
+  }
+}
+
+/** The first lock that excludes the requested one. Removes those that were left behind. */
+async function conflicts(store: LockStore, request: LockRequest, own: Id | undefined): Promise<LockFile | undefined> {
+  const stale: Id[] = [];
+  let found: LockFile | undefined;
+  for await (const { id, size } of store.list(request.signal)) {
+    if (id === own || size === 0) continue;
+    const lock = await loadLock(store, id, request.signal);
+    if (lock === undefined) continue;
+    if (isStale(lock, request)) stale.push(id);
+    else if (request.exclusive || lock.exclusive) found ??= lock;
+  }
+  if (stale.length > 0) await store.remove(stale);
+  return found;
+}
+
+/** `undefined` when the holder released it between the listing and now. */
+async function loadLock(store: LockStore, id: Id, signal: AbortSignal | undefined): Promise<LockFile | undefined> {
+  try {
+    return parseLock(await store.load(id, signal), `lock ${id}`);
+  } catch (error) {
+    const isGone = typeof error === 'object' && error !== null && 'code' in error && error.code === 'NotFound';
+    if (isGone) return undefined;
+    throw error;
+  }
+}
+
+export function isStale(lock: LockFile, { deadHostnames = [], hostname }: Pick<LockRequest, 'deadHostnames' | 'hostname'>): boolean {
+  if (deadHostnames.includes(lock.hostname)) return true;
+  const time = parseTime(lock.time);
+  if (time === undefined || Date.now() - time.seconds * 1000 > staleAfter) return true;
+  // A pid tells something only where pids are shared: on this very machine, not in two pods that were given one name.
+  const isHere = lock.hostname === hostname && hostname === machineName();
+  return isHere && lock.pid !== process.pid && !isAlive(lock.pid);
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+  }
+}
+
+function locked(lock: LockFile): EngineError {
+  const kind = lock.exclusive ? 'exclusively locked' : 'locked';
+  return new EngineError(
+    'Locked',
+    `The repository is ${kind} by process ${lock.pid} on ${lock.hostname} (user ${lock.username}) since ${lock.time}. ` +
+      'Wait until it has ended; a lock that its holder left behind is taken over thirty minutes after its last refresh.',
+    { retryable: true, context: { hostname: lock.hostname, pid: lock.pid, since: lock.time } },
+  );
+}
+
+class Lock implements HeldLock {
+  readonly #store: LockStore;
+  readonly #request: LockRequest;
+  readonly #lost = new AbortController();
+  readonly #timer: NodeJS.Timeout;
+  #id: Id;
+  #refreshedAt = performance.now();
+  #refreshing: Promise<void> = Promise.resolve();
+
+  constructor(store: LockStore, request: LockRequest, id: Id) {
+    this.#store = store;
+    this.#request = request;
+    this.#id = id;
+    this.#timer = setInterval(() => {
+      this.#refreshing = this.#refresh();
+    }, refreshEvery);
+    this.#timer.unref();
+  }
+
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  async release(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#refreshing;
+    await this.#store.remove([this.#id]);
+  }
+
+  /** A new file first, then the old one goes, so that there is never a moment without a lock. */
+  async #refresh(): Promise<void> {
+    try {
+      const { id } = await this.#store.save(encodeLock(newLockFile(this.#request)));
+      await this.#store.remove([this.#id]);
+      this.#id = id;
+      this.#refreshedAt = performance.now();
+    } catch (cause) {
+      if (performance.now() - this.#refreshedAt < giveUpAfter) return;
+      clearInterval(this.#timer);
+      this.#lost.abort(new EngineError('Locked', 'The lock on the repository could not be refreshed for twenty minutes, so the work was stopped. Run it again.', { retryable: true, cause }));
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import { hash } from 'node:crypto';
+import { StorageError, type ObjectStore } from '../../storage/index.ts';
+import { EngineError } from '../errors.ts';
+import {
+  damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, isId, maxHeaderLength, parseIndex, parsePackHeader, parseTree, sealOverhead,
+  type BlobLocation, type BlobType, type CipherKey, type Config, type Id, type PackContents, type PackedBlob, type Tree,
+} from '../format/index.ts';
+import { PackingWriter } from './blob-writer.ts';
+import { takeLock } from './lock.ts';
+import { keyOf, type HeldLock, type ListedFile, type LockRequest, type OpenedRepository, type UnpackedKind } from './opened.ts';
+import { PackUploader } from './pack-uploader.ts';
+import { TableIndex } from './table-index.ts';
+
+/** How many index files are read at once. */
+const indexReaders = 8;
+/** A blob that claims to be larger is an attack on our memory; trees of a million entries stay below. */
+const maxBlobLength = 1024 * 1024 * 1024;
+
+/** A repository whose key is at hand. See `OpenedRepository`. */
+export class OpenRepository implements OpenedRepository {
+  readonly store: ObjectStore;
+  readonly key: CipherKey;
+  readonly config: Config;
+  readonly readOnly: boolean;
+  #index: TableIndex | undefined;
+  #indexFiles: ListedFile[] = [];
+  readonly #closing: (() => Promise<void>)[] = [];
+
+  constructor(options: { readonly store: ObjectStore; readonly key: CipherKey; readonly config: Config; readonly readOnly: boolean }) {
+    this.store = options.store;
+    this.key = options.key;
+    this.config = options.config;
+    this.readOnly = options.readOnly;
+  }
+
+  get id(): string {
+    return this.config.id;
+  }
+
+  get indexFiles(): readonly ListedFile[] {
+    return this.#indexFiles;
+  }
+
+  /** What must be stopped before the key is wiped. */
+  onClose(stop: () => Promise<void>): void {
+    this.#closing.push(stop);
+  }
+
+  async close(): Promise<void> {
+    for (const stop of this.#closing.splice(0)) await stop();
+    this.key.wipe();
+  }
+
+  async loadIndex(options: { readonly reload?: boolean; readonly signal?: AbortSignal | undefined } = {}): Promise<TableIndex> {
+    if (this.#index !== undefined && options.reload !== true) return this.#index;
+    const index = new TableIndex();
+    const files = await collect(this.listFiles('index', options.signal));
+    const queue = files.values();
+    const readers = Array.from({ length: indexReaders }, async () => {
+      for (const { id } of queue) {
+        const json = await this.loadUnpacked('index', id, options.signal);
+        parseIndex(json, `index ${id}`, (packId, blob) => {
+          index.add(index.numberOf(packId), blob);
+        });
+      }
+    });
+    await Promise.all(readers);
+    index.table.consolidate();
+    this.#index = index;
+    this.#indexFiles = files;
+    return index;
+  }
+
+  async loadBlob(type: BlobType, id: Id, signal?: AbortSignal): Promise<Uint8Array> {
+    const index = await this.loadIndex({ signal });
+    const places = index.lookupAll(type, id);
+    if (places.length === 0) throw damaged(`${type} blob ${id}`, 'no index file names it');
+    let failure: unknown;
+    for (const place of places) {
+      try {
+        return await this.#loadBlobAt(type, id, place, signal);
+      } catch (error) {
+        signal?.throwIfAborted();
+        failure ??= error;
+      }
+    }
+    throw failure;
+  }
+
+  async loadTree(id: Id, signal?: AbortSignal): Promise<Tree> {
+    return parseTree(await this.loadBlob('tree', id, signal), `tree ${id}`);
+  }
+
+  openBlob(blob: PackedBlob, encrypted: Uint8Array): Uint8Array {
+    const what = `${blob.type} blob ${blob.id}`;
+    const payload = this.key.open(encrypted);
+    if (payload === undefined) throw damaged(what, 'its MAC does not match');
+    if (blob.uncompressedLength > maxBlobLength) throw damaged(what, 'it claims an impossible length');
+    const plaintext = blob.uncompressedLength === 0 ? payload : decompress(payload, blob.uncompressedLength, what);
+    if (hash('sha256', plaintext, 'hex') !== blob.id) throw damaged(what, 'its content is not what its id says');
+    return plaintext;
+  }
+
+  async loadPackHeader(packId: Id, size: number, signal?: AbortSignal): Promise<PackContents> {
+    const what = `pack ${packId}`;
+    if (size < headerLengthLength + sealOverhead) throw damaged(what, 'it is too short');
+    // Most headers are in the last 16 KiB, so that one read does.
+    const tailLength = Math.min(size, 16 * 1024);
+    const tail = Buffer.from(await this.store.get(keyOf('data', packId), { range: { offset: size - tailLength, length: tailLength }, signal }));
+    const sealedLength = tail.readUInt32LE(tailLength - headerLengthLength);
+    const headerAt = size - headerLengthLength - sealedLength;
+    if (sealedLength < sealOverhead || sealedLength > maxHeaderLength || headerAt < 0) throw damaged(what, 'its header has an impossible length');
+    const isInTail = sealedLength + headerLengthLength <= tailLength;
+    const sealed = isInTail
+      ? tail.subarray(tailLength - headerLengthLength - sealedLength, tailLength - headerLengthLength)
+      : await this.store.get(keyOf('data', packId), { range: { offset: headerAt, length: sealedLength }, signal });
+    const header = this.key.open(sealed);
+    if (header === undefined) throw damaged(what, "its header's MAC does not match");
+    return { id: packId, blobs: parsePackHeader(header, headerAt, what) };
+  }
+
+  async *listFiles(kind: UnpackedKind | 'data' | 'keys', signal?: AbortSignal): AsyncIterable<ListedFile> {
+    for await (const { key, size } of this.store.list(`${kind}/`, { signal })) {
+      const id = key.slice(key.lastIndexOf('/') + 1);
+      if (isId(id) && key === keyOf(kind, id)) yield { id, size };
+    }
+  }
+
+  async loadUnpacked(kind: UnpackedKind, id: Id, signal?: AbortSignal): Promise<Uint8Array> {
+    const what = `${kind}/${id}`;
+    const sealed = await this.store.get(keyOf(kind, id), { signal });
+    if (hash('sha256', sealed, 'hex') !== id) throw damaged(what, 'its content is not what its name says');
+    const plaintext = this.key.open(sealed);
+    if (plaintext === undefined) throw damaged(what, 'its MAC does not match');
+    return decodeUnpacked(plaintext, what);
+  }
+
+  async saveUnpacked(kind: UnpackedKind, json: Uint8Array, signal?: AbortSignal): Promise<ListedFile> {
+    this.#assertWritable();
+    const sealed = this.key.seal(encodeUnpacked(json, this.config.version));
+    const sha256 = hash('sha256', sealed, 'buffer');
+    const id = sha256.toString('hex');
+    await this.store.put(keyOf(kind, id), sealed, { sha256, signal });
+    return { id, size: sealed.length };
+  }
+
+  async removeFiles(kind: UnpackedKind | 'data', ids: readonly Id[], signal?: AbortSignal): Promise<void> {
+    this.#assertWritable();
+    await this.store.deleteMany(ids.map((id) => keyOf(kind, id)), { signal });
+  }
+
+  async startUploading(signal?: AbortSignal): Promise<PackUploader> {
+    this.#assertWritable();
+    const index = await this.loadIndex({ signal });
+    const saveIndex = async (json: Uint8Array) => {
+      const saved = await this.saveUnpacked('index', json, signal);
+      this.#indexFiles.push(saved);
+      return saved;
+    };
+    return new PackUploader({ store: this.store, index, saveIndex, signal });
+  }
+
+  async startWriting(signal?: AbortSignal): Promise<PackingWriter> {
+    const uploader = await this.startUploading(signal);
+    const { table } = await this.loadIndex({ signal });
+    return new PackingWriter({ table, uploader, material: this.key.material, canCompress: this.config.version === 2 });
+  }
+
+  async lock(request: LockRequest): Promise<HeldLock> {
+    this.#assertWritable();
+    const store = {
+      list: (signal?: AbortSignal) => this.listFiles('locks', signal),
+      load: (id: Id, signal?: AbortSignal) => this.loadUnpacked('locks', id, signal),
+      save: (json: Uint8Array, signal?: AbortSignal) => this.saveUnpacked('locks', json, signal),
+      remove: (ids: readonly Id[]) => this.removeFiles('locks', ids),
+    };
+    return takeLock(store, request);
+  }
+
+  async #loadBlobAt(type: BlobType, id: Id, place: BlobLocation, signal: AbortSignal | undefined): Promise<Uint8Array> {
+    const { packId, offset, length, uncompressedLength } = place;
+    try {
+      const encrypted = await this.store.get(keyOf('data', packId), { range: { offset, length }, signal });
+      return this.openBlob({ type, id, offset, length, uncompressedLength }, encrypted);
+    } catch (cause) {
+      const isAbsent = cause instanceof StorageError && (cause.code === 'NotFound' || cause.code === 'Truncated');
+      throw isAbsent ? damaged(`pack ${packId}`, 'it is missing or too short, though the index names it', cause) : cause;
+    }
+  }
+
+  #assertWritable(): void {
+    if (!this.readOnly) return;
+    throw new EngineError('Unexpected', `The repository at ${this.store.location} was opened read-only, so nothing can be written to it. Open it for writing.`);
+  }
+}
+
+async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
+  const list: T[] = [];
+  for await (const item of items) list.push(item);
+  return list;
+}

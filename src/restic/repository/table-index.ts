@@ -1,0 +1,77 @@
+import type { BlobLocation, BlobType, Id, PackContents, PackedBlob } from '../format/index.ts';
+import { BlobTable, hexOfKey, keyOfHex, type Place } from './blob-table.ts';
+import type { BlobIndex } from './opened.ts';
+
+/** The index of a repository: the shared table of blobs, and the names of the packs that its numbers stand for. */
+export class TableIndex implements BlobIndex {
+  readonly table = new BlobTable();
+  readonly #packIds: Id[] = [];
+  readonly #packNumbers = new Map<Id, number>();
+  readonly #key = new Int32Array(8);
+
+  get size(): number {
+    return this.table.size;
+  }
+
+  get packCount(): number {
+    return this.#packIds.length;
+  }
+
+  has(type: BlobType, id: Id): boolean {
+    return this.table.has(type, keyOfHex(id, this.#key));
+  }
+
+  lookup(type: BlobType, id: Id): BlobLocation | undefined {
+    const place = this.table.find(type, keyOfHex(id, this.#key));
+    return place === undefined ? undefined : this.#locate(place);
+  }
+
+  lookupAll(type: BlobType, id: Id): BlobLocation[] {
+    return Array.from(this.table.findAll(type, keyOfHex(id, this.#key)), (place) => this.#locate(place));
+  }
+
+  /** The pack's number, given to it now if it is new. */
+  numberOf(packId: Id): number {
+    const known = this.#packNumbers.get(packId);
+    if (known !== undefined) return known;
+    const number = this.#packIds.push(packId) - 1;
+    this.#packNumbers.set(packId, number);
+    return number;
+  }
+
+  packIdOf(number: number): Id {
+    const id = this.#packIds[number];
+    if (id === undefined) throw new RangeError(`no pack has the number ${number}`);
+    return id;
+  }
+
+  add(packNumber: number, blob: PackedBlob): void {
+    const { offset, length, uncompressedLength } = blob;
+    this.table.place(blob.type, keyOfHex(blob.id, this.#key), { pack: packNumber, offset, length, uncompressedLength });
+  }
+
+  hasPack(packId: Id): boolean {
+    return this.#packNumbers.has(packId);
+  }
+
+  packIds(): Iterable<Id> {
+    return this.#packIds;
+  }
+
+  /** Builds all lists first: about 200 bytes a blob while it runs. */
+  *packs(): Iterable<PackContents> {
+    const blobsOf: PackedBlob[][] = this.#packIds.map(() => []);
+    this.table.forEach((type, key, { pack, offset, length, uncompressedLength }) => {
+      blobsOf[pack]?.push({ type, id: hexOfKey(key), offset, length, uncompressedLength });
+    });
+    for (const [number, id] of this.#packIds.entries()) {
+      const blobs = blobsOf[number] ?? [];
+      blobs.sort((one, other) => one.offset - other.offset);
+      yield { id, blobs };
+    }
+  }
+
+  #locate(place: Place): BlobLocation {
+    return { packId: this.packIdOf(place.pack), offset: place.offset, length: place.length, uncompressedLength: place.uncompressedLength };
+  }
+}
