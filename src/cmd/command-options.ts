@@ -1,0 +1,29 @@
+import * as z from 'zod';
+import { TenantId } from '../api/index.ts';
+import { UsageError } from './usage-error.ts';
+
+/** The options that every command on a repository takes. */
+export const RepositoryOptions = z.object({
+  repository: z.string().min(1),
+  kms: z.array(z.string()).default([]),
+  secretKeyFile: z.string().min(1).optional(),
+  tenant: TenantId.optional(),
+  json: z.boolean().default(false),
+});
+export type RepositoryOptions = z.infer<typeof RepositoryOptions>;
+
+/**
+ * Reads what commander parsed. commander knows which options there are; the schema says what their values may be.
+ * @throws {UsageError} naming the option.
+ */
+export function readOptions<T>(schema: z.ZodType<T>, options: unknown): T {
+  const read = schema.safeParse(options);
+  if (read.success) return read.data;
+  const issue = read.error.issues[0];
+  throw new UsageError(`${optionName(issue?.path ?? [])}: ${issue?.message ?? 'not understood'}`);
+}
+
+function optionName(path: readonly PropertyKey[]): string {
+  const name = String(path[0] ?? 'options');
+  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+}

@@ -1,0 +1,108 @@
+import { hostname } from 'node:os';
+import { resolve } from 'node:path';
+import * as z from 'zod';
+import type { BackupOutcome, BackupSource, SnapshotSummary } from '../../restic/contract.ts';
+import type { ProcessContext } from '../command-context.ts';
+import { RepositoryOptions, readOptions } from '../command-options.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { outputFor, printWarnings, type Output } from '../output.ts';
+import { formatBytes, formatCount, formatDuration } from '../quantity.ts';
+import { withRepository, type OpenedAccess } from '../repository-access.ts';
+import { snapshotGroup } from '../snapshot-group.ts';
+import { UsageError } from '../usage-error.ts';
+
+const BackupOptions = RepositoryOptions.extend({
+  source: z.array(z.string().min(1)).min(1),
+  as: z.array(z.string().startsWith('/', 'a path of a snapshot is absolute, such as /volumes/data')).default([]),
+  tag: z.array(z.string().min(1).refine((tag) => !tag.includes(','), 'a tag cannot hold a comma')).default([]),
+  exclude: z.array(z.string().min(1)).default([]),
+  host: z.string().min(1).optional(),
+  parent: z.string().min(1).optional(),
+  force: z.boolean().default(false),
+  ignoreInode: z.boolean().default(false),
+  crossFileSystems: z.boolean().default(false),
+});
+type BackupOptions = z.infer<typeof BackupOptions>;
+
+/** `tenant-backup backup`: one new snapshot of one or several directories. */
+export async function backup(given: unknown, context: ProcessContext): Promise<ExitStatus> {
+  const options = readOptions(BackupOptions, given);
+  const sources = sourcesOf(options);
+  const output = outputFor(options, context);
+  const outcome = await withRepository(options, context, (access) => run(access, options, sources, output, context));
+  return report(outcome, output);
+}
+
+async function run(
+  { engine, repository }: OpenedAccess,
+  options: BackupOptions,
+  sources: readonly BackupSource[],
+  output: Output,
+  context: ProcessContext,
+): Promise<BackupOutcome> {
+  const snapshotHostname = options.host ?? hostname();
+  const paths = sources.map((source) => source.as ?? source.directory);
+  const parent = await parentOf({ engine, repository }, options, snapshotHostname, paths, context.signal);
+  const progress = output.progress();
+  try {
+    return await engine.backup(repository, {
+      sources,
+      snapshotHostname,
+      hostname: hostname(),
+      tags: options.tag,
+      excludes: options.exclude,
+      parent,
+      ignoreInodeAndCtime: options.ignoreInode,
+      crossFileSystems: options.crossFileSystems,
+      signal: context.signal,
+      onProgress: progress.update,
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+/** Relative sources are resolved once, here; the snapshot shows absolute paths. */
+function sourcesOf(options: BackupOptions): BackupSource[] {
+  if (options.as.length > 0 && options.as.length !== options.source.length) {
+    throw new UsageError(`--as is given ${options.as.length} times and --source ${options.source.length} times; give one --as for each --source`);
+  }
+  return options.source.map((source, place) => {
+    const as = options.as[place];
+    return { directory: resolve(source), ...(as === undefined ? {} : { as }) };
+  });
+}
+
+async function parentOf(
+  { engine, repository }: OpenedAccess,
+  options: BackupOptions,
+  host: string,
+  paths: readonly string[],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  if (options.force) return undefined;
+  if (options.parent !== undefined) return (await engine.resolveSnapshot(repository, options.parent)).id;
+  return newestOf(await engine.listSnapshots(repository, signal), host, paths)?.id;
+}
+
+/** The newest snapshot of the same host and the same set of paths. */
+export function newestOf(snapshots: readonly SnapshotSummary[], host: string, paths: readonly string[]): SnapshotSummary | undefined {
+  const group = snapshotGroup(host, paths);
+  return snapshots
+    .filter((snapshot) => snapshotGroup(snapshot.hostname, snapshot.paths) === group)
+    .toSorted((one, other) => Date.parse(other.time) - Date.parse(one.time))[0];
+}
+
+function report(outcome: BackupOutcome, output: Output): ExitStatus {
+  printWarnings(outcome, output);
+  const { snapshotId, parent, complete, files, directories, filesUnchanged, bytesProcessed, bytesAdded, warningCount, durationMs } = outcome;
+  output.print(
+    { type: 'summary', command: 'backup', snapshotId, parent, complete, files, directories, filesUnchanged, bytesProcessed, bytesAdded, warningCount, durationMs },
+    [
+      `snapshot ${snapshotId.slice(0, 8)} stored${complete ? '' : ', incomplete: not every file could be read'}`,
+      `${formatCount(files, 'file')} (${filesUnchanged.toLocaleString('en-US')} unchanged), ${formatCount(directories, 'directory', 'directories')}, ` +
+        `${formatBytes(bytesProcessed)} in ${formatDuration(durationMs)}; ${formatBytes(bytesAdded)} added to the repository`,
+    ].join('\n'),
+  );
+  return complete ? EXIT.done : EXIT.incomplete;
+}

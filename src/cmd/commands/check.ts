@@ -1,0 +1,43 @@
+import * as z from 'zod';
+import type { CheckOutcome, CheckRequest } from '../../restic/contract.ts';
+import type { ProcessContext } from '../command-context.ts';
+import { RepositoryOptions, readOptions } from '../command-options.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { outputFor, type Output } from '../output.ts';
+import { printable } from '../../mover/printable.ts';
+import { formatCount } from '../quantity.ts';
+import { withRepository } from '../repository-access.ts';
+
+const CheckOptions = RepositoryOptions.extend({
+  readData: z.boolean().default(false),
+  readDataSubset: z
+    .string()
+    .regex(/^[0-9]+(\.[0-9]+)?%$/, 'a share of the packs, such as 10%')
+    .transform((text) => Number(text.slice(0, -1)))
+    .refine((percent) => percent > 0 && percent <= 100, 'a share above 0% and up to 100%')
+    .optional(),
+});
+
+/** `tenant-backup check`: whether everything that the snapshots need is there and sound; exit status 6 when it is not. */
+export async function check(given: unknown, context: ProcessContext): Promise<ExitStatus> {
+  const options = readOptions(CheckOptions, given);
+  const output = outputFor(options, context);
+  const readData: CheckRequest['readData'] = options.readData ? 'all' : options.readDataSubset === undefined ? 'none' : { percent: options.readDataSubset };
+  const progress = output.progress();
+  const outcome = await withRepository(options, context, ({ engine, repository }) =>
+    engine.check(repository, { readData, signal: context.signal, onProgress: progress.update }),
+  ).finally(() => progress.end());
+  return report(outcome, output);
+}
+
+function report({ problems, packsChecked, packsRead, snapshots }: CheckOutcome, output: Output): ExitStatus {
+  for (const problem of problems) {
+    output.warn({ type: 'problem', ...problem }, printable(`damaged: ${problem.object}: ${problem.message}`));
+  }
+  output.print(
+    { type: 'summary', command: 'check', problems: problems.length, snapshots, packsChecked, packsRead },
+    `${formatCount(snapshots, 'snapshot')} and ${formatCount(packsChecked, 'pack')} checked, ${packsRead.toLocaleString('en-US')} of them read whole: ` +
+      (problems.length === 0 ? 'no damage found' : `${formatCount(problems.length, 'problem')}; restore what is needed with --skip-damaged, and back up anew`),
+  );
+  return problems.length === 0 ? EXIT.done : EXIT.damaged;
+}

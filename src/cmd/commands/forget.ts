@@ -1,0 +1,57 @@
+import { hostname } from 'node:os';
+import * as z from 'zod';
+import type { SnapshotSummary } from '../../restic/contract.ts';
+import type { ProcessContext } from '../command-context.ts';
+import { RepositoryOptions, readOptions } from '../command-options.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { outputFor } from '../output.ts';
+import { formatCount } from '../quantity.ts';
+import { withRepository, type OpenedAccess } from '../repository-access.ts';
+import { snapshotGroup } from '../snapshot-group.ts';
+import { UsageError } from '../usage-error.ts';
+import { PRUNE_GRACE_MS, printPlan } from './prune.ts';
+
+const ForgetOptions = RepositoryOptions.extend({
+  keepLast: z.coerce.number('a number from 1 on').int('a whole number').min(1, 'a number from 1 on; to remove every snapshot, name them').optional(),
+  prune: z.boolean().default(false),
+});
+
+/** `tenant-backup forget`: removes snapshots by id, or all but the newest of each host and paths. */
+export async function forget(ids: readonly string[], given: unknown, context: ProcessContext): Promise<ExitStatus> {
+  const options = readOptions(ForgetOptions, given);
+  const { keepLast } = options;
+  if ((keepLast === undefined) === (ids.length === 0)) {
+    throw new UsageError('say which snapshots to forget: either their ids, or --keep-last N');
+  }
+  const output = outputFor(options, context);
+  return withRepository(options, context, async (access) => {
+    const { engine, repository } = access;
+    const doomed = keepLast === undefined ? await resolveAll(access, ids) : beyondLast(await engine.listSnapshots(repository, context.signal), keepLast);
+    const { removed } = await engine.forget(repository, { snapshots: doomed, hostname: hostname(), signal: context.signal });
+    output.print(
+      { type: 'summary', command: 'forget', removed },
+      [`${formatCount(removed.length, 'snapshot')} removed`, ...removed.map((id) => `  ${id.slice(0, 8)}`)].join('\n'),
+    );
+    if (options.prune) {
+      printPlan(await engine.prune(repository, { hostname: hostname(), graceMs: PRUNE_GRACE_MS, now: new Date(), signal: context.signal }), output, false);
+    }
+    return EXIT.done;
+  });
+}
+
+async function resolveAll({ engine, repository }: OpenedAccess, ids: readonly string[]): Promise<string[]> {
+  const resolved = new Set<string>();
+  for (const id of ids) resolved.add((await engine.resolveSnapshot(repository, id)).id);
+  return [...resolved];
+}
+
+/** The ids of all but the newest `keep` snapshots of each host and set of paths. */
+export function beyondLast(snapshots: readonly SnapshotSummary[], keep: number): string[] {
+  const groups = Map.groupBy(snapshots, (snapshot) => snapshotGroup(snapshot.hostname, snapshot.paths));
+  return [...groups.values()].flatMap((group) =>
+    group
+      .toSorted((one, other) => Date.parse(other.time) - Date.parse(one.time))
+      .slice(keep)
+      .map((snapshot) => snapshot.id),
+  );
+}

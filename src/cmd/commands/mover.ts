@@ -1,0 +1,24 @@
+import * as z from 'zod';
+import { ORDERS_DIRECTORY } from '../../api/index.ts';
+import type { ProcessContext } from '../command-context.ts';
+import { readOptions } from '../command-options.ts';
+
+const MoverOptions = z.object({
+  orders: z.string().min(1).default(ORDERS_DIRECTORY),
+  terminationMessage: z.string().min(1).default('/dev/termination-log'),
+});
+
+/** `tenant-backup mover`: what a Job runs. Its exit statuses are those of the mover's contract. */
+export async function mover(given: unknown, context: ProcessContext): Promise<number> {
+  const options = readOptions(MoverOptions, given);
+  const [{ runMover }, engine] = await Promise.all([import('../../mover/index.ts'), import('../../restic/index.ts')]);
+  return runMover({
+    ordersDirectory: options.orders,
+    terminationMessage: options.terminationMessage,
+    write: (text) => void context.stdout.write(text),
+    signal: context.signal,
+    engine,
+    now: () => Date.now(),
+    peakMemory: () => process.resourceUsage().maxRSS * 1024,
+  });
+}

@@ -1,0 +1,72 @@
+import { resolve } from 'node:path';
+import * as z from 'zod';
+import type { RestoreOutcome } from '../../restic/contract.ts';
+import type { ProcessContext } from '../command-context.ts';
+import { RepositoryOptions, readOptions } from '../command-options.ts';
+import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { outputFor, printWarnings, type Output } from '../output.ts';
+import { formatBytes, formatCount, formatDuration } from '../quantity.ts';
+import { withRepository, type OpenedAccess } from '../repository-access.ts';
+
+const RestoreOptions = RepositoryOptions.extend({
+  snapshot: z.string().min(1),
+  target: z.string().min(1),
+  subtree: z.string().startsWith('/', 'a path of a snapshot is absolute, such as /volumes/data').default('/'),
+  include: z.array(z.string().min(1)).default([]),
+  exclude: z.array(z.string().min(1)).default([]),
+  deleteExtra: z.boolean().default(false),
+  dryRun: z.boolean().default(false),
+  skipDamaged: z.boolean().default(false),
+});
+type RestoreOptions = z.infer<typeof RestoreOptions>;
+
+/** `tenant-backup restore`: a snapshot, or what lies below one of its paths, into a directory. */
+export async function restore(given: unknown, context: ProcessContext): Promise<ExitStatus> {
+  const options = readOptions(RestoreOptions, given);
+  const output = outputFor(options, context);
+  return withRepository(options, context, async (access) => {
+    const snapshot = await access.engine.resolveSnapshot(access.repository, options.snapshot);
+    return report(await run(access, snapshot.id, options, output, context), snapshot.id, options, output);
+  });
+}
+
+async function run(
+  { engine, repository }: OpenedAccess,
+  snapshot: string,
+  options: RestoreOptions,
+  output: Output,
+  context: ProcessContext,
+): Promise<RestoreOutcome> {
+  const progress = output.progress();
+  try {
+    return await engine.restore(repository, {
+      snapshot,
+      subtree: options.subtree,
+      target: resolve(options.target),
+      includes: options.include,
+      excludes: options.exclude,
+      deleteExtra: options.deleteExtra,
+      dryRun: options.dryRun,
+      skipDamaged: options.skipDamaged,
+      signal: context.signal,
+      onProgress: progress.update,
+    });
+  } finally {
+    progress.end();
+  }
+}
+
+function report(outcome: RestoreOutcome, snapshotId: string, options: RestoreOptions, output: Output): ExitStatus {
+  printWarnings(outcome, output);
+  const { files, directories, filesSkippedIdentical, bytesWritten, deleted, complete, warningCount, durationMs } = outcome;
+  const { dryRun } = options;
+  output.print(
+    { type: 'summary', command: 'restore', snapshotId, dryRun, complete, files, directories, filesSkippedIdentical, bytesWritten, deleted, warningCount, durationMs },
+    [
+      `snapshot ${snapshotId.slice(0, 8)} ${dryRun ? 'would be restored (nothing was written)' : 'restored'}${complete ? '' : ', incomplete: see the warnings'}`,
+      `${formatCount(files, 'file')} (${filesSkippedIdentical.toLocaleString('en-US')} identical already), ${formatCount(directories, 'directory', 'directories')}, ` +
+        `${formatBytes(bytesWritten)} written, ${deleted.toLocaleString('en-US')} deleted, in ${formatDuration(durationMs)}`,
+    ].join('\n'),
+  );
+  return complete ? EXIT.done : EXIT.incomplete;
+}

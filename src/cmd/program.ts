@@ -1,0 +1,141 @@
+import { Command, CommanderError, Option } from 'commander';
+import packageJson from '../../package.json' with { type: 'json' };
+import type { ProcessContext } from './command-context.ts';
+import { EXIT } from './exit-status.ts';
+import { reportFailure } from './report-failure.ts';
+
+/**
+ * Runs one command line and resolves to its exit status. Commands are loaded only when they are called, so that
+ * `--version` needs neither the engine nor an SDK. Never throws.
+ * @param args without the program's own name.
+ */
+export async function runProgram(args: readonly string[], context: ProcessContext): Promise<number> {
+  let status: number = EXIT.done;
+  const program = describeProgram(context, (ended) => {
+    status = ended;
+  });
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return status;
+  } catch (error) {
+    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
+    return reportFailure(error, { json: args.includes('--json'), context });
+  }
+}
+
+type Done = (status: number) => void;
+
+function describeProgram(context: ProcessContext, done: Done): Command {
+  const program = new Command('tenant-backup')
+    .description('Keeps every customer\'s data safe: encrypted, deduplicated backups in the restic repository format.')
+    .version(packageJson.version)
+    .showHelpAfterError('(add --help for the options)')
+    .configureOutput({ writeOut: (text) => void context.stdout.write(text), writeErr: (text) => void context.stderr.write(text) })
+    .exitOverride();
+  describeWriting(program, context, done);
+  describeReading(program, context, done);
+  describeRemoving(program, context, done);
+  describeServices(program, context, done);
+  return program;
+}
+
+/** Every command on a repository names it and its key alike. */
+function onRepository(program: Command, name: string, description: string): Command {
+  return program
+    .command(name)
+    .description(description)
+    .requiredOption('--repository <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…')
+    .option('--kms <key>', 'aws:KEY_ID[,endpoint=…][,region=…] or local:/path; may be repeated', collect)
+    .option('--secret-key-file <file>', 'file, pipe (/dev/fd/3) or - with the secret key, or any restic password')
+    .option('--tenant <id>', 'the tenant whose key it is, where the URL does not say so (32 hex digits)')
+    .option('--json', 'one JSON object a line');
+}
+
+function describeWriting(program: Command, context: ProcessContext, done: Done): void {
+  onRepository(program, 'init', 'Make a new, empty repository.').action(async (options: unknown) => {
+    const { init } = await import('./commands/init.ts');
+    done(await init(options, context));
+  });
+  onRepository(program, 'backup', 'Back directories up into a new snapshot.')
+    .requiredOption('--source <dir>', 'directory to back up; may be repeated', collect)
+    .option('--as <path>', 'the path that the snapshot shows instead of the source\'s own; one for each --source', collect)
+    .option('--tag <k=v>', 'tag of the snapshot; may be repeated', collect)
+    .option('--exclude <glob>', 'leave out what matches; may be repeated', collect)
+    .option('--host <name>', 'host name that the snapshot shows')
+    .option('--parent <id>', 'compare with this snapshot instead of the newest one of the same host and paths')
+    .option('--force', 'read every file, also those that look unchanged')
+    .option('--ignore-inode', 'a file is unchanged when size and mtime are, for copied volumes')
+    .option('--cross-file-systems', 'enter file systems that are mounted below a source')
+    .action(async (options: unknown) => {
+      const { backup } = await import('./commands/backup.ts');
+      done(await backup(options, context));
+    });
+}
+
+function describeReading(program: Command, context: ProcessContext, done: Done): void {
+  onRepository(program, 'snapshots', 'List the snapshots.').action(async (options: unknown) => {
+    const { snapshots } = await import('./commands/snapshots.ts');
+    done(await snapshots(options, context));
+  });
+  onRepository(program, 'ls', 'List the files of a snapshot.')
+    .requiredOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest')
+    .action(async (options: unknown) => {
+      const { ls } = await import('./commands/ls.ts');
+      done(await ls(options, context));
+    });
+  onRepository(program, 'restore', 'Restore a snapshot into a directory.')
+    .requiredOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest')
+    .requiredOption('--target <dir>', 'directory to restore into')
+    .option('--subtree <path>', 'restore only what lies below this path of the snapshot, straight into the target')
+    .option('--include <glob>', 'restore only what matches; may be repeated', collect)
+    .option('--exclude <glob>', 'leave out what matches; may be repeated', collect)
+    .option('--delete-extra', 'remove what the snapshot does not have')
+    .option('--dry-run', 'write nothing, say what would be done')
+    .option('--skip-damaged', 'restore what can be restored although some of the data is damaged')
+    .action(async (options: unknown) => {
+      const { restore } = await import('./commands/restore.ts');
+      done(await restore(options, context));
+    });
+  onRepository(program, 'check', 'Find out whether the repository is sound.')
+    .addOption(new Option('--read-data', 'read and verify every pack').conflicts('readDataSubset'))
+    .option('--read-data-subset <percent>', 'read and verify a share of the packs, such as 10%')
+    .action(async (options: unknown) => {
+      const { check } = await import('./commands/check.ts');
+      done(await check(options, context));
+    });
+}
+
+function describeRemoving(program: Command, context: ProcessContext, done: Done): void {
+  onRepository(program, 'forget', 'Remove snapshots; their data goes with the next prune.')
+    .argument('[ids...]', 'snapshots to remove')
+    .option('--keep-last <n>', 'instead of ids: keep the newest n of each host and paths')
+    .option('--prune', 'prune afterwards')
+    .action(async (ids: string[], options: unknown) => {
+      const { forget } = await import('./commands/forget.ts');
+      done(await forget(ids, options, context));
+    });
+  onRepository(program, 'prune', 'Remove data that no snapshot needs, 48 hours after that was first seen.')
+    .option('--dry-run', 'print the plan and do nothing')
+    .option('--now', 'do not wait 48 hours; only when nobody reads the repository meanwhile')
+    .action(async (options: unknown) => {
+      const { prune } = await import('./commands/prune.ts');
+      done(await prune(options, context));
+    });
+}
+
+/** What Kubernetes runs. */
+function describeServices(program: Command, context: ProcessContext, done: Done): void {
+  program
+    .command('mover')
+    .description('Carry out the orders of a Job (run by the operator).')
+    .option('--orders <dir>', 'directory with orders.json and credentials.json')
+    .option('--termination-message <file>', 'where the short result goes')
+    .action(async (options: unknown) => {
+      const { mover } = await import('./commands/mover.ts');
+      done(await mover(options, context));
+    });
+}
+
+function collect(value: string, before: string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}

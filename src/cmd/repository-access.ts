@@ -1,0 +1,56 @@
+import { open } from 'node:fs/promises';
+import type { Engine, Repository } from '../restic/contract.ts';
+import { openStore, type ObjectStore } from '../storage/index.ts';
+import type { ProcessContext } from './command-context.ts';
+import type { RepositoryOptions } from './command-options.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What a command works with while its repository is open. */
+export interface OpenedAccess {
+  readonly engine: Engine;
+  readonly repository: Repository;
+}
+
+/**
+ * Opens the store and the repository with the key that the options name, runs `work`, and closes everything, whatever
+ * happened. The key's bytes are wiped once the repository is open.
+ */
+export async function withRepository<T>(
+  options: RepositoryOptions,
+  context: ProcessContext,
+  work: (access: OpenedAccess) => Promise<T>,
+): Promise<T> {
+  return withStore(options, async (store) => {
+    const engine: Engine = await import('../restic/index.ts');
+    const password = await readSecretKey(options, store, context);
+    const repository = await engine.openRepository({ store, password, signal: context.signal }).finally(() => password.fill(0));
+    try {
+      return await work({ engine, repository });
+    } finally {
+      await repository.close();
+    }
+  });
+}
+
+/** Opens the store that `--repository` names, and closes it after `work`. */
+export async function withStore<T>(options: RepositoryOptions, work: (store: ObjectStore) => Promise<T>): Promise<T> {
+  const store = await openStore(options.repository);
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** The repository's password from `--secret-key-file`, or unwrapped by a KMS. The caller wipes it. */
+export async function readSecretKey(options: RepositoryOptions, store: ObjectStore, context: ProcessContext): Promise<Uint8Array> {
+  if (options.secretKeyFile !== undefined) {
+    if (options.kms.length > 0) throw new UsageError('--kms and --secret-key-file both name the key; give one of them');
+    return readSecretKeyFile(options.secretKeyFile, context);
+  }
+  if (options.kms.length === 0) {
+    throw new UsageError('the key is missing; give --secret-key-file FILE (or - for stdin), or --kms aws:KEY_ID or local:/path');
+  }
+  const { unwrapFromStore } = await import('./kms-access.ts');
+  return unwrapFromStore(options, store, context.signal);
+}

@@ -1,0 +1,61 @@
+import type { ForgetOrders } from '../api/index.ts';
+import type { Repository, SnapshotSummary } from '../restic/contract.ts';
+import { generationStore, openGenerationIfAny } from './generation-repository.ts';
+import { lockOptions, type MoverWork, type TaskOutcome } from './mover-work.ts';
+import { uidTag } from './snapshot-names.ts';
+
+/** What nothing needs any more stays this long for readers and downloads in flight (`docs/layout.md`). */
+const PRUNE_GRACE_MS = 48 * 3_600_000;
+
+/**
+ * Forgets snapshots by id and by the uid of their Backup, prunes, and removes the manifests of what is gone. Each step may
+ * find that an earlier attempt did it already. A tenant that never stored anything has nothing to forget: that is success.
+ */
+export async function forgetTask(work: MoverWork<ForgetOrders>): Promise<TaskOutcome> {
+  const repository = await openGenerationIfAny(work);
+  if (repository === undefined) return { forget: { removed: [], bytesFreed: 0 }, warnings: [], warningCount: 0 };
+  try {
+    const removed = await forgetSnapshots(work, repository);
+    const bytesFreed = work.orders.prune ? await prune(work, repository) : 0;
+    await removeStrayManifests(work, repository);
+    return { forget: { removed, bytesFreed }, warnings: [], warningCount: 0 };
+  } finally {
+    await repository.close();
+  }
+}
+
+async function forgetSnapshots({ orders, engine, signal }: MoverWork<ForgetOrders>, repository: Repository): Promise<string[]> {
+  const doomed = chooseSnapshots(await engine.listSnapshots(repository, signal), orders);
+  if (doomed.length === 0) return [];
+  const { removed } = await engine.forget(repository, { ...lockOptions(orders), snapshots: doomed, signal });
+  return [...removed];
+}
+
+/** The ids that are there of those that the orders name, by id or by uid. */
+export function chooseSnapshots(snapshots: readonly SnapshotSummary[], orders: Pick<ForgetOrders, 'snapshots' | 'uids'>): string[] {
+  const ids = new Set(orders.snapshots);
+  const tags = new Set(orders.uids.map(uidTag));
+  return snapshots.filter((snapshot) => ids.has(snapshot.id) || snapshot.tags.some((tag) => tags.has(tag))).map((snapshot) => snapshot.id);
+}
+
+async function prune({ orders, engine, signal, now }: MoverWork<ForgetOrders>, repository: Repository): Promise<number> {
+  const { bytesFreed } = await engine.prune(repository, { ...lockOptions(orders), graceMs: PRUNE_GRACE_MS, now: now(), signal });
+  return bytesFreed;
+}
+
+/**
+ * Removes manifests whose snapshot is gone, those of earlier, interrupted attempts included. Manifests are listed before
+ * snapshots: a manifest is written after its snapshot, so one that is listed has its snapshot in the later listing, unless
+ * that was forgotten.
+ */
+async function removeStrayManifests({ orders, engine, tenantStore, signal }: MoverWork<ForgetOrders>, repository: Repository): Promise<void> {
+  const store = generationStore(tenantStore, orders.tenant.generation);
+  const manifests: { readonly key: string; readonly snapshotId: string }[] = [];
+  for await (const { key } of store.list('manifests/', { signal })) {
+    const snapshotId = key.split('/')[1];
+    if (snapshotId !== undefined) manifests.push({ key, snapshotId });
+  }
+  const alive = new Set((await engine.listSnapshots(repository, signal)).map((snapshot) => snapshot.id));
+  const stray = manifests.filter(({ snapshotId }) => !alive.has(snapshotId)).map(({ key }) => key);
+  if (stray.length > 0) await store.deleteMany(stray, { signal });
+}

@@ -1,0 +1,7 @@
+/**
+ * What a Job runs: reads its orders from a mounted file, backs up, restores or forgets with the engine, and leaves its result in the
+ * bucket and as the termination message. It has no Kubernetes credentials and knows nothing of resources but their names.
+ */
+export { runMover, type MoverEnvironment } from './run-mover.ts';
+export { failureOf } from './failure.ts';
+export { MoverError, type MoverErrorCode } from './errors.ts';

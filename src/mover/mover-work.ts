@@ -1,0 +1,25 @@
+import type { MoverOrders, MoverResult } from '../api/index.ts';
+import type { Engine } from '../restic/contract.ts';
+import type { ObjectStore } from '../storage/index.ts';
+import type { KmsProviders } from './kms-providers.ts';
+import type { MoverLines } from './mover-lines.ts';
+
+/** What a task works with. */
+export interface MoverWork<Orders extends MoverOrders = MoverOrders> {
+  readonly orders: Orders;
+  readonly engine: Engine;
+  /** At the tenant's prefix, `<prefix>/tenants/<tenantId>/`. */
+  readonly tenantStore: ObjectStore;
+  readonly kms: KmsProviders;
+  readonly lines: MoverLines;
+  readonly signal: AbortSignal;
+  readonly now: () => Date;
+}
+
+/** What a task adds to the result. */
+export type TaskOutcome = Pick<MoverResult, 'backup' | 'restore' | 'forget' | 'warnings' | 'warningCount'>;
+
+/** The locks of attempts that the operator knows to be dead are in nobody's way. */
+export function lockOptions(orders: MoverOrders): { hostname: string; deadHostnames: readonly string[] } {
+  return { hostname: orders.attempt.name, deadHostnames: orders.deadAttempts };
+}

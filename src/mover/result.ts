@@ -1,0 +1,23 @@
+import { writeFile } from 'node:fs/promises';
+import { resultKey, type MoverOrders, type MoverResult } from '../api/index.ts';
+import { canonicalJson, StorageError, type ObjectStore } from '../storage/index.ts';
+import { shortForm } from './short-form.ts';
+
+/**
+ * Leaves the result in the bucket, where it survives the pod.
+ * @param store at the tenant's prefix
+ */
+export async function putResult(store: ObjectStore, orders: MoverOrders, result: MoverResult, signal: AbortSignal): Promise<void> {
+  const key = resultKey(orders.tenant.generation, orders.attempt.uid, orders.attempt.number);
+  try {
+    await store.put(key, canonicalJson(result), { ifAbsent: true, signal });
+  } catch (error) {
+    // An earlier pod of this very attempt has left its result; nothing is ever put twice under one name.
+    if (!(error instanceof StorageError) || error.code !== 'AlreadyExists') throw error;
+  }
+}
+
+/** Writes the short form where the kubelet picks it up. */
+export async function writeTerminationMessage(path: string, result: MoverResult): Promise<void> {
+  await writeFile(path, shortForm(result));
+}

@@ -1,0 +1,49 @@
+import type { MoverResult } from '../api/index.ts';
+
+/** The kubelet keeps 4 KiB of a termination message; half of it is plenty and leaves room for other containers' ones. */
+const SHORT_FORM_BYTES = 2048;
+
+/**
+ * The result in at most 2 KiB of JSON: what does not fit is cut, lists first, then words. The object in the bucket has
+ * everything.
+ */
+export function shortForm(result: MoverResult): string {
+  for (const cut of CUTS) {
+    const text = JSON.stringify(cutTo(result, cut));
+    if (Buffer.byteLength(text) <= SHORT_FORM_BYTES) return text;
+  }
+  return JSON.stringify(cutTo(result, LAST_CUT));
+}
+
+/** How much stays: characters of the failure's message, warnings and characters of each, ids of removed snapshots. */
+interface Cut {
+  readonly message: number;
+  readonly warnings: number;
+  readonly warning: number;
+  readonly removed: number;
+}
+
+const CUTS: readonly Cut[] = [
+  { message: 900, warnings: 5, warning: 250, removed: 10 },
+  { message: 600, warnings: 5, warning: 100, removed: 5 },
+  { message: 400, warnings: 2, warning: 100, removed: 0 },
+];
+/** Whatever the script of the words, three bytes a character at most. */
+const LAST_CUT: Cut = { message: 200, warnings: 0, warning: 0, removed: 0 };
+
+function cutTo(result: MoverResult, cut: Cut): MoverResult {
+  const { failure, forget } = result;
+  return {
+    ...result,
+    ...(failure === undefined ? {} : { failure: { ...failure, message: shorten(failure.message, cut.message) } }),
+    ...(forget === undefined ? {} : { forget: { ...forget, removed: forget.removed.slice(0, cut.removed) } }),
+    warnings: result.warnings.slice(0, cut.warnings).map((warning) => shorten(warning, cut.warning)),
+  };
+}
+
+/** A path's end tells more than its beginning, and so does the message behind it: the middle goes. */
+function shorten(text: string, length: number): string {
+  if (text.length <= length) return text;
+  const head = Math.floor((length - 1) / 3);
+  return `${text.slice(0, head)}…${text.slice(text.length - (length - 1 - head))}`;
+}

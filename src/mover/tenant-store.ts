@@ -1,0 +1,27 @@
+import type { MoverOrders } from '../api/index.ts';
+import { openStore, type ObjectStore } from '../storage/index.ts';
+import type { CredentialsFile } from './credentials-file.ts';
+import type { MoverLines } from './mover-lines.ts';
+
+/** The tenant's part of the bucket: `<prefix>/tenants/<tenantId>/`. Nothing is read or written yet. */
+export function openTenantStore(orders: MoverOrders, credentials: CredentialsFile, lines: MoverLines): Promise<ObjectStore> {
+  return openStore(tenantUrl(orders), {
+    s3: {
+      credentials: () => credentials.s3(),
+      ...(orders.storage.caBundle === undefined ? {} : { caBundle: orders.storage.caBundle }),
+    },
+    retry: {
+      onRetry: ({ doing, attempt, error }) => lines.trouble(error.code, `${doing}: ${error.message} (try ${attempt}; it is tried again)`),
+    },
+  });
+}
+
+/** The URL that `openStore` takes, of what the orders say. */
+export function tenantUrl({ storage, tenant }: Pick<MoverOrders, 'storage' | 'tenant'>): string {
+  const url = new URL(`s3://${storage.bucket}`);
+  url.pathname = `/${[storage.prefix, 'tenants', tenant.id].filter((part) => part !== '').join('/')}`;
+  url.searchParams.set('region', storage.region);
+  url.searchParams.set('path-style', String(storage.forcePathStyle));
+  if (storage.endpoint !== undefined) url.searchParams.set('endpoint', storage.endpoint);
+  return url.href;
+}
