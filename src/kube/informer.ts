@@ -1,0 +1,209 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { isKubeError, KubeError } from './errors.ts';
+import type { ResourceClient, Selector } from './resource-client.ts';
+import { collectionPath, type KubeObject } from './resource-type.ts';
+
+/** The server ends a watch after this long, jittered, so that a half-open connection cannot fool us for ever. */
+const WATCH_SECONDS = { least: 240, spread: 120 };
+const BACKOFF_MS = { first: 200, most: 15_000 };
+
+export interface InformerEvent<T> {
+  readonly type: 'added' | 'modified' | 'deleted';
+  readonly object: T;
+}
+
+export interface InformerOptions<T> extends Selector {
+  /** What is kept of each object; `metadata.managedFields` is dropped before. */
+  readonly project?: (object: T) => T;
+  /** Named keys to look objects up by. */
+  readonly indexes?: Readonly<Record<string, (object: T) => readonly string[]>>;
+  readonly onError?: (error: unknown) => void;
+}
+
+/** `namespace/name`, or `name` in no namespace. */
+export function keyOf(object: KubeObject): string {
+  const { namespace, name } = object.metadata;
+  return namespace === undefined ? name : `${namespace}/${name}`;
+}
+
+/**
+ * A cache of one kind that survives: it lists, watches from there, and begins again after an expired version, a broken
+ * connection or a server that is away. Listeners hear what changed, also what changed while it was blind.
+ */
+export class Informer<T extends KubeObject> {
+  readonly #client: ResourceClient<T>;
+  readonly #options: InformerOptions<T>;
+  readonly #objects = new Map<string, T>();
+  readonly #indexes = new Map<string, Map<string, Set<string>>>();
+  readonly #listeners: ((event: InformerEvent<T>) => void)[] = [];
+  readonly #synced = Promise.withResolvers<undefined>();
+
+  constructor(client: ResourceClient<T>, options: InformerOptions<T> = {}) {
+    this.#client = client;
+    this.#options = options;
+    for (const name of Object.keys(options.indexes ?? {})) this.#indexes.set(name, new Map());
+  }
+
+  /** Resolves once the first listing is in. */
+  get synced(): Promise<undefined> {
+    return this.#synced.promise;
+  }
+
+  get size(): number {
+    return this.#objects.size;
+  }
+
+  listen(listener: (event: InformerEvent<T>) => void): void {
+    this.#listeners.push(listener);
+  }
+
+  get(name: string, namespace?: string): T | undefined {
+    return this.#objects.get(namespace === undefined ? name : `${namespace}/${name}`);
+  }
+
+  list(): T[] {
+    return [...this.#objects.values()];
+  }
+
+  /** Objects that the index `name` has under `value`. */
+  byIndex(name: string, value: string): T[] {
+    const keys = this.#indexes.get(name)?.get(value) ?? [];
+    return [...keys].flatMap((key) => this.#objects.get(key) ?? []);
+  }
+
+  /**
+   * Takes in what the server answered to a write of our own, so that the next decision does not see the state before it. What is
+   * older than the cache is ignored.
+   */
+  remember(object: T): void {
+    const known = this.#objects.get(keyOf(object));
+    // Without a known object it may have been deleted since; the watch will tell.
+    if (known && compareVersions(object.metadata.resourceVersion, known.metadata.resourceVersion) > 0) this.#put(object);
+  }
+
+  /** Runs until the signal fires. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    let failures = 0;
+    for (;;) {
+      try {
+        let version = await this.#relist(signal);
+        this.#synced.resolve(undefined);
+        failures = 0;
+        for (;;) {
+          const startedAt = performance.now();
+          version = await this.#watch(version, signal);
+          // A server or proxy that ends each watch at once must not be asked in a tight loop.
+          if (performance.now() - startedAt < 1000) await sleep(BACKOFF_MS.first, undefined, { signal });
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        if (!isKubeError(error, 'Expired')) {
+          this.#options.onError?.(error);
+          const pause = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** failures) * (0.5 + Math.random() / 2);
+          failures += 1;
+          await sleep(pause, undefined, { signal }).catch(() => undefined);
+        }
+      }
+    }
+  }
+
+  async #relist(signal: AbortSignal): Promise<string> {
+    const { items, resourceVersion } = await this.#client.list(this.#options, signal);
+    const gone = new Set(this.#objects.keys());
+    for (const item of items) {
+      gone.delete(keyOf(item));
+      this.#put(item);
+    }
+    for (const key of gone) this.#drop(key);
+    return resourceVersion;
+  }
+
+  /** @returns the version to go on from when the server ended the watch in good order */
+  async #watch(from: string, signal: AbortSignal): Promise<string> {
+    let version = from;
+    const seconds = WATCH_SECONDS.least + Math.floor(Math.random() * WATCH_SECONDS.spread);
+    // Half a minute of grace for the server's own end; past it the connection is dead.
+    const limit = AbortSignal.any([signal, AbortSignal.timeout((seconds + 30) * 1000)]);
+    const lines = this.#client.connection.lines(collectionPath(this.#client.type, this.#options.namespace), {
+      query: {
+        watch: 'true',
+        allowWatchBookmarks: 'true',
+        resourceVersion: version,
+        timeoutSeconds: String(seconds),
+        labelSelector: this.#options.labelSelector,
+        fieldSelector: this.#options.fieldSelector,
+      },
+      signal: limit,
+    });
+    for await (const line of lines) {
+      const { type, object } = JSON.parse(line) as { type: string; object: T & { code?: number; message?: string } };
+      if (type === 'ERROR') {
+        throw new KubeError(object.code === 410 ? 'Expired' : 'Unavailable', `the watch of ${this.#client.type.plural} ended: ${object.message ?? 'no reason given'}`);
+      }
+      version = object.metadata.resourceVersion;
+      if (type === 'DELETED') this.#drop(keyOf(object), object);
+      else if (type !== 'BOOKMARK') this.#put(object);
+    }
+    return version;
+  }
+
+  #put(raw: T): void {
+    const object = this.#slim(raw);
+    const key = keyOf(object);
+    const known = this.#objects.get(key);
+    if (known?.metadata.uid === object.metadata.uid && compareVersions(object.metadata.resourceVersion, known.metadata.resourceVersion) <= 0) return;
+    // Deleted and made again while we were blind: two events, or finalizing work of the first is missed.
+    if (known && known.metadata.uid !== object.metadata.uid) this.#drop(key);
+    const before = this.#objects.get(key);
+    if (before) this.#unindex(key, before);
+    this.#objects.set(key, object);
+    this.#index(key, object);
+    this.#tell({ type: before ? 'modified' : 'added', object });
+  }
+
+  #drop(key: string, last?: T): void {
+    const known = this.#objects.get(key);
+    if (known === undefined) return;
+    this.#unindex(key, known);
+    this.#objects.delete(key);
+    this.#tell({ type: 'deleted', object: last ? this.#slim(last) : known });
+  }
+
+  #slim(object: T): T {
+    const metadata = { ...object.metadata, managedFields: undefined };
+    delete metadata.managedFields;
+    const slim = { ...object, metadata };
+    return this.#options.project ? this.#options.project(slim) : slim;
+  }
+
+  #index(key: string, object: T): void {
+    for (const [name, valuesOf] of Object.entries(this.#options.indexes ?? {})) {
+      const index = this.#indexes.get(name);
+      for (const value of valuesOf(object)) {
+        const keys = index?.get(value);
+        if (keys) keys.add(key);
+        else index?.set(value, new Set([key]));
+      }
+    }
+  }
+
+  #unindex(key: string, object: T): void {
+    for (const [name, valuesOf] of Object.entries(this.#options.indexes ?? {})) {
+      const index = this.#indexes.get(name);
+      for (const value of valuesOf(object)) {
+        const keys = index?.get(value);
+        keys?.delete(key);
+        if (keys?.size === 0) index?.delete(value);
+      }
+    }
+  }
+
+  #tell(event: InformerEvent<T>): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
+
+/** Versions of one kind are decimal numbers that grow (Kubernetes KEP-5504). */
+export function compareVersions(a: string, b: string): number {
+  return a.length === b.length ? (a < b ? -1 : a > b ? 1 : 0) : a.length - b.length;
+}

@@ -1,0 +1,122 @@
+import type { KubeConnection } from './connection.ts';
+import { isKubeError } from './errors.ts';
+import { mergePatch } from './merge-patch.ts';
+import { collectionPath, objectPath, type KubeObject, type ResourceType } from './resource-type.ts';
+
+const PAGE = 500;
+/** Unknown fields are errors, not dropped: design.md, invariant 9. */
+const STRICT = { fieldValidation: 'Strict' } as const;
+
+export interface Selector {
+  readonly namespace?: string;
+  readonly labelSelector?: string;
+  readonly fieldSelector?: string;
+}
+
+export interface DeleteOptions {
+  /** Only the object with this UID; another one of the same name answers `Conflict`. */
+  readonly uid?: string;
+  readonly propagationPolicy?: 'Background' | 'Foreground' | 'Orphan';
+  readonly signal?: AbortSignal;
+}
+
+export interface Listing<T> {
+  readonly items: T[];
+  readonly resourceVersion: string;
+}
+
+/** What is sent to create an object: the server adds the rest. */
+export type NewObject = { readonly metadata: { readonly name: string; readonly namespace?: string | undefined } } & Readonly<Record<string, unknown>>;
+
+/** One kind of the API server. Every call may throw `KubeError`. */
+export class ResourceClient<T extends KubeObject> {
+  readonly type: ResourceType;
+  readonly connection: KubeConnection;
+
+  constructor(connection: KubeConnection, type: ResourceType) {
+    this.connection = connection;
+    this.type = type;
+  }
+
+  /** `undefined` when there is none. Read from the API server, not from a cache. */
+  async get(name: string, namespace?: string, signal?: AbortSignal): Promise<T | undefined> {
+    try {
+      return await this.connection.request<T>('GET', objectPath(this.type, name, namespace), { signal });
+    } catch (error) {
+      if (isKubeError(error, 'NotFound')) return undefined;
+      throw error;
+    }
+  }
+
+  /** All that match, page by page. */
+  async list(selector: Selector = {}, signal?: AbortSignal): Promise<Listing<T>> {
+    const items: T[] = [];
+    let page: string | undefined;
+    for (;;) {
+      const answer = await this.connection.request<{ items: T[]; metadata: { resourceVersion: string; continue?: string } }>(
+        'GET',
+        collectionPath(this.type, selector.namespace),
+        {
+          query: {
+            limit: String(PAGE),
+            continue: page,
+            labelSelector: selector.labelSelector,
+            fieldSelector: selector.fieldSelector,
+          },
+          signal,
+        },
+      );
+      for (const item of answer.items) items.push(item);
+      page = answer.metadata.continue === '' ? undefined : answer.metadata.continue;
+      if (page === undefined) return { items, resourceVersion: answer.metadata.resourceVersion };
+    }
+  }
+
+  async create(object: NewObject, signal?: AbortSignal): Promise<T> {
+    return this.connection.request<T>('POST', collectionPath(this.type, object.metadata.namespace), { body: object, query: STRICT, signal });
+  }
+
+  /** RFC 7386; with `metadata.resourceVersion` in it, a change in between answers `Conflict`. */
+  async patch(name: string, namespace: string | undefined, patch: unknown, options: { subresource?: 'status' | 'scale'; signal?: AbortSignal } = {}): Promise<T> {
+    const path = objectPath(this.type, name, namespace) + (options.subresource ? `/${options.subresource}` : '');
+    return this.connection.request<T>('PATCH', path, {
+      body: patch,
+      contentType: 'application/merge-patch+json',
+      query: STRICT,
+      signal: options.signal,
+    });
+  }
+
+  /**
+   * Writes `status` whole in one patch, if anything differs from what `object` has, under `object`'s resourceVersion: whoever changed it
+   * in between wins, and this call answers `Conflict`.
+   * @returns the object as it now stands
+   */
+  async writeStatus(object: T & { readonly status?: unknown }, status: unknown, signal?: AbortSignal): Promise<T> {
+    const change = mergePatch(object.status ?? {}, status);
+    if (change === undefined) return object;
+    const { name, namespace, resourceVersion } = object.metadata;
+    return this.patch(name, namespace, { metadata: { resourceVersion }, status: change }, { subresource: 'status', ...(signal ? { signal } : {}) });
+  }
+
+  /** Sets the finalizers, under the object's resourceVersion. */
+  async writeFinalizers(object: T, finalizers: readonly string[], signal?: AbortSignal): Promise<T> {
+    const { name, namespace, resourceVersion } = object.metadata;
+    return this.patch(name, namespace, { metadata: { resourceVersion, finalizers } }, signal ? { signal } : {});
+  }
+
+  /** An object that is gone already is no error. */
+  async delete(name: string, namespace?: string, options: DeleteOptions = {}): Promise<void> {
+    const body = {
+      apiVersion: 'v1',
+      kind: 'DeleteOptions',
+      propagationPolicy: options.propagationPolicy ?? 'Background',
+      ...(options.uid ? { preconditions: { uid: options.uid } } : {}),
+    };
+    try {
+      await this.connection.request('DELETE', objectPath(this.type, name, namespace), { body, signal: options.signal });
+    } catch (error) {
+      if (!isKubeError(error, 'NotFound')) throw error;
+    }
+  }
+}
