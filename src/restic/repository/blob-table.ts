@@ -69,6 +69,8 @@ class Segment {
 
 export class BlobTable {
   readonly #segments: Segment[];
+  /** For the owner: hears of each new segment, to tell the other threads. */
+  onSegment: ((buffer: SharedArrayBuffer) => void) | undefined;
 
   /** @param buffers - of another thread's table, or none for a new one */
   constructor(buffers: readonly SharedArrayBuffer[] = []) {
@@ -89,16 +91,13 @@ export class BlobTable {
     this.#segments.push(new Segment(buffer));
   }
 
-  /**
-   * For the owner: adds a segment when the last one is half full.
-   * @returns what to tell the other threads, if anything
-   */
-  growIfNeeded(): SharedArrayBuffer | undefined {
+  /** For the owner: adds a segment when the last one is half full. */
+  growIfNeeded(): void {
     const last = this.#last();
-    if (last.used * 2 < last.slots) return undefined;
+    if (last.used * 2 < last.slots) return;
     const segment = Segment.ofSlots(Math.min(maxSlots, last.slots * 2));
     this.#segments.push(segment);
-    return segment.buffer;
+    this.onSegment?.(segment.buffer);
   }
 
   /** For the owner, while no other thread has the table: one segment for all, so that every look-up probes once. */
@@ -115,8 +114,14 @@ export class BlobTable {
 
   /** Looks for a blob; `undefined` when it is unknown or not in a pack yet. `key`: the id as eight words. */
   find(type: BlobType, key: Int32Array): Place | undefined {
-    for (const place of this.findAll(type, key)) return place;
-    return undefined;
+    const base = this.#findPlaced(type, key);
+    return base === undefined ? undefined : placeAt(base.words, base.at);
+  }
+
+  /** The pack of a blob that lies in one, or -1. */
+  packOf(type: BlobType, key: Int32Array): number {
+    const base = this.#findPlaced(type, key);
+    return base === undefined ? -1 : (base.words[base.at + packWord] ?? -1);
   }
 
   *findAll(type: BlobType, key: Int32Array): Generator<Place> {
@@ -182,6 +187,18 @@ export class BlobTable {
         }
       }
     }
+  }
+
+  #findPlaced(type: BlobType, key: Int32Array): { readonly words: Int32Array; readonly at: number } | undefined {
+    for (const { words, slots } of this.#segments) {
+      for (let slot = ((key[0] ?? 0) >>> 0) % slots; ; slot = (slot + 1) % slots) {
+        const at = slot * wordsOfSlot;
+        const state = settledState(words, at);
+        if (state === 0) break;
+        if (state === placed[type] && hasKey(words, at, key)) return { words, at };
+      }
+    }
+    return undefined;
   }
 
   #insert(segment: Segment, type: BlobType, key: Int32Array, place: Place): void {
@@ -253,9 +270,16 @@ function writePlace(words: Int32Array, base: number, type: BlobType, place: Plac
   Atomics.store(words, base + stateWord, placed[type]);
 }
 
-/** An id's 64 hex digits as the eight words that the table compares. */
-export function keyOfHex(id: string, key = new Int32Array(8)): Int32Array {
-  for (let i = 0; i < 8; i += 1) key[i] = Number.parseInt(id.slice(i * 8, i * 8 + 8), 16);
+/** An id's 64 hex digits, from `at` on in a text, as the eight words that the table compares. */
+export function keyOfHex(text: string, key = new Int32Array(8), at = 0): Int32Array {
+  for (let i = 0, from = at; i < 8; i += 1) {
+    let word = 0;
+    for (const end = from + 8; from < end; from += 1) {
+      const unit = text.charCodeAt(from);
+      word = (word << 4) | (unit - (unit > 57 ? 87 : 48));
+    }
+    key[i] = word;
+  }
   return key;
 }
 

@@ -13,6 +13,8 @@ export interface SavedBlob {
   readonly isNew: boolean;
   /** Bytes in the pack; 0 when it was there already. */
   readonly bytesAdded: number;
+  /** Where it was already, by number. */
+  readonly pack?: number;
 }
 
 export interface PackingWriterOptions {
@@ -41,11 +43,12 @@ export class PackingWriter implements BlobWriter {
   saveNow(type: BlobType, plaintext: Uint8Array): SavedBlob {
     const digest = this.#codec.sha256(plaintext);
     const id = Buffer.from(digest).toString('hex');
-    const isNew = this.#options.table.claim(type, keyOfBytes(digest, this.#key)).state === 'new';
-    if (!isNew) return { id, isNew, bytesAdded: 0 };
+    const claim = this.#options.table.claim(type, keyOfBytes(digest, this.#key));
+    if (claim.state === 'placed') return { id, isNew: false, bytesAdded: 0, pack: claim.pack };
+    if (claim.state === 'pending') return { id, isNew: false, bytesAdded: 0 };
     this.#options.table.growIfNeeded();
     const bytesAdded = this.#builders[type].add(Buffer.from(id, 'hex'), plaintext, this.#options.canCompress);
-    return { id, isNew, bytesAdded };
+    return { id, isNew: true, bytesAdded };
   }
 
   async save(type: BlobType, plaintext: Uint8Array): Promise<SavedBlob> {
@@ -61,6 +64,11 @@ export class PackingWriter implements BlobWriter {
   async saveEncrypted(blob: PackedBlob, encrypted: Uint8Array): Promise<void> {
     this.#builders[blob.type].addSealed(Buffer.from(blob.id, 'hex'), encrypted, blob.uncompressedLength);
     await this.settle();
+  }
+
+  /** Stores packs that other threads have finished, too. */
+  get uploader(): PackUploader {
+    return this.#options.uploader;
   }
 
   /** Packs that another thread left open are continued here. */

@@ -9,3 +9,4 @@ export {
 } from './opened.ts';
 export { PackUploader } from './pack-uploader.ts';
 export { TableIndex } from './table-index.ts';
+export { findParent, listSnapshots, loadSnapshot, resolveSnapshot } from './snapshots.ts';

@@ -60,7 +60,9 @@ export class OpenRepository implements OpenedRepository {
       for (const { id } of queue) {
         const json = await this.loadUnpacked('index', id, options.signal);
         parseIndex(json, `index ${id}`, (packId, blob) => {
-          index.add(index.numberOf(packId), blob);
+          const number = index.numberOf(packId);
+          index.namedBy(number, id);
+          index.add(number, blob);
         });
       }
     });

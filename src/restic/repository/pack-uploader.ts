@@ -93,6 +93,10 @@ export class PackUploader {
     this.#unlisted = [];
     this.#unlistedBlobs = 0;
     this.#lastIndexAt = performance.now();
-    if (packs.length > 0) this.indexes.push(await this.#options.saveIndex(encodeIndex(packs)));
+    if (packs.length === 0) return;
+    const { index, saveIndex } = this.#options;
+    const saved = await saveIndex(encodeIndex(packs));
+    for (const { id } of packs) index.namedBy(index.numberOf(id), saved.id);
+    this.indexes.push(saved);
   }
 }

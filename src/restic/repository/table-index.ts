@@ -1,4 +1,4 @@
-import type { BlobLocation, BlobType, Id, PackContents, PackedBlob } from '../format/index.ts';
+import { entryLengthOf, headerLengthLength, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
 import { BlobTable, hexOfKey, keyOfHex, type Place } from './blob-table.ts';
 import type { BlobIndex } from './opened.ts';
 
@@ -7,6 +7,8 @@ export class TableIndex implements BlobIndex {
   readonly table = new BlobTable();
   readonly #packIds: Id[] = [];
   readonly #packNumbers = new Map<Id, number>();
+  /** By pack number: the index file that names it. */
+  readonly #indexFileOf: Id[] = [];
   readonly #key = new Int32Array(8);
 
   get size(): number {
@@ -43,6 +45,24 @@ export class TableIndex implements BlobIndex {
     const id = this.#packIds[number];
     if (id === undefined) throw new RangeError(`no pack has the number ${number}`);
     return id;
+  }
+
+  /** The index file that names a pack, as far as it is known. */
+  indexFileOf(packNumber: number): Id | undefined {
+    return this.#indexFileOf[packNumber];
+  }
+
+  namedBy(packNumber: number, indexFile: Id): void {
+    this.#indexFileOf[packNumber] = indexFile;
+  }
+
+  /** Sizes of packs by number, bytes: for an index names every blob of a pack, and the header's length follows from them. */
+  sizesOf(isWanted: (packNumber: number) => boolean): Map<number, number> {
+    const sizes = new Map<number, number>();
+    this.table.forEach((_type, _key, { pack, length, uncompressedLength }) => {
+      if (isWanted(pack)) sizes.set(pack, (sizes.get(pack) ?? sealOverhead + headerLengthLength) + length + entryLengthOf(uncompressedLength));
+    });
+    return sizes;
   }
 
   add(packNumber: number, blob: PackedBlob): void {

@@ -1,0 +1,162 @@
+import { closeSync } from 'node:fs';
+import type { FileStat, SourceReader } from '../fs/index.ts';
+import { encodeNodeHead, encodeNodeTail, textOf, type ByteString, type Node } from '../format/index.ts';
+import type { FileJob, FileResult } from '../pipeline/messages.ts';
+import type { WorkerPool } from '../pipeline/worker-pool.ts';
+import type { DirectoryFrame } from './directory-frame.ts';
+import type { Statistics } from './statistics.ts';
+
+/** Small files travel to the workers together: this many, or this many bytes. */
+const batchFiles = 64;
+const batchBytes = 4 * 1024 * 1024;
+/** A larger file is cut at multiples of this, so that all workers can read it at once. Few chunks straddle such a cut. */
+const stretchLength = 64 * 1024 * 1024;
+/** A file that one read gets as a whole cannot change meanwhile; others are looked at again afterwards. */
+const oneReadLength = 1024 * 1024;
+
+interface OpenFile {
+  readonly frame: DirectoryFrame;
+  readonly slot: number;
+  readonly path: ByteString;
+  readonly node: Node;
+  readonly stat: FileStat;
+  readonly change: 'new' | 'changed';
+  readonly descriptor: number;
+  /** The worker closes it. */
+  readonly isHandedOver: boolean;
+  readonly stretches: (FileResult | undefined)[];
+  left: number;
+}
+
+export interface QueuedFile {
+  readonly frame: DirectoryFrame;
+  readonly path: ByteString;
+  readonly node: Node;
+  readonly stat: FileStat;
+  readonly change: 'new' | 'changed';
+}
+
+/** Files on their way through the workers. */
+export class FileQueue {
+  readonly #pool: WorkerPool;
+  readonly #reader: SourceReader;
+  readonly #statistics: Statistics;
+  readonly #tickets = new Map<number, { readonly file: OpenFile; readonly stretch: number }>();
+  #nextTicket = 0;
+  #batch: FileJob[] = [];
+  #batchBytes = 0;
+
+  constructor(pool: WorkerPool, reader: SourceReader, statistics: Statistics) {
+    this.#pool = pool;
+    this.#reader = reader;
+    this.#statistics = statistics;
+  }
+
+  get isBatchFull(): boolean {
+    return this.#batch.length >= batchFiles || this.#batchBytes >= batchBytes;
+  }
+
+  /** Queues an open file; wait for `flush` when the batch is full. */
+  add(queued: QueuedFile, descriptor: number): void {
+    const { stat } = queued;
+    const count = Math.max(1, Math.ceil(stat.size / stretchLength));
+    const isHandedOver = stat.size <= oneReadLength;
+    const file: OpenFile = { ...queued, slot: queued.frame.reserve(), descriptor, isHandedOver, stretches: new Array<undefined>(count).fill(undefined), left: count };
+    const isSparse = stat.size > oneReadLength && stat.blocks * 512 < stat.size;
+    for (let stretch = 0; stretch < count; stretch += 1) {
+      const offset = stretch * stretchLength;
+      const ticket = this.#nextTicket++;
+      this.#tickets.set(ticket, { file, stretch });
+      this.#batch.push({ ticket, descriptor, offset, length: Math.min(stretchLength, stat.size - offset), isWholeFile: isHandedOver, isSparse });
+    }
+    this.#batchBytes += stat.size;
+  }
+
+  /** Hands the batch to the workers as they have room. */
+  async flush(): Promise<void> {
+    const batch = this.#batch;
+    this.#batch = [];
+    this.#batchBytes = 0;
+    while (batch.length > 0) {
+      await this.#pool.room();
+      this.#pool.submit(batch.splice(0, partOf(batch)));
+    }
+  }
+
+  /** Flushes, and waits until every file has come back. */
+  async drain(): Promise<void> {
+    await this.flush();
+    while (this.#tickets.size > 0) await this.#pool.nextResult();
+  }
+
+  receive(result: FileResult): void {
+    const ticket = this.#tickets.get(result.ticket);
+    if (ticket === undefined) return;
+    this.#tickets.delete(result.ticket);
+    const { file, stretch } = ticket;
+    const statistics = this.#statistics;
+    statistics.dataBlobs += result.newBlobs;
+    statistics.dataAdded += result.newBytes;
+    statistics.bytesAdded += result.bytesAdded;
+    file.stretches[stretch] = result;
+    file.left -= 1;
+    if (file.left === 0) this.#finish(file);
+  }
+
+  /** Closes what this thread has open; after a failure. */
+  abandon(): void {
+    const open = new Set([...this.#tickets.values()].filter(({ file }) => !file.isHandedOver).map(({ file }) => file.descriptor));
+    const unsent = this.#batch.filter(({ isWholeFile }) => isWholeFile).map(({ descriptor }) => descriptor);
+    for (const descriptor of [...open, ...unsent]) closeSync(descriptor);
+    this.#tickets.clear();
+    this.#batch = [];
+  }
+
+  #finish(file: OpenFile): void {
+    const path = textOf(file.path);
+    const results = file.stretches.filter((result) => result !== undefined);
+    const problem = results.find((result) => result.problem !== undefined)?.problem;
+    const hasChanged = !this.#isAsListed(file) || results.some((result) => result.hasChanged);
+    if (problem !== undefined) {
+      this.#statistics.warn({ path, kind: 'unreadable', message: `${path} cannot be read (${problem}); it is missing from this backup` });
+      file.frame.fill(file.slot, undefined, false);
+      return;
+    }
+    const { content, bytes } = joined(results);
+    if (hasChanged) {
+      this.#statistics.warn({ path, kind: 'changed', message: `${path} changed while it was read; this backup has it as it was found. Quiesce its writer to get one moment of it` });
+    }
+    const node: Node = { ...file.node, size: bytes, ...(hasChanged ? { error: 'changed while it was read' } : {}) };
+    this.#statistics.file(file.change, bytes);
+    file.frame.fill(file.slot, `${encodeNodeHead(node)}[${content}]${encodeNodeTail(node)}`, false);
+  }
+
+  #isAsListed(file: OpenFile): boolean {
+    if (file.isHandedOver) return true;
+    const { size, mtime } = this.#reader.statDescriptor(file.descriptor);
+    closeSync(file.descriptor);
+    return size === file.stat.size && mtime.seconds === file.stat.mtime.seconds && mtime.nanoseconds === file.stat.mtime.nanoseconds;
+  }
+}
+
+/** How many jobs of a batch go to one worker: all while they are small, a stretch of a large file alone. */
+function partOf(batch: readonly FileJob[]): number {
+  let bytes = 0;
+  const end = batch.findIndex((job, index) => {
+    bytes += job.length;
+    return index > 0 && bytes > batchBytes;
+  });
+  return end < 0 ? batch.length : end;
+}
+
+/** The content up to the first stretch that came back short: what the file shrank to. */
+function joined(results: readonly FileResult[]): { readonly content: string; readonly bytes: number } {
+  const contents: string[] = [];
+  let bytes = 0;
+  for (const result of results) {
+    if (result.content !== '') contents.push(result.content);
+    bytes += result.bytes;
+    if (result.bytes < stretchLength) break;
+  }
+  return { content: contents.join(','), bytes };
+}

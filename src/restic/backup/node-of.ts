@@ -1,0 +1,34 @@
+import type { FileDetails, FileStat } from '../fs/index.ts';
+import { formatTime, goModeOf, type ByteString, type Node } from '../format/index.ts';
+
+/** The node of a file system entry, as restic fills it; `content` and `subtree` come later. The access time is not kept, for it would make every tree new. */
+export function nodeOf(name: ByteString, stat: FileStat, details: Pick<FileDetails, 'user' | 'group' | 'linkTarget'> & Partial<FileDetails>): Node {
+  const mtime = formatTime(stat.mtime);
+  const isLinkable = stat.type === 'file' || stat.type === 'symlink' || stat.type === 'dev' || stat.type === 'chardev';
+  return {
+    name,
+    type: stat.type,
+    mode: goModeOf(stat.mode),
+    mtime,
+    atime: mtime,
+    ctime: formatTime(stat.ctime),
+    uid: stat.uid,
+    gid: stat.gid,
+    user: details.user,
+    group: details.group,
+    inode: stat.inode,
+    deviceId: isLinkable && stat.links > 1 ? stat.deviceId : undefined,
+    size: stat.type === 'file' ? stat.size : undefined,
+    links: isLinkable ? stat.links : undefined,
+    linkTarget: details.linkTarget,
+    extendedAttributes: details.extendedAttributes,
+    device: stat.type === 'dev' || stat.type === 'chardev' ? stat.device : undefined,
+    content: null,
+  };
+}
+
+/** A directory that exists in the snapshot's paths only, such as `/volumes`; as old as the source below it, so that it stays the same. */
+export function virtualDirectory(name: ByteString, source: FileStat): Node {
+  const mtime = formatTime(source.mtime);
+  return { name, type: 'dir', mode: goModeOf(0o040755), mtime, atime: mtime, ctime: mtime, uid: 0, gid: 0, content: null };
+}

@@ -1,0 +1,45 @@
+import { damaged, type BlobLocation, type Id, type PackedBlob } from '../format/index.ts';
+import { keyOf, type OpenRepository, type TableIndex } from '../repository/index.ts';
+
+/** Packs of trees that are kept, bytes: a walk comes back to the same few. */
+const keptBytes = 48 * 1024 * 1024;
+
+/** Loads the parent's trees a pack at a time: one request a directory would be slow from far away. */
+export class TreeReader {
+  readonly #repository: OpenRepository;
+  readonly #index: TableIndex;
+  readonly #signal: AbortSignal | undefined;
+  readonly #packs = new Map<Id, Uint8Array>();
+  #kept = 0;
+
+  constructor(repository: OpenRepository, index: TableIndex, signal: AbortSignal | undefined) {
+    this.#repository = repository;
+    this.#index = index;
+    this.#signal = signal;
+  }
+
+  /** The tree's JSON, verified. Synchronous where its pack is at hand. */
+  load(id: Id): Uint8Array | Promise<Uint8Array> {
+    const place = this.#index.lookup('tree', id);
+    if (place === undefined) throw damaged(`tree ${id}`, 'no index file names it');
+    const pack = this.#packs.get(place.packId);
+    return pack === undefined ? this.#fetch(id, place) : this.#open(id, place, pack);
+  }
+
+  async #fetch(id: Id, place: BlobLocation): Promise<Uint8Array> {
+    const pack = await this.#repository.store.get(keyOf('data', place.packId), { signal: this.#signal });
+    this.#packs.set(place.packId, pack);
+    this.#kept += pack.length;
+    for (const [oldest, bytes] of this.#packs) {
+      if (this.#kept <= keptBytes || oldest === place.packId) break;
+      this.#packs.delete(oldest);
+      this.#kept -= bytes.length;
+    }
+    return this.#open(id, place, pack);
+  }
+
+  #open(id: Id, { offset, length, uncompressedLength }: BlobLocation, pack: Uint8Array): Uint8Array {
+    const blob: PackedBlob = { type: 'tree', id, offset, length, uncompressedLength };
+    return this.#repository.openBlob(blob, pack.subarray(offset, offset + length));
+  }
+}

@@ -1,0 +1,9 @@
+/**
+ * The engine: repositories in the restic format on any object store. It knows nothing of Kubernetes, tenants or KMS.
+ * `contract.ts` says what each function does; the folders below are its parts and nobody else's business.
+ */
+export type * from './contract.ts';
+export { EngineError } from './errors.ts';
+export { backup } from './backup/index.ts';
+export { initRepository, openRepository } from './repository/index.ts';
+export { findParent, listSnapshots, manifestMac, resolveSnapshot } from './engine.ts';

@@ -1,0 +1,163 @@
+import { availableParallelism } from 'node:os';
+import { setTimeout as delay } from 'node:timers/promises';
+import { MessageChannel, SHARE_ENV, Worker, type MessagePort } from 'node:worker_threads';
+import type { FileJob, FileResult, FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import type { OpenPack } from './pack-builder.ts';
+
+/** Each worker holds up to three packs and a read buffer, about 75 MiB; four of them saturate what one process should take. */
+const maxWorkers = 4;
+/** Batches in a worker's hands: one being read, one that waits so that it never idles. */
+const maxBatches = 3;
+/** How long a worker may take to let go, ms. */
+const patience = 2_000;
+
+export interface WorkerPoolOptions extends Omit<WorkerStart, 'wakeUps' | 'bufferPort' | 'table'> {
+  /** Asked when a worker starts, for the table may have grown by then. */
+  readonly tableBuffers: () => readonly SharedArrayBuffer[];
+  readonly onResult: (result: FileResult) => void;
+  /** `release` gives the pack's buffer back to its worker. */
+  readonly onPack: (pack: { readonly body: Buffer; readonly length: number; readonly sha256: Uint8Array; readonly header: Uint8Array }, release: () => void) => void;
+  readonly onError: (error: unknown) => void;
+}
+
+interface Member {
+  readonly worker: Worker;
+  readonly bufferPort: MessagePort;
+  readonly wakeUps: Int32Array;
+  batches: number;
+  readonly finished: PromiseWithResolvers<OpenPack[]>;
+}
+
+/** Worker threads, one for each core that this process may use. They start when the first files come. */
+export class WorkerPool {
+  readonly #options: WorkerPoolOptions;
+  readonly #members: Member[] = [];
+  readonly #size: number;
+  #roomWaiters: (() => void)[] = [];
+
+  constructor(options: WorkerPoolOptions, size = Math.min(maxWorkers, availableParallelism())) {
+    this.#options = options;
+    this.#size = size;
+  }
+
+  get hasRoom(): boolean {
+    return this.#members.length < this.#size || this.#members.some(({ batches }) => batches < maxBatches);
+  }
+
+  /** Resolves when `submit` may be called, or something failed. */
+  async room(): Promise<void> {
+    while (!this.hasRoom) await this.nextResult();
+  }
+
+  /** Resolves after the next batch of results. */
+  nextResult(): Promise<void> {
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  submit(jobs: readonly FileJob[]): void {
+    const member = this.#leastBusy();
+    member.batches += 1;
+    send(member, { kind: 'files', jobs });
+  }
+
+  addSegment(buffer: SharedArrayBuffer): void {
+    for (const member of this.#members) send(member, { kind: 'segment', buffer });
+  }
+
+  /** Ends the workers; resolves to the packs that they left open. All results have come by then. */
+  async finish(): Promise<OpenPack[]> {
+    for (const member of this.#members) send(member, { kind: 'finish' });
+    const open = await Promise.all(this.#members.map(({ finished }) => finished.promise));
+    const members = this.#members.splice(0);
+    await Promise.all(members.map(({ worker }) => worker.terminate()));
+    return open.flat();
+  }
+
+  /** Ends the workers without waiting for their work. They get a moment to close the files that they were given. */
+  async stop(): Promise<void> {
+    const members = this.#members.splice(0);
+    for (const member of members) {
+      Atomics.store(member.wakeUps, 0, -1);
+      Atomics.notify(member.wakeUps, 0);
+      send(member, { kind: 'finish' });
+    }
+    const drained = Promise.allSettled(members.map(({ finished }) => finished.promise));
+    await Promise.race([drained, delay(patience, undefined, { ref: false })]);
+    await Promise.all(members.map(({ worker }) => worker.terminate()));
+    for (const { bufferPort } of members) bufferPort.close();
+  }
+
+  #leastBusy(): Member {
+    const idle = this.#members.find(({ batches }) => batches === 0);
+    if (idle !== undefined) return idle;
+    if (this.#members.length < this.#size) return this.#startMember();
+    return this.#members.reduce((least, member) => (member.batches < least.batches ? member : least));
+  }
+
+  #startMember(): Member {
+    const { port1, port2 } = new MessageChannel();
+    const wakeUps = new SharedArrayBuffer(4);
+    const { material, gear, reached, canCompress } = this.#options;
+    const start: WorkerStart = { material, gear, table: this.#options.tableBuffers(), reached, canCompress, wakeUps, bufferPort: port2 };
+    const worker = new Worker(workerUrl(), { workerData: start, transferList: [port2], env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false });
+    const member: Member = { worker, bufferPort: port1, wakeUps: new Int32Array(wakeUps), batches: 0, finished: Promise.withResolvers() };
+    port1.unref();
+    worker.on('message', (message: FromWorker) => {
+      this.#receive(member, message);
+    });
+    worker.on('error', (error) => {
+      member.finished.reject(error);
+      this.#options.onError(error);
+      this.#wake();
+    });
+    member.finished.promise.catch(() => undefined);
+    this.#members.push(member);
+    return member;
+  }
+
+  #receive(member: Member, message: FromWorker): void {
+    switch (message.kind) {
+      case 'results':
+        member.batches -= 1;
+        for (const result of message.results) this.#options.onResult(result);
+        this.#wake();
+        return;
+      case 'pack': {
+        const body = Buffer.from(message.pack.body);
+        this.#options.onPack({ ...message.pack, body }, () => {
+          giveBack(member, body);
+        });
+        return;
+      }
+      case 'finished':
+        member.finished.resolve(
+          message.open.map(({ body, header, ...pack }) => ({ ...pack, body: Buffer.from(body), header: Buffer.from(header), headerLength: header.length })),
+        );
+        return;
+      default:
+        message satisfies never;
+    }
+  }
+
+  #wake(): void {
+    const waiters = this.#roomWaiters;
+    this.#roomWaiters = [];
+    for (const wake of waiters) wake();
+  }
+}
+
+function send(member: Member, message: ToWorker): void {
+  member.worker.postMessage(message);
+}
+
+function giveBack(member: Member, body: Buffer): void {
+  const buffer = body.buffer as ArrayBuffer;
+  member.bufferPort.postMessage(buffer, [buffer]);
+  if (Atomics.load(member.wakeUps, 0) >= 0) Atomics.add(member.wakeUps, 0, 1);
+  Atomics.notify(member.wakeUps, 0);
+}
+
+/** In the source tree the TypeScript file, in a bundle the file that was built beside it. */
+function workerUrl(): URL {
+  return new URL(import.meta.url.endsWith('.ts') ? './worker.ts' : './worker.mjs', import.meta.url);
+}
