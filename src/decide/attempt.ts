@@ -1,0 +1,138 @@
+import { MoverResult, MOVER_CONTRACT_VERSION, MOVER_EXIT } from '../api/index.ts';
+import type { AttemptFacts, MoverPodFact, OwnerFact, TerminationFact } from './observed.ts';
+import { troubleOf, type Trouble } from './trouble.ts';
+
+/** A Job whose pod has not started after this long is given up, with what kept it as the cause. */
+export const START_DEADLINE_MS = 30 * 60_000;
+
+export interface AttemptIdentity {
+  readonly task: MoverResult['task'];
+  readonly name: string;
+  /** Of the Backup or Restore: the Job must be owned by it, the result must name it. */
+  readonly uid: string;
+  /** Whether the status says that the Job was seen: if it is missing now it is lost, else it was never made. */
+  readonly jobWasSeen: boolean;
+}
+
+/** How one attempt stands. `ended` is final; all else may change with the next look. */
+export type AttemptState =
+  | { readonly kind: 'absent' }
+  | { readonly kind: 'nameTaken'; readonly owners: readonly OwnerFact[] }
+  | { readonly kind: 'starting'; readonly trouble: Trouble | undefined; readonly node: string | undefined }
+  | { readonly kind: 'running'; readonly trouble: Trouble | undefined; readonly node: string | undefined; readonly pod: string }
+  /** The pod cannot tell what happened, so the bucket must be asked. */
+  | { readonly kind: 'resultWanted' }
+  | { readonly kind: 'resultUnreachable'; readonly message: string }
+  | { readonly kind: 'succeeded'; readonly result: MoverResult; readonly node: string | undefined }
+  | { readonly kind: 'failed'; readonly code: string; readonly message: string; readonly retryable: boolean; readonly node: string | undefined };
+
+/** Reads an attempt's state from its Job, its pod and its result. Pure. */
+export function attemptState(identity: AttemptIdentity, facts: AttemptFacts, now: number): AttemptState {
+  const { job } = facts;
+  if (job === undefined) {
+    return identity.jobWasSeen ? fromBucket(identity, facts, lost('its Job was deleted while it ran')) : { kind: 'absent' };
+  }
+  if (!job.owners.some((owner) => owner.uid === identity.uid)) return { kind: 'nameTaken', owners: job.owners };
+  const pod = youngestPod(facts.pods);
+  if (pod?.terminated !== undefined) return fromTermination(identity, facts, pod, pod.terminated);
+  if (job.ended !== undefined || pod?.phase === 'Failed' || pod?.phase === 'Succeeded') {
+    return fromBucket(identity, facts, lostPod(pod, job.ended?.message), pod?.node);
+  }
+  const trouble = troubleOf(facts);
+  if (pod?.running === true) return { kind: 'running', trouble, node: pod.node, pod: pod.name };
+  if (now - job.createdAt > START_DEADLINE_MS) {
+    const why = trouble ?? { reason: 'MoverNotStarted', message: 'its pod did not start' };
+    return { kind: 'failed', code: why.reason, message: `${why.message}; given up after ${START_DEADLINE_MS / 60_000} minutes`, retryable: false, node: pod?.node };
+  }
+  return { kind: 'starting', trouble, node: pod?.node };
+}
+
+function youngestPod(pods: readonly MoverPodFact[]): MoverPodFact | undefined {
+  return pods.find((pod) => pod.terminated !== undefined) ?? pods[0];
+}
+
+interface Failure {
+  readonly code: string;
+  readonly message: string;
+  readonly retryable: boolean;
+}
+
+function lost(why: string): Failure {
+  return { code: 'MoverLost', message: `The mover was lost: ${why}.`, retryable: true };
+}
+
+function lostPod(pod: MoverPodFact | undefined, jobMessage: string | undefined): Failure {
+  if (pod?.reason === 'Evicted') return { code: 'MoverEvicted', message: `The mover was evicted from its node: ${pod.message}`, retryable: true };
+  if (pod?.disruption !== undefined) return { code: 'MoverEvicted', message: `The mover's pod was ended (${pod.disruption.reason}): ${pod.disruption.message}`, retryable: true };
+  return lost(pod?.message ?? jobMessage ?? 'its pod is gone');
+}
+
+function fromTermination(identity: AttemptIdentity, facts: AttemptFacts, pod: MoverPodFact, end: TerminationFact): AttemptState {
+  // The kubelet cuts a message at 4 KiB; what is not whole JSON is then read from the bucket.
+  const said = parseJson(end.message);
+  if (said !== undefined) return fromResult(identity, said, pod.node);
+  return fromBucket(identity, facts, silentEnd(facts, pod, end), pod.node);
+}
+
+/** What an exit without a result means. */
+function silentEnd(facts: AttemptFacts, pod: MoverPodFact, end: TerminationFact): Failure {
+  const heard = facts.spoken.trouble === undefined ? '' : ` Its last words: ${facts.spoken.trouble.message}`;
+  if (end.reason === 'OOMKilled') {
+    return { code: 'OOMKilled', message: 'The mover needed more memory than its limit. Raise spec.mover.resources.limits.memory of the BackupLocation.', retryable: true };
+  }
+  if (pod.reason === 'Evicted' || pod.disruption !== undefined) return lostPod(pod, undefined);
+  if (end.reason === 'StartError' || end.reason === 'ContainerCannotRun') {
+    return { code: 'MoverCannotRun', message: `The mover's container could not run: ${end.message || end.reason}. Check spec.mover.image of the BackupLocation.`, retryable: false };
+  }
+  if (end.exitCode === MOVER_EXIT.failed) {
+    return { code: 'MoverFailed', message: `The mover ended with status 1 and left no result.${heard}`, retryable: false };
+  }
+  return { code: 'MoverLost', message: `The mover ended with status ${end.exitCode} (${end.reason}) and left no result.${heard}`, retryable: true };
+}
+
+function fromBucket(identity: AttemptIdentity, facts: AttemptFacts, otherwise: Failure, node?: string): AttemptState {
+  const { stored } = facts;
+  switch (stored.state) {
+    case 'notLooked':
+      return { kind: 'resultWanted' };
+    case 'unreachable':
+      return { kind: 'resultUnreachable', message: stored.message };
+    case 'absent':
+      return { kind: 'failed', ...otherwise, node };
+    case 'found':
+      return fromResult(identity, stored.value, node);
+  }
+}
+
+/** A result of another version, task or owner is refused: a refusal is better than a guess (design.md, invariant 9). */
+function fromResult(identity: AttemptIdentity, value: unknown, node: string | undefined): AttemptState {
+  const refuse = (message: string): AttemptState => ({ kind: 'failed', code: 'ResultRefused', message, retryable: false, node });
+  const version = typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
+  if (version !== MOVER_CONTRACT_VERSION) {
+    return refuse(`The mover's result has version ${JSON.stringify(version)}; this operator knows ${MOVER_CONTRACT_VERSION}. Let operator and mover image be of one release.`);
+  }
+  const parsed = MoverResult.safeParse(value);
+  if (!parsed.success) {
+    const where = parsed.error.issues.map((issue) => issue.path.join('.') || '(top)').join(', ');
+    return refuse(`The mover's result is malformed at ${where}. Let operator and mover image be of one release.`);
+  }
+  const result = parsed.data;
+  if (result.task !== identity.task || result.uid !== identity.uid || result.attempt !== identity.name) {
+    return refuse(`The mover's result speaks of ${result.task} ${result.attempt}, not of ${identity.task} ${identity.name}.`);
+  }
+  if (result.outcome === 'succeeded') {
+    if (result[identity.task] === undefined) return refuse(`The mover's result says that it succeeded but not with what.`);
+    return { kind: 'succeeded', result, node };
+  }
+  const failure = result.failure ?? { code: 'MoverFailed', message: 'The mover failed without saying why.', retryable: false };
+  return { kind: 'failed', ...failure, node };
+}
+
+function parseJson(text: string): unknown {
+  if (!text.startsWith('{')) return undefined;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}

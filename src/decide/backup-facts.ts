@@ -1,0 +1,52 @@
+import type { Backup, BackupStatus, MoverOrders } from '../api/index.ts';
+import type { AttemptFacts, ClaimFact, VolumeUserFact } from './observed.ts';
+import type { ForgetFacts } from './forget.ts';
+import type { GroundFacts } from './preconditions.ts';
+import type { MoverJobInput } from './mover-job.ts';
+import type { QueueFacts } from './queue.ts';
+
+/** All that a decision about a Backup is made of. */
+export interface BackupFacts {
+  readonly backup: Backup;
+  readonly ground: GroundFacts;
+  readonly claims: readonly ClaimFact[];
+  /** Pods of the namespace and what they mount. Looked at only when a mover is about to start. */
+  readonly users: readonly VolumeUserFact[];
+  /** Of `status.attempt`. */
+  readonly attempt: AttemptFacts;
+  /** Names of Jobs of which a pod may still run. */
+  readonly liveJobs: ReadonlySet<string>;
+  readonly forget: ForgetFacts;
+  /** The queue of the policy's location; undefined while that is unknown. */
+  readonly queue: QueueFacts | undefined;
+  /** Other backups of the same policy. */
+  readonly siblings: readonly Backup[];
+  readonly defaultImage: string;
+}
+
+/** A mover that is to be started: its Secret, then its Job, both named after the attempt. */
+export interface MoverStart {
+  readonly orders: MoverOrders;
+  readonly job: MoverJobInput;
+}
+
+/** One effect. A plan is a list of them, in an order in which a crash between any two loses nothing. */
+export type BackupStep =
+  | { readonly do: 'addFinalizer' }
+  | { readonly do: 'removeFinalizer' }
+  | { readonly do: 'writeStatus'; readonly status: BackupStatus }
+  | { readonly do: 'startMover'; readonly start: MoverStart }
+  /** Deletes the Job in the foreground: it is gone only when its pods are. */
+  | { readonly do: 'stopMover'; readonly name: string }
+  /** Deletes Secret and Job of a mover that has ended. */
+  | { readonly do: 'clearMover'; readonly name: string }
+  | { readonly do: 'renewCredentials'; readonly name: string }
+  | { readonly do: 'deleteSelf'; readonly because: string };
+
+export interface Plan<Step> {
+  readonly steps: readonly Step[];
+  /** Milliseconds since the epoch: look again then, even if nothing was seen to change. */
+  readonly wakeAt?: number;
+  /** Whether to observe and decide once more right away. */
+  readonly again?: boolean;
+}

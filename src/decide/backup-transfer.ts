@@ -1,0 +1,194 @@
+/** A Backup in `Transferring`: its Job is made, watched, and its end becomes the status. */
+import { API_VERSION, type Backup, type ConditionInput, type MoverResult } from '../api/index.ts';
+import { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
+import type { BackupFacts, BackupStep, MoverStart, Plan } from './backup-facts.ts';
+import { changedStatus, expiryOf, notStored, stored, timeOf, type StatusChange } from './backup-status.ts';
+import { attemptName, earlierAttemptNames } from './child-names.ts';
+import { displayBytes, displayDuration, displayList, displayTime } from './display.ts';
+import { failureOf } from './failure-reason.ts';
+import { backupOrders } from './orders.ts';
+import { checkGround, type Ground } from './preconditions.ts';
+import { transferProgress } from './progress.ts';
+import { renewalDue, renewalTime } from './renewal.ts';
+import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
+import { mountable, placement } from './volumes.ts';
+
+type BackupPlan = Plan<BackupStep>;
+const RESULT_LOOK_MS = 10_000;
+const MAX_LISTED = 20;
+
+export function identityOf(backup: Backup): AttemptIdentity {
+  const attempt = backup.status?.attempt ?? 0;
+  return {
+    task: 'backup',
+    name: attemptName(backup.metadata.uid, attempt),
+    uid: backup.metadata.uid,
+    jobWasSeen: backup.status?.jobName !== undefined,
+  };
+}
+
+export function decideTransfer(facts: BackupFacts, now: number): BackupPlan {
+  // Nothing can be made in a namespace that is going, and what runs there is taken away; the deletion of the Backup follows.
+  if (facts.ground.namespace === undefined || facts.ground.namespace.terminating) return { steps: [] };
+  const state = attemptState(identityOf(facts.backup), facts.attempt, now);
+  switch (state.kind) {
+    case 'absent':
+      return start(facts, now);
+    case 'nameTaken':
+      return waiting(facts.backup, now, 'NameTaken', `Job ${identityOf(facts.backup).name} exists but belongs to somebody else (${displayList(state.owners.map((owner) => `${owner.kind} ${owner.uid}`)) || 'no owner'}). Delete it.`);
+    case 'starting':
+    case 'running':
+      return watching(facts, state, now);
+    case 'resultWanted':
+      return { steps: [], wakeAt: now + RESULT_LOOK_MS };
+    case 'resultUnreachable':
+      return { ...waiting(facts.backup, now, 'ResultUnreachable', `The mover has ended, but its result cannot be read: ${state.message}`), wakeAt: now + RESULT_LOOK_MS };
+    case 'succeeded':
+      return succeed(facts, state.result, state.node, now);
+    case 'failed':
+      return fail(facts, state, now);
+  }
+}
+
+function waiting(backup: Backup, now: number, reason: string, message: string, fields: StatusChange['fields'] = {}): BackupPlan {
+  return { steps: [{ do: 'writeStatus', status: changedStatus(backup, { phase: 'Transferring', conditions: [notStored(reason, message)], fields }, now) }] };
+}
+
+/** The volumes were chosen at admission; they and the ground under them are looked at once more, for time has passed. */
+function start(facts: BackupFacts, now: number): BackupPlan {
+  const { backup } = facts;
+  const names = backup.status?.volumes ?? [];
+  const ground = checkGround(facts.ground);
+  if (!ground.ok) return backToQueue(backup, ground, now);
+  const volumes = mountable(names, facts.claims);
+  if (!volumes.ok) return backToQueue(backup, volumes, now);
+  const placed = placement(names, facts.claims, facts.users);
+  if (!placed.ok) return fail(facts, { code: placed.reason, message: placed.message, retryable: false, node: undefined }, now);
+  return { steps: [{ do: 'startMover', start: moverStart(facts, ground.ground, placed.node) }] };
+}
+
+/** The place is given to others while something is missing. The attempt was none: its number is used again. */
+function backToQueue(backup: Backup, why: { readonly reason: string; readonly message: string }, now: number): BackupPlan {
+  const attempt = backup.status?.attempt ?? 1;
+  const change: StatusChange = { phase: 'Queued', conditions: [notStored(why.reason, why.message)], fields: { attempt: attempt > 1 ? attempt - 1 : undefined } };
+  return { steps: [{ do: 'clearMover', name: attemptName(backup.metadata.uid, attempt) }, { do: 'writeStatus', status: changedStatus(backup, change, now) }] };
+}
+
+function moverStart(facts: BackupFacts, ground: Ground, node: string | undefined): MoverStart {
+  const { backup } = facts;
+  const { uid, name, namespace } = backup.metadata;
+  const attempt = backup.status?.attempt ?? 1;
+  const claims = backup.status?.volumes ?? [];
+  const job = attemptName(uid, attempt);
+  return {
+    orders: backupOrders({
+      attempt: { name: job, number: attempt, uid },
+      tenant: { id: ground.tenant.spec.tenantId, generation: backup.status?.keyGeneration ?? 1 },
+      location: ground.location.spec,
+      deadAttempts: earlierAttemptNames(uid, attempt).filter((earlier) => !facts.liveJobs.has(earlier)),
+      policy: ground.policy.metadata.name,
+      backup: name,
+      claims,
+      excludes: ground.policy.spec.excludes ?? [],
+      incompleteSnapshots: facts.siblings.flatMap((other) => (isIncomplete(other) ? (other.status?.snapshotId ?? []) : [])),
+    }),
+    job: {
+      name: job,
+      namespace: namespace ?? '',
+      task: 'backup',
+      owners: [{ apiVersion: API_VERSION, kind: 'Backup', name, uid, controller: true, blockOwnerDeletion: false }],
+      tenant: ground.tenant.metadata.name,
+      policy: ground.policy.metadata.name,
+      backup: { name, uid },
+      restore: undefined,
+      locationName: ground.location.metadata.name,
+      location: ground.location.spec,
+      defaultImage: facts.defaultImage,
+      claims,
+      node,
+      labels: ground.policy.spec.mover.labels ?? {},
+      annotations: ground.policy.spec.mover.annotations ?? {},
+      jobAnnotations: {},
+    },
+  };
+}
+
+function isIncomplete(backup: Backup): boolean {
+  return backup.status?.conditions?.some(({ type, status }) => type === 'Complete' && status === 'False') === true;
+}
+
+function watching(facts: BackupFacts, state: AttemptState & { readonly kind: 'starting' | 'running' }, now: number): BackupPlan {
+  const { backup, attempt } = facts;
+  const { name } = identityOf(backup);
+  const startedAt = timeOf(backup.status?.startedAt) ?? now;
+  const said = state.trouble ?? (state.kind === 'running' ? { reason: 'Transferring', message: `Job ${name} transfers the volumes.` } : { reason: 'Starting', message: `Job ${name} is starting.` });
+  const plan = waiting(backup, now, said.reason, said.message, {
+    jobName: name,
+    node: state.node,
+    progress: transferProgress(attempt.spoken.progress, startedAt) ?? backup.status?.progress,
+  });
+  const renew: readonly BackupStep[] = renewalDue(attempt.job, now) ? [{ do: 'renewCredentials', name }] : [];
+  const wakeAt = renewalTime(attempt.job);
+  return { steps: [...plan.steps, ...renew], ...(wakeAt === undefined ? {} : { wakeAt: Math.max(wakeAt, now + RESULT_LOOK_MS) }) };
+}
+
+function succeed(facts: BackupFacts, result: MoverResult, node: string | undefined, now: number): BackupPlan {
+  const { backup } = facts;
+  const done = result.backup;
+  if (done === undefined) return { steps: [] };
+  const startedAt = timeOf(backup.status?.startedAt) ?? now;
+  const expiry = expiryOf(backup, now);
+  const size = displayBytes(done.bytesProcessed);
+  const change: StatusChange = {
+    phase: 'Stored',
+    conditions: [stored(`${done.files} files (${size}) are stored; ${displayBytes(done.bytesAdded)} were new.`), completeness(result)],
+    fields: {
+      snapshotId: done.snapshotId,
+      jobName: identityOf(backup).name,
+      node: node ?? backup.status?.node,
+      completedAt: displayTime(now),
+      expiresAt: expiry === undefined ? undefined : displayTime(expiry),
+      duration: displayDuration(now - startedAt),
+      progress: undefined,
+      files: done.files,
+      bytesProcessed: done.bytesProcessed,
+      bytesAdded: done.bytesAdded,
+      size,
+      unreadable: done.complete ? undefined : result.warnings.slice(0, MAX_LISTED),
+    },
+  };
+  return { steps: afterEnd(facts, { do: 'writeStatus', status: changedStatus(backup, change, now) }) };
+}
+
+function completeness(result: MoverResult): ConditionInput {
+  if (result.backup?.complete === true) {
+    const seen = result.warningCount === 0 ? '' : ` ${result.warningCount} warnings: ${displayList(result.warnings)}.`;
+    return { type: 'Complete', status: 'True', reason: 'AllFilesRead', message: `Every file could be read.${seen}` };
+  }
+  return { type: 'Complete', status: 'False', reason: 'UnreadableFiles', message: `${result.warningCount} files could not be read: ${displayList(result.warnings)}. They are missing in this backup.` };
+}
+
+function fail(facts: BackupFacts, failure: { readonly code: string; readonly message: string; readonly retryable: boolean; readonly node: string | undefined }, now: number): BackupPlan {
+  const { backup } = facts;
+  const attempt = backup.status?.attempt ?? 1;
+  const { reason, message } = failureOf(failure.code, failure.message);
+  const fields = { node: failure.node ?? backup.status?.node, jobName: identityOf(backup).name, progress: undefined };
+  if (failure.retryable && attempt < MAX_ATTEMPTS) {
+    const next = now + retryDelayMs(attempt);
+    const said = `Attempt ${attempt} of ${MAX_ATTEMPTS} failed and is made again at ${displayTime(next)}: ${message}`;
+    const change: StatusChange = { phase: 'Queued', conditions: [notStored(reason, said)], fields: { ...fields, nextAttemptAt: displayTime(next) } };
+    return { steps: afterEnd(facts, { do: 'writeStatus', status: changedStatus(backup, change, now) }), wakeAt: next };
+  }
+  const said = attempt > 1 ? `Given up after ${attempt} attempts: ${message}` : message;
+  const change: StatusChange = { phase: 'Failed', conditions: [notStored(reason, said)], fields: { ...fields, completedAt: displayTime(now) } };
+  return { steps: afterEnd(facts, { do: 'writeStatus', status: changedStatus(backup, change, now) }) };
+}
+
+/**
+ * The pod tells its end as long as its Job is there, so the status is written first. Without a Job nothing would find the Secret
+ * again after that, so it goes first.
+ */
+function afterEnd(facts: BackupFacts, write: BackupStep): readonly BackupStep[] {
+  const clear: BackupStep = { do: 'clearMover', name: identityOf(facts.backup).name };
+  return facts.attempt.job === undefined ? [clear, write] : [write, clear];
+}

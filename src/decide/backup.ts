@@ -1,0 +1,185 @@
+/**
+ * What happens next to a Backup. `Pending → Queued → Transferring → Stored`, or it ends `Rejected`, `Failed` or `Cancelled`; a
+ * retry goes back to `Queued`. Pure: the same facts at the same time give the same plan, so a crash anywhere is made good by
+ * looking again.
+ */
+import { FINALIZER, type Backup, type BackupStatus } from '../api/index.ts';
+import { decideCancel, decideDeletion, forgetJobIsDone } from './backup-ending.ts';
+import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
+import { changedStatus, expiryOf, isTerminal, notDeleted, notStored, safetyFor, timeOf, type StatusChange } from './backup-status.ts';
+import { decideTransfer } from './backup-transfer.ts';
+import { displayTime } from './display.ts';
+import type { Failure } from './failure-reason.ts';
+import { mergeConditions } from './conditions.ts';
+import { WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
+import { admit, type WaitingMover } from './queue.ts';
+
+type BackupPlan = Plan<BackupStep>;
+
+export function decideBackup(facts: BackupFacts, now: number): BackupPlan {
+  const { backup } = facts;
+  if (backup.metadata.deletionTimestamp === undefined) return decideLiving(facts, now);
+  if (!backup.spec.hold) return decideDeletion(facts, now);
+  return held(backup, decideLiving(facts, now), now);
+}
+
+/** Deletion of a held backup waits; what it was doing goes on. */
+function held(backup: Backup, plan: BackupPlan, now: number): BackupPlan {
+  const condition = notDeleted('Held', 'It is to be deleted, but spec.hold keeps it. Set spec.hold to false to let it go.');
+  const lastWrite = plan.steps.findLast((step) => step.do === 'writeStatus');
+  const status = lastWrite?.status ?? backup.status ?? {};
+  const withHeld = { ...status, conditions: mergeConditions(status.conditions, [condition], backup.metadata.generation, displayTime(now)) };
+  const steps = plan.steps.filter((step) => step.do !== 'addFinalizer' && step.do !== 'deleteSelf' && step !== lastWrite);
+  return { ...plan, steps: [{ do: 'writeStatus', status: withHeld }, ...steps] };
+}
+
+function decideLiving(facts: BackupFacts, now: number): BackupPlan {
+  const { backup } = facts;
+  const phase = backup.status?.phase ?? 'Pending';
+  if (isTerminal(phase)) return decideEnded(facts, now);
+  if (!(backup.metadata.finalizers ?? []).includes(FINALIZER) && backup.metadata.deletionTimestamp === undefined) {
+    return { steps: [{ do: 'addFinalizer' }], again: true };
+  }
+  if (backup.spec.cancel) return decideCancel(facts, now);
+  switch (phase) {
+    case 'Pending':
+      return decidePending(facts, now);
+    case 'Queued':
+      return decideQueued(facts, now);
+    case 'Transferring':
+      return decideTransfer(facts, now);
+    case 'Deleting':
+    case 'Stored':
+    case 'Failed':
+    case 'Rejected':
+    case 'Cancelled':
+      return { steps: [] };
+  }
+}
+
+function decidePending(facts: BackupFacts, now: number): BackupPlan {
+  const { backup } = facts;
+  const checked = check(facts);
+  if (!checked.ok) return pending(backup, checked, now);
+  const slot = slotOf(backup, checked.ground);
+  if (slot.kind === 'refused') {
+    return { steps: [write(backup, now, { phase: 'Rejected', conditions: [notStored('QuotaFull', slot.message)], fields: { completedAt: displayTime(now) } })] };
+  }
+  if (slot.kind === 'waiting') return pending(backup, { reason: 'WaitingForSlot', message: 'Waiting for a place among the backups that are kept.' }, now);
+  return queue(facts, checked, now);
+}
+
+/** Something is missing: said at once, given up after half an hour. */
+function pending(backup: Backup, why: Failure, now: number): BackupPlan {
+  const deadline = Date.parse(backup.metadata.creationTimestamp) + WAIT_DEADLINE_MS;
+  if (now < deadline) return { steps: [write(backup, now, { phase: 'Pending', conditions: [notStored(why.reason, why.message)] })], wakeAt: deadline };
+  const message = `${why.message} Given up after ${WAIT_DEADLINE_MS / 60_000} minutes; create a new Backup once this is mended.`;
+  return { steps: [write(backup, now, { phase: 'Failed', conditions: [notStored(why.reason, message)], fields: { completedAt: displayTime(now) } })] };
+}
+
+function decideQueued(facts: BackupFacts, now: number): BackupPlan {
+  const { backup } = facts;
+  const leftover = facts.attempt.job;
+  if (leftover?.owners.some(({ uid }) => uid === backup.metadata.uid) === true) return { steps: [{ do: 'clearMover', name: leftover.name }], again: true };
+  const due = timeOf(backup.status?.nextAttemptAt);
+  if (due !== undefined && due > now) return { steps: [], wakeAt: due };
+  const checked = check(facts);
+  if (!checked.ok) return { steps: [write(backup, now, { phase: 'Queued', conditions: [notStored(checked.reason, checked.message)] })] };
+  return queue(facts, checked, now);
+}
+
+type Checked = ({ readonly ok: true; readonly ground: Ground; readonly claims: readonly string[] }) | ({ readonly ok: false } & Failure);
+
+function check(facts: BackupFacts): Checked {
+  const ground = checkGround(facts.ground);
+  if (!ground.ok) return ground;
+  const volumes = checkVolumes(ground.ground.policy, facts.claims);
+  if (!volumes.ok) return volumes;
+  return { ok: true, ground: ground.ground, claims: volumes.claims };
+}
+
+type Slot = { readonly kind: 'granted' } | { readonly kind: 'waiting' } | { readonly kind: 'refused'; readonly message: string };
+
+/** Only the controller of the policy grants slots; a safety backup needs none. */
+function slotOf(backup: Backup, ground: Ground): Slot {
+  if (backup.spec.trigger === 'Safety') return { kind: 'granted' };
+  const quota = ground.policy.status?.quota;
+  const isOurs = ({ uid }: { readonly uid: string }) => uid === backup.metadata.uid;
+  if (quota?.slots.some(isOurs) === true) return { kind: 'granted' };
+  if (quota?.refused?.some(isOurs) === true) {
+    return { kind: 'refused', message: `${quota.used} of ${quota.max} backups are kept; delete one first. Then create a new Backup: \`kubectl get backups\` lists them.` };
+  }
+  return { kind: 'waiting' };
+}
+
+/** Admission is the write of `Transferring`: the place is taken before anything is made. */
+function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now: number): BackupPlan {
+  const { backup } = facts;
+  const { status } = backup;
+  const queuedAt = status?.queuedAt ?? displayTime(now);
+  const candidate = waitingBackup(backup, checked.ground.location.metadata.name, queuedAt);
+  if (facts.queue === undefined) return { steps: [] };
+  const admission = admit(candidate, facts.queue);
+  if (!admission.admitted) {
+    return { steps: [write(backup, now, { phase: 'Queued', conditions: [notStored(admission.reason, admission.message)], fields: { queuedAt } })], wakeAt: now + REQUEUE_MS };
+  }
+  const attempt = (status?.attempt ?? 0) + 1;
+  const fields: Partial<BackupStatus> & StatusChange['fields'] = {
+    tenant: checked.ground.tenant.metadata.name,
+    keyGeneration: checked.ground.tenant.status?.keyGeneration ?? 1,
+    copyMethod: checked.ground.policy.spec.copyMethod,
+    volumes: [...checked.claims],
+    queuedAt,
+    startedAt: status?.startedAt ?? displayTime(now),
+    attempt,
+  };
+  const change: StatusChange = {
+    phase: 'Transferring',
+    conditions: [notStored('Starting', attempt === 1 ? 'The mover is being started.' : `The mover is being started (attempt ${attempt}).`)],
+    fields: { ...fields, jobName: undefined, node: undefined, nextAttemptAt: undefined, progress: undefined },
+  };
+  return { steps: [write(backup, now, change)], again: true };
+}
+
+/** What stands in the way may go without a sign that reaches this backup; a look now and then finds it. */
+const REQUEUE_MS = 30_000;
+
+export function waitingBackup(backup: Backup, location: string, queuedAt = backup.status?.queuedAt ?? backup.metadata.creationTimestamp): WaitingMover {
+  return { uid: backup.metadata.uid, task: 'backup', namespace: backup.metadata.namespace ?? '', location, queuedAt, safetyFor: safetyFor(backup) };
+}
+
+/** An ended backup: what is left of its mover goes, and a stored one goes when its time is over. */
+function decideEnded(facts: BackupFacts, now: number): BackupPlan {
+  const { backup } = facts;
+  const { status } = backup;
+  const { job } = facts.attempt;
+  const steps: BackupStep[] = [];
+  if (job?.owners.some(({ uid }) => uid === backup.metadata.uid) === true && facts.forget.job.job?.name !== job.name) steps.push({ do: 'clearMover', name: job.name });
+  const done = forgetJobIsDone(facts);
+  if (done !== undefined) steps.push({ do: 'clearMover', name: done });
+  const completedAt = timeOf(status?.completedAt);
+  if (status?.phase !== 'Stored' || completedAt === undefined) return { steps };
+  const expiry = expiryOf(backup, completedAt);
+  const expiresAt = expiry === undefined ? undefined : displayTime(expiry);
+  if (expiresAt !== status.expiresAt) steps.push(write(backup, now, { phase: 'Stored', conditions: [], fields: { expiresAt } }));
+  if (expiry === undefined || backup.spec.hold) return { steps };
+  if (now < expiry) return { steps, wakeAt: expiry };
+  // The last good one stays, however old: a customer is never left without any.
+  if (isLastGood(backup, facts.siblings)) return { steps, wakeAt: now + LAST_GOOD_LOOK_MS };
+  steps.push({ do: 'deleteSelf', because: 'its time is over' });
+  return { steps };
+}
+
+const LAST_GOOD_LOOK_MS = 3_600_000;
+
+function isLastGood(backup: Backup, siblings: readonly Backup[]): boolean {
+  return isGood(backup) && !siblings.some((other) => other.metadata.uid !== backup.metadata.uid && other.metadata.deletionTimestamp === undefined && isGood(other));
+}
+
+function isGood(backup: Backup): boolean {
+  return backup.status?.phase === 'Stored' && backup.status.conditions?.some(({ type, status }) => type === 'Complete' && status === 'True') === true;
+}
+
+function write(backup: Backup, now: number, change: StatusChange): BackupStep {
+  return { do: 'writeStatus', status: changedStatus(backup, change, now) };
+}

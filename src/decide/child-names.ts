@@ -1,0 +1,36 @@
+import { createHash } from 'node:crypto';
+import { MOVER_NAME_PREFIX } from '../api/index.ts';
+
+/** Names of Jobs become values of labels, which hold 63 characters. */
+const HASH_LENGTH = 20;
+
+/** Lower-case hex: a UID is 36 characters of which a name keeps what tells it apart. */
+function shortHash(text: string): string {
+  return createHash('sha256').update(text).digest('hex').slice(0, HASH_LENGTH);
+}
+
+/** Name of the Job of one attempt, and of its Secret: the same attempt always finds its own children again. */
+export function attemptName(ownerUid: string, attempt: number): string {
+  return `${MOVER_NAME_PREFIX}${shortHash(ownerUid)}-${attempt}`;
+}
+
+/** Names of all attempts before `attempt`. */
+export function earlierAttemptNames(ownerUid: string, attempt: number): readonly string[] {
+  return Array.from({ length: Math.max(0, attempt - 1) }, (_, index) => attemptName(ownerUid, index + 1));
+}
+
+const SAFETY_SUFFIX = '-safety';
+/** A name that people type should stay one that labels can hold. */
+const MAX_READABLE = 63;
+
+/** Name of the safety backup of a restore. A restore deleted and made again under its name is another one, hence the UID. */
+export function safetyBackupName(restore: { readonly name: string; readonly uid: string }): string {
+  const tail = `-${shortHash(restore.uid).slice(0, 6)}${SAFETY_SUFFIX}`;
+  const head = restore.name.slice(0, MAX_READABLE - tail.length).replace(/[-.]+$/, '');
+  return `${head}${tail}`;
+}
+
+/** A label's value holds 63 characters; longer names are found by UID instead. */
+export function labelValue(name: string): string {
+  return name.length <= MAX_READABLE ? name : `${name.slice(0, 42).replace(/[-._]+$/, '')}-${shortHash(name)}`;
+}

@@ -1,0 +1,189 @@
+/**
+ * Forgetting what a deleted or cancelled backup left in the repository. One Job does it for all backups of a tenant that are to
+ * go at that moment: a prune reads the whole index, and one for each of fifty would take fifty times as long. One of them leads:
+ * the Job bears its name, and its status counts the attempts; all of them own the Job, so it is collected when the last is gone.
+ */
+import { API_VERSION, GROUP, type Backup, type BackupStatus } from '../api/index.ts';
+import { attemptState, type AttemptState } from './attempt.ts';
+import type { MoverStart } from './backup-facts.ts';
+import { FIRST_FORGET_ATTEMPT, timeOf } from './backup-status.ts';
+import { attemptName, earlierAttemptNames } from './child-names.ts';
+import { displayTime } from './display.ts';
+import { failureOf } from './failure-reason.ts';
+import { ANNOTATION_FORGETS } from './mover-job.ts';
+import type { AttemptFacts, JobFact } from './observed.ts';
+import { forgetOrders } from './orders.ts';
+import { checkLocation, type Ground, type GroundFacts } from './preconditions.ts';
+import { admit, type QueueFacts, type WaitingMover } from './queue.ts';
+import { retryDelayMs } from './retry.ts';
+
+/** Lets a backup go without forgetting its snapshot: the last resort when the bucket is gone for good. */
+export const ANNOTATION_ABANDON = `${GROUP}/abandon`;
+
+export interface ForgetFacts {
+  /** Of the forget Job of this namespace, if there is one. */
+  readonly job: AttemptFacts;
+  /** Backups of this namespace that are to be forgotten and whose own mover is gone. */
+  readonly wanting: readonly Backup[];
+}
+
+export interface ForgetInput {
+  readonly backup: Backup;
+  readonly forget: ForgetFacts;
+  readonly ground: Pick<GroundFacts, 'location' | 'tenant'>;
+  readonly queue: QueueFacts | undefined;
+  readonly liveJobs: ReadonlySet<string>;
+  readonly defaultImage: string;
+}
+
+type StatusFields = { readonly [Field in keyof BackupStatus]?: BackupStatus[Field] | undefined };
+
+/** How the forgetting of one backup stands, and what is next. */
+export type ForgetState =
+  | { readonly kind: 'forgotten'; readonly job: JobFact }
+  | { readonly kind: 'waiting'; readonly reason: string; readonly message: string; readonly fields?: StatusFields; readonly clear?: string; readonly wakeAt?: number }
+  | { readonly kind: 'start'; readonly fields: StatusFields; readonly start: MoverStart };
+
+export function forgetState(input: ForgetInput, now: number): ForgetState {
+  const { job } = input.forget.job;
+  if (job !== undefined) return withJob(input, job, now);
+  const leader = leaderOf(input);
+  if (leader.metadata.uid !== input.backup.metadata.uid) {
+    return { kind: 'waiting', reason: 'Forgetting', message: `Its snapshot is forgotten together with that of Backup ${leader.metadata.name}.` };
+  }
+  return lead(input, now);
+}
+
+/** UIDs that a forget Job covers, the leader's first. */
+export function coveredBy(job: JobFact): readonly string[] {
+  return (job.annotations[ANNOTATION_FORGETS] ?? '').split(',').filter((uid) => uid !== '');
+}
+
+function withJob(input: ForgetInput, job: JobFact, now: number): ForgetState {
+  const covered = coveredBy(job);
+  const [leader] = covered;
+  const { uid, name } = input.backup.metadata;
+  if (leader === undefined || !covered.includes(uid) || !job.owners.some((owner) => owner.uid === uid)) {
+    return { kind: 'waiting', reason: 'Queued', message: 'Another deletion of this namespace runs; this one starts when it has ended.' };
+  }
+  const state = attemptState({ task: 'forget', name: job.name, uid: leader, jobWasSeen: true }, input.forget.job, now);
+  return leader === uid ? asLeader(input, job, state, now) : asFollower(name, job, state);
+}
+
+function asFollower(name: string, job: JobFact, state: AttemptState): ForgetState {
+  if (state.kind === 'succeeded') return { kind: 'forgotten', job };
+  return { kind: 'waiting', ...words(state, `The snapshot of ${name} is being forgotten by Job ${job.name}.`) };
+}
+
+function asLeader(input: ForgetInput, job: JobFact, state: AttemptState, now: number): ForgetState {
+  if (state.kind === 'succeeded') return { kind: 'forgotten', job };
+  const said = words(state, `Its snapshot is being forgotten by Job ${job.name}.`);
+  if (state.kind !== 'failed') return { kind: 'waiting', ...said, fields: { jobName: job.name } };
+  const wakeAt = now + retryDelayMs(forgetCount(input.backup));
+  return { kind: 'waiting', ...said, fields: { jobName: job.name, nextAttemptAt: displayTime(wakeAt) }, clear: job.name, wakeAt };
+}
+
+function words(state: AttemptState, otherwise: string): { readonly reason: string; readonly message: string } {
+  switch (state.kind) {
+    case 'failed': {
+      const { reason, message } = failureOf(state.code, state.message);
+      return { reason, message: `The snapshot could not be forgotten: ${message} It is tried again; the annotation ${ANNOTATION_ABANDON}: "true" lets go without forgetting.` };
+    }
+    case 'resultUnreachable':
+      return { reason: 'ResultUnreachable', message: `The mover's result cannot be read: ${state.message}` };
+    case 'starting':
+    case 'running':
+      return state.trouble ?? { reason: 'Forgetting', message: otherwise };
+    case 'absent':
+    case 'nameTaken':
+    case 'resultWanted':
+    case 'succeeded':
+      return { reason: 'Forgetting', message: otherwise };
+  }
+}
+
+function lead(input: ForgetInput, now: number): ForgetState {
+  const { backup, ground } = input;
+  const { tenant } = ground;
+  const letGo = `The annotation ${ANNOTATION_ABANDON}: "true" lets go without forgetting.`;
+  if (tenant === undefined) return { kind: 'waiting', reason: 'TenantMissing', message: `BackupTenant ${backup.status?.tenant ?? ''} does not exist, so nobody knows where the snapshot lies. ${letGo}` };
+  const place = checkLocation(tenant.spec.location, ground.location);
+  if (!place.ok) return { kind: 'waiting', reason: place.reason, message: `${place.message} The snapshot is forgotten once it is ready. ${letGo}` };
+  const due = timeOf(backup.status?.nextAttemptAt);
+  if (due !== undefined && due > now) {
+    const before = backup.status?.conditions?.find(({ type }) => type === 'Deleted');
+    return { kind: 'waiting', reason: before?.reason ?? 'Retrying', message: before?.message ?? 'It is tried again.', wakeAt: due };
+  }
+  const candidate = forgetCandidate(backup, tenant.spec.location);
+  const admission = input.queue === undefined ? undefined : admit(candidate, input.queue);
+  if (admission?.admitted !== true) return { kind: 'waiting', reason: 'Queued', message: admission?.message ?? 'Waiting for its turn.' };
+  const attempt = nextForgetAttempt(backup, due !== undefined);
+  const fields = { attempt, jobName: undefined, nextAttemptAt: undefined };
+  return { kind: 'start', fields, start: forgetStart(input, { location: place.location, tenant }, attempt) };
+}
+
+/** The same number again as long as its Job was never seen. */
+function nextForgetAttempt(backup: Backup, failedBefore: boolean): number {
+  const attempt = backup.status?.attempt ?? 0;
+  if (attempt < FIRST_FORGET_ATTEMPT) return FIRST_FORGET_ATTEMPT;
+  const seen = backup.status?.jobName === attemptName(backup.metadata.uid, attempt);
+  return seen || failedBefore ? attempt + 1 : attempt;
+}
+
+function forgetCount(backup: Backup): number {
+  return Math.max(1, (backup.status?.attempt ?? 0) - FIRST_FORGET_ATTEMPT + 1);
+}
+
+export function forgetCandidate(backup: Backup, location: string): WaitingMover {
+  const { metadata, status } = backup;
+  return {
+    uid: metadata.uid,
+    task: 'forget',
+    namespace: metadata.namespace ?? '',
+    location,
+    safetyFor: undefined,
+    queuedAt: metadata.deletionTimestamp ?? status?.queuedAt ?? metadata.creationTimestamp,
+  };
+}
+
+/** Everybody picks the same one: the smallest UID. */
+function leaderOf(input: ForgetInput): Backup {
+  return input.forget.wanting.reduce((best, other) => (other.metadata.uid < best.metadata.uid ? other : best), input.backup);
+}
+
+function forgetStart(input: ForgetInput, ground: Pick<Ground, 'location' | 'tenant'>, attempt: number): MoverStart {
+  const { backup } = input;
+  const { uid } = backup.metadata;
+  const others = input.forget.wanting.filter((other) => other.metadata.uid !== uid);
+  const all = [backup, ...others];
+  const name = attemptName(uid, attempt);
+  const dead = all.flatMap((one) => earlierAttemptNames(one.metadata.uid, Math.min(one.status?.attempt ?? 0, FIRST_FORGET_ATTEMPT - 1) + 1));
+  return {
+    orders: forgetOrders({
+      attempt: { name, number: attempt, uid },
+      tenant: { id: ground.tenant.spec.tenantId, generation: backup.status?.keyGeneration ?? 1 },
+      location: ground.location.spec,
+      deadAttempts: dead.filter((job) => !input.liveJobs.has(job)),
+      snapshots: all.flatMap((one) => one.status?.snapshotId ?? []),
+      uids: all.map((one) => one.metadata.uid),
+    }),
+    job: {
+      name,
+      namespace: backup.metadata.namespace ?? '',
+      task: 'forget',
+      owners: all.map((one) => ({ apiVersion: API_VERSION, kind: 'Backup', name: one.metadata.name, uid: one.metadata.uid })),
+      tenant: ground.tenant.metadata.name,
+      policy: undefined,
+      backup: undefined,
+      restore: undefined,
+      locationName: ground.location.metadata.name,
+      location: ground.location.spec,
+      defaultImage: input.defaultImage,
+      claims: [],
+      node: undefined,
+      labels: {},
+      annotations: {},
+      jobAnnotations: { [ANNOTATION_FORGETS]: all.map((one) => one.metadata.uid).join(',') },
+    },
+  };
+}

@@ -1,0 +1,63 @@
+import type { BackupLocation, BackupPolicy, BackupTenant } from '../api/index.ts';
+import type { ClaimFact } from './observed.ts';
+import type { Failure } from './failure-reason.ts';
+import { wantedVolumes, type Volumes } from './volumes.ts';
+
+/** How long something may lack what it needs before it is given up. */
+export const WAIT_DEADLINE_MS = 30 * 60_000;
+
+/** Who works where: what every mover needs. */
+export interface Ground {
+  readonly policy: BackupPolicy;
+  readonly location: BackupLocation;
+  readonly tenant: BackupTenant;
+}
+
+export interface GroundFacts {
+  readonly namespace: { readonly uid: string; readonly terminating: boolean } | undefined;
+  readonly policyName: string;
+  readonly policy: BackupPolicy | undefined;
+  readonly location: BackupLocation | undefined;
+  readonly tenant: BackupTenant | undefined;
+}
+
+export type GroundCheck = { readonly ok: true; readonly ground: Ground } | ({ readonly ok: false } & Failure);
+
+/** Policy, location and tenant, in the order in which a person would look. */
+export function checkGround(facts: GroundFacts): GroundCheck {
+  if (facts.namespace === undefined || facts.namespace.terminating) return refuse('NamespaceTerminating', 'The namespace is being deleted.');
+  const { policy, location, tenant } = facts;
+  if (policy === undefined) {
+    return refuse('PolicyMissing', `BackupPolicy ${facts.policyName} does not exist in this namespace. Create it, or name another one: \`kubectl get backuppolicies\`.`);
+  }
+  const place = checkLocation(policy.spec.location, location);
+  if (!place.ok) return place;
+  if (tenant === undefined) return refuse('TenantMissing', 'The BackupTenant of this namespace is not made yet.');
+  if (tenant.spec.namespaceUID !== facts.namespace.uid) {
+    return refuse('TenantForeign', `BackupTenant ${tenant.metadata.name} belongs to an earlier namespace of this name.`);
+  }
+  if (tenant.spec.location !== policy.spec.location) {
+    return refuse('LocationDiffers', `This namespace keeps its backups in BackupLocation ${tenant.spec.location}, but the policy names ${policy.spec.location}. All policies of a namespace name the same one.`);
+  }
+  return { ok: true, ground: { policy, location: place.location, tenant } };
+}
+
+type LocationCheck = { readonly ok: true; readonly location: BackupLocation } | ({ readonly ok: false } & Failure);
+
+/** A location must exist and have been found usable for what its spec says now. */
+export function checkLocation(name: string, location: BackupLocation | undefined): LocationCheck {
+  if (location === undefined) return refuse('LocationMissing', `BackupLocation ${name} does not exist. Create it, or ask the platform for its name.`);
+  const ready = location.status?.conditions?.find((condition) => condition.type === 'Ready');
+  if (ready?.status === 'True') return { ok: true, location };
+  const why = ready === undefined ? 'it was not probed yet.' : `${ready.reason}: ${ready.message}`;
+  return refuse('LocationNotReady', `BackupLocation ${name} is not ready: ${why}`);
+}
+
+/** The volumes of the next backup of a policy. */
+export function checkVolumes(policy: BackupPolicy, claims: readonly ClaimFact[]): Volumes {
+  return wantedVolumes(policy.spec.volumes, claims);
+}
+
+function refuse(reason: string, message: string): { readonly ok: false } & Failure {
+  return { ok: false, reason, message };
+}

@@ -1,0 +1,77 @@
+import type { ClaimFact, VolumeUserFact } from './observed.ts';
+import { displayList } from './display.ts';
+import type { Failure } from './failure-reason.ts';
+
+export type Volumes = { readonly ok: true; readonly claims: readonly string[] } | ({ readonly ok: false } & Failure);
+
+/** The claims that a policy means, and whether a mover can mount every one of them. */
+export function wantedVolumes(named: readonly string[] | undefined, claims: readonly ClaimFact[]): Volumes {
+  const names = named ?? claims.filter((claim) => !claim.deleting).map((claim) => claim.name).sort();
+  if (names.length === 0) {
+    return refuse('NoVolumes', 'The namespace has no PersistentVolumeClaim, so there is nothing to back up. Create one, or name it in spec.volumes of the BackupPolicy.');
+  }
+  return mountable(names, claims);
+}
+
+/** Whether each of `names` exists, is bound and can be mounted. */
+export function mountable(names: readonly string[], claims: readonly ClaimFact[]): Volumes {
+  const byName = new Map(claims.map((claim) => [claim.name, claim]));
+  const missing = names.filter((name) => !byName.has(name));
+  if (missing.length > 0) return refuse('VolumeMissing', `PersistentVolumeClaim ${displayList(missing)} does not exist. Create it, or take it out of spec.volumes of the BackupPolicy.`);
+  for (const name of names) {
+    const claim = byName.get(name);
+    const failure = claim === undefined ? undefined : hindrance(claim);
+    if (failure !== undefined) return { ok: false, ...failure };
+  }
+  return { ok: true, claims: [...names] };
+}
+
+function hindrance(claim: ClaimFact): Failure | undefined {
+  if (claim.deleting) return { reason: 'VolumeDeleting', message: `PersistentVolumeClaim ${claim.name} is being deleted.` };
+  if (claim.phase !== 'Bound') {
+    return { reason: 'VolumeUnbound', message: `PersistentVolumeClaim ${claim.name} is ${claim.phase || 'Pending'}, not Bound. \`kubectl describe pvc ${claim.name}\` says what it waits for.` };
+  }
+  if (claim.volumeMode === 'Block') {
+    return { reason: 'VolumeIsBlock', message: `PersistentVolumeClaim ${claim.name} is a raw block device; only file systems are backed up. Take it out of spec.volumes of the BackupPolicy.` };
+  }
+  if (claim.accessModes.length > 0 && claim.accessModes.every((mode) => mode === 'ReadWriteOncePod')) {
+    return { reason: 'VolumeSinglePod', message: `PersistentVolumeClaim ${claim.name} is ReadWriteOncePod: no second pod can mount it beside the workload. Use ReadWriteOnce.` };
+  }
+  return undefined;
+}
+
+function refuse(reason: string, message: string): Volumes {
+  return { ok: false, reason, message };
+}
+
+export type Placement = { readonly ok: true; readonly node: string | undefined } | ({ readonly ok: false } & Failure);
+
+/** The node where running pods mount the claims. Volumes that every node can mount at once bind to none. */
+export function placement(names: readonly string[], claims: readonly ClaimFact[], users: readonly VolumeUserFact[]): Placement {
+  const tied = new Set(claims.filter((claim) => names.includes(claim.name) && !claim.accessModes.some(isShared)).map((claim) => claim.name));
+  const nodes = new Map<string, string>();
+  for (const user of users) {
+    if (user.node === undefined) continue;
+    const claim = user.claims.find((name) => tied.has(name));
+    if (claim !== undefined) nodes.set(user.node, claim);
+  }
+  if (nodes.size > 1) {
+    const where = [...nodes].map(([node, claim]) => `${claim} on ${node}`).join(', ');
+    return { ok: false, reason: 'VolumesOnDifferentNodes', message: `The volumes are in use on different nodes (${where}), and one mover cannot reach them all. Make a BackupPolicy for each.` };
+  }
+  return { ok: true, node: [...nodes.keys()][0] };
+}
+
+function isShared(mode: string): boolean {
+  return mode === 'ReadWriteMany' || mode === 'ReadOnlyMany';
+}
+
+/** Pods that still use one of the claims and are none of ours, with the claim. */
+export function strangersOn(names: readonly string[], users: readonly VolumeUserFact[]): readonly { readonly pod: string; readonly claim: string }[] {
+  return users
+    .filter((user) => user.moverOf === undefined)
+    .flatMap((user) => {
+      const claim = user.claims.find((name) => names.includes(name));
+      return claim === undefined ? [] : [{ pod: user.name, claim }];
+    });
+}
