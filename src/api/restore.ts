@@ -56,10 +56,10 @@ export const RestoreStatus = z.object({
   volumes: z.array(z.string()).optional().meta({ description: 'The claims that are written.' }),
   workload: z
     .object({
-      apiVersion: z.string(),
-      kind: z.string(),
-      name: z.string(),
-      uid: z.string(),
+      apiVersion: z.string().meta({ description: 'Its API version.' }),
+      kind: z.string().meta({ description: 'Its kind.' }),
+      name: z.string().meta({ description: 'Its name.' }),
+      uid: z.string().meta({ description: 'Its UID; another workload of the same name is not touched.' }),
       replicasBefore: z.int().min(0).meta({ description: 'Scale before the restore; put back when it ends, whatever happened in between.' }),
       scaledDown: z.boolean().meta({ description: 'Whether the operator scaled it down and has to put the scale back.' }),
     })

@@ -170,7 +170,7 @@ export class Informer<T extends KubeObject> {
   }
 
   #slim(object: T): T {
-    const metadata = { ...object.metadata, managedFields: undefined };
+    const metadata: T['metadata'] & { managedFields?: unknown } = { ...object.metadata };
     delete metadata.managedFields;
     const slim = { ...object, metadata };
     return this.#options.project ? this.#options.project(slim) : slim;
