@@ -1,0 +1,79 @@
+import type { OwnerReference } from '../api/index.ts';
+import type { KubeObject } from '../kube/index.ts';
+
+/** Kubernetes' own objects, as far as we read them. Everything may be missing: the API server leaves out what is empty. */
+export interface RawMeta {
+  readonly name: string;
+  readonly namespace?: string | undefined;
+  readonly uid: string;
+  readonly resourceVersion: string;
+  readonly creationTimestamp?: string | undefined;
+  readonly deletionTimestamp?: string | undefined;
+  readonly labels?: Readonly<Record<string, string>> | undefined;
+  readonly annotations?: Readonly<Record<string, string>> | undefined;
+  readonly ownerReferences?: readonly OwnerReference[] | undefined;
+}
+
+export interface RawNamespace extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly status?: { readonly phase?: string };
+}
+
+export interface RawClaim extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly spec?: { readonly volumeMode?: string; readonly accessModes?: readonly string[]; readonly volumeName?: string };
+  readonly status?: { readonly phase?: string };
+}
+
+export interface RawCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+export interface RawJob extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly status?: { readonly conditions?: readonly RawCondition[] };
+}
+
+export interface RawContainerStatus {
+  readonly name: string;
+  readonly state?: {
+    readonly waiting?: { readonly reason?: string; readonly message?: string };
+    readonly running?: Readonly<Record<string, unknown>>;
+    readonly terminated?: { readonly exitCode: number; readonly reason?: string; readonly message?: string };
+  };
+}
+
+export interface RawPod extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly spec?: {
+    readonly nodeName?: string;
+    readonly volumes?: readonly { readonly name: string; readonly persistentVolumeClaim?: { readonly claimName: string } }[];
+  };
+  readonly status?: {
+    readonly phase?: string;
+    readonly reason?: string;
+    readonly message?: string;
+    readonly conditions?: readonly RawCondition[];
+    readonly containerStatuses?: readonly RawContainerStatus[];
+  };
+}
+
+/** core/v1, which the kubelet and the Job controller write. */
+export interface RawEvent extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly involvedObject?: { readonly kind?: string; readonly name?: string; readonly namespace?: string; readonly uid?: string };
+  readonly reason?: string;
+  readonly message?: string;
+  readonly type?: string;
+  readonly lastTimestamp?: string | null;
+  readonly eventTime?: string | null;
+}
+
+export interface RawSecret extends KubeObject {
+  readonly metadata: RawMeta;
+  /** base64 */
+  readonly data?: Readonly<Record<string, string>>;
+}
