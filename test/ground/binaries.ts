@@ -1,0 +1,98 @@
+// Programs built from the Go module proxy, one module a folder under `go/`, kept in the cache by the content of that
+// folder. Nothing is built that is there; nothing is downloaded but Go modules.
+import { link, symlink } from 'node:fs/promises';
+import { readdirSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { cached, versionOf } from './cache.ts';
+import { run } from './run.ts';
+
+/** Must be the version that `go/kubernetes/go.mod` requires; the binary reports it. */
+export const KUBERNETES_VERSION = 'v1.36.3';
+const GO_MINIMUM = [1, 26] as const;
+
+export type Program = 'minio' | 'minio-admin' | 'helm' | 'kubernetes' | 'pause';
+
+interface Source {
+  readonly module: string;
+  readonly target: string;
+  readonly linkerFlags?: string;
+  /** Without libc, for an image that has nothing else in it. */
+  readonly static?: boolean;
+}
+
+const sources: Record<Program, Source> = {
+  minio: { module: 'minio', target: 'github.com/minio/minio', static: true },
+  'minio-admin': { module: 'minio', target: './admin', static: true },
+  helm: { module: 'helm', target: 'helm.sh/helm/v3/cmd/helm' },
+  kubernetes: {
+    module: 'kubernetes',
+    target: '.',
+    linkerFlags: `-X k8s.io/component-base/version.gitVersion=${KUBERNETES_VERSION}`,
+  },
+  pause: { module: 'pause', target: '.', static: true },
+};
+
+/** The names under which the one Kubernetes binary is called. */
+export const KUBERNETES_PROGRAMS = [
+  'etcd',
+  'kube-apiserver',
+  'kube-controller-manager',
+  'kube-proxy',
+  'kube-scheduler',
+  'kubectl',
+  'kubelet',
+] as const;
+export type KubernetesProgram = (typeof KUBERNETES_PROGRAMS)[number];
+
+function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(folder, name))
+    .filter((file) => statSync(file).isFile())
+    .sort();
+}
+
+/** The path of a program, built first when the cache lacks it. Builds say so on standard error, for they take minutes. */
+export async function binary(program: Program): Promise<string> {
+  const source = sources[program];
+  const module = join(import.meta.dirname, 'go', source.module);
+  const linkerFlags = ['-s', '-w', source.linkerFlags ?? ''].join(' ').trim();
+  const version = await versionOf(filesOf(module), source.target, linkerFlags);
+  const folder = await cached(`${program}-${version}`, async (draft) => {
+    await demandGo();
+    console.error(`building ${program} from the Go module proxy (once; kept in the cache)`);
+    const started = Date.now();
+    await run('nice', ['go', 'build', '-trimpath', '-buildvcs=false', '-ldflags', linkerFlags, '-o', join(draft, program), source.target], {
+      cwd: module,
+      env: { ...process.env, GOWORK: 'off', ...(source.static ? { CGO_ENABLED: '0' } : {}) },
+    });
+    if (program === 'kubernetes') await linkNames(draft);
+    console.error(`built ${program} in ${Math.round((Date.now() - started) / 1000)} s`);
+  });
+  return join(folder, program);
+}
+
+/** The one binary under the names that it dispatches on. */
+async function linkNames(folder: string): Promise<void> {
+  for (const name of KUBERNETES_PROGRAMS) {
+    await link(join(folder, 'kubernetes'), join(folder, name)).catch(() => symlink('kubernetes', join(folder, name)));
+  }
+}
+
+/** Where Kubernetes' programs are: `KUBEBUILDER_ASSETS` for those that it holds, our own build for the rest. */
+export async function kubernetesPrograms(): Promise<(name: KubernetesProgram) => string> {
+  const assets = process.env['KUBEBUILDER_ASSETS'];
+  const given = new Set<string>(assets ? readdirSync(assets) : []);
+  const missing = KUBERNETES_PROGRAMS.some((name) => !given.has(name));
+  const own = missing ? join(await binary('kubernetes'), '..') : '';
+  return (name) => (assets && given.has(name) ? join(assets, name) : join(own, name));
+}
+
+async function demandGo(): Promise<void> {
+  const version = await run('go', ['env', 'GOVERSION'], { env: { ...process.env, GOTOOLCHAIN: 'local' } }).catch(() => '');
+  const [, major = '0', minor = '0'] = /^go(\d+)\.(\d+)/.exec(version) ?? [];
+  // Go 1.21 and later fetch the toolchain that go.mod asks for by themselves, unless GOTOOLCHAIN=local forbids it.
+  const fetches = Number(minor) >= 21 && process.env['GOTOOLCHAIN'] !== 'local';
+  if (Number(major) < GO_MINIMUM[0] || (Number(minor) < GO_MINIMUM[1] && !fetches)) {
+    throw new Error(`Go ${GO_MINIMUM.join('.')} or newer is needed to build the ground's programs; install it from https://go.dev/dl/`);
+  }
+}

@@ -1,0 +1,3 @@
+module tenant-backup/test/ground/pause
+
+go 1.21
