@@ -15,7 +15,7 @@ export interface Caches {
   /** By `namespace`. */
   readonly claims: Informer<RawClaim>;
   readonly locations: Informer<BackupLocation>;
-  /** By `namespaceUID` and `location`. */
+  /** By `namespace`, `namespaceUID` and `location`. */
   readonly tenants: Informer<BackupTenant>;
   /** By `namespace` and `location`. */
   readonly policies: Informer<BackupPolicy>;
@@ -43,7 +43,7 @@ export function makeCaches(connection: KubeConnection, onError: (error: unknown)
     claims: informer(resourceTypes.persistentVolumeClaims, { project: slimClaim, indexes: { namespace } }),
     locations: informer<BackupLocation>(resourceTypes.backupLocations),
     tenants: informer<BackupTenant>(resourceTypes.backupTenants, {
-      indexes: { namespaceUID: ({ spec }) => [spec.namespaceUID], location: ({ spec }) => [spec.location] },
+      indexes: { namespace: ({ spec }) => [spec.namespace], namespaceUID: ({ spec }) => [spec.namespaceUID], location: ({ spec }) => [spec.location] },
     }),
     policies: informer<BackupPolicy>(resourceTypes.backupPolicies, { indexes: { namespace, location: ({ spec }) => [spec.location] } }),
     backups: informer<Backup>(resourceTypes.backups, {

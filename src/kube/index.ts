@@ -12,4 +12,5 @@ export { isSame, mergePatch } from './merge-patch.ts';
 export { followLog } from './pod-log.ts';
 export { ResourceClient, type DeleteOptions, type Listing, type NewObject, type Selector } from './resource-client.ts';
 export { collectionPath, objectPath, resourceTypes, type KubeObject, type ResourceType } from './resource-type.ts';
+export { ScaleClient, type ScaleObject, type WorkloadReference } from './scale.ts';
 export { systemTimers, WorkQueue, type QueueOptions, type Timers } from './work-queue.ts';

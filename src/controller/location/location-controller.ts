@@ -1,0 +1,112 @@
+import type { BackupLocation } from '../../api/index.ts';
+import { isReady, locationStatus, nextProbeIn } from '../../decide/location.ts';
+import { Controller, type ControllerObserver, type EventRecorder, type Informer, type ReconcileResult, type ResourceClient } from '../../kube/index.ts';
+import type { Caches } from '../caches.ts';
+import type { Clock, LocationFindings, LocationProbe } from '../ports.ts';
+import type { RawSecret } from '../raw-objects.ts';
+import { secretNames } from './secret-names.ts';
+
+export interface LocationDependencies {
+  readonly caches: Caches;
+  /** Secrets of the operator's own namespace. */
+  readonly secrets: Informer<RawSecret>;
+  readonly operatorNamespace: string;
+  readonly locations: ResourceClient<BackupLocation>;
+  readonly probe: LocationProbe;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly observer: ControllerObserver;
+}
+
+const WORKERS = 2;
+/** Counts in the status follow a storm of movers at this pace. */
+const COUNT_EVERY_MS = 5000;
+
+/** What the last probe found, and of which spec and Secrets. Lost in a restart, which then probes anew. */
+interface Probed {
+  readonly of: string;
+  readonly findings: LocationFindings;
+  readonly dueAt: number;
+  readonly failures: number;
+}
+
+/** Tries each location's storage and keys, at once when its spec or a Secret changes, and says what works. */
+export function locationController(dependencies: LocationDependencies): Controller {
+  const probes = new Map<string, Probed>();
+  const countedAt = new Map<string, number>();
+  const controller = new Controller({
+    name: 'location',
+    workers: WORKERS,
+    reconcile: (key, signal) => reconcile(dependencies, { probes, countedAt }, key, signal),
+    observer: dependencies.observer,
+  });
+  const { caches, secrets } = dependencies;
+  caches.locations.listen(({ object }) => controller.queue.add(object.metadata.name));
+  secrets.listen(({ object }) => {
+    for (const location of caches.locations.list()) {
+      if (secretNames(location.spec).includes(object.metadata.name)) controller.queue.add(location.metadata.name);
+    }
+  });
+  caches.tenants.listen(({ type, object }) => {
+    if (type !== 'modified') controller.queue.add(object.spec.location);
+  });
+  caches.jobs.listen(({ type }) => {
+    if (type === 'modified') return;
+    for (const location of caches.locations.list()) controller.queue.addAfter(location.metadata.name, COUNT_EVERY_MS);
+  });
+  return controller;
+}
+
+interface Memory {
+  readonly probes: Map<string, Probed>;
+  readonly countedAt: Map<string, number>;
+}
+
+async function reconcile(dependencies: LocationDependencies, memory: Memory, name: string, signal: AbortSignal): Promise<ReconcileResult> {
+  const { caches, locations, clock, events } = dependencies;
+  const location = caches.locations.get(name);
+  if (location === undefined || location.metadata.deletionTimestamp !== undefined) {
+    memory.probes.delete(name);
+    return {};
+  }
+  const probed = await probeIfDue(dependencies, memory, location, signal);
+  const now = clock.now();
+  const isCountDue = now - (memory.countedAt.get(name) ?? 0) >= COUNT_EVERY_MS;
+  const counts = isCountDue
+    ? { tenants: caches.tenants.byIndex('location', name).length, runningMovers: runningMovers(caches, name) }
+    : { tenants: location.status?.tenants ?? 0, runningMovers: location.status?.runningMovers ?? 0 };
+  if (isCountDue) memory.countedAt.set(name, now);
+  const written = await locations.writeStatus(location, locationStatus(location, { ...probed.findings, ...counts }, now), signal);
+  caches.locations.remember(written);
+  tellReadiness(events, location, written);
+  return { requeueAfterMs: Math.max(isCountDue ? 0 : COUNT_EVERY_MS, Math.max(0, probed.dueAt - clock.now())) };
+}
+
+async function probeIfDue({ probe, clock, secrets, operatorNamespace }: LocationDependencies, { probes }: Memory, location: BackupLocation, signal: AbortSignal): Promise<Probed> {
+  const { name, uid, generation } = location.metadata;
+  const versions = secretNames(location.spec).map((secret) => secrets.get(secret, operatorNamespace)?.metadata.resourceVersion ?? 'none');
+  const of = [uid, generation, ...versions].join('/');
+  const known = probes.get(name);
+  if (known?.of === of && clock.now() < known.dueAt) return known;
+  const findings = await probe.probe(location, signal);
+  const failures = isReady(findings) ? 0 : (known?.of === of ? known.failures : 0) + 1;
+  const probed = { of, findings, failures, dueAt: clock.now() + nextProbeIn(failures) };
+  probes.set(name, probed);
+  return probed;
+}
+
+function runningMovers(caches: Caches, location: string): number {
+  const namespaces = new Set(caches.tenants.byIndex('location', location).map(({ spec }) => spec.namespace));
+  return caches.jobs.list().filter(({ metadata, status }) => namespaces.has(metadata.namespace ?? '') && !(status?.conditions ?? []).some(isEnd)).length;
+}
+
+function isEnd(condition: { readonly type: string; readonly status: string }): boolean {
+  return condition.status === 'True' && (condition.type === 'Complete' || condition.type === 'Failed');
+}
+
+function tellReadiness(events: EventRecorder, before: BackupLocation, after: BackupLocation): void {
+  const was = before.status?.conditions?.find(({ type }) => type === 'Ready');
+  const is = after.status?.conditions?.find(({ type }) => type === 'Ready');
+  if (is === undefined || (was?.status === is.status && was.reason === is.reason)) return;
+  events.record(after, { type: is.status === 'True' ? 'Normal' : 'Warning', reason: is.reason, action: 'Probe', message: is.message });
+}

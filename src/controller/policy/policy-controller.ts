@@ -1,0 +1,112 @@
+import type { BackupPolicy, Backup } from '../../api/index.ts';
+import { decidePolicy } from '../../decide/policy.ts';
+import { decideQuota, type Quota } from '../../decide/quota.ts';
+import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
+import type { Caches } from '../caches.ts';
+import { claimFact } from '../claim-fact.ts';
+import type { Clock } from '../ports.ts';
+import { WorkloadCheck } from './workload-check.ts';
+
+export interface PolicyDependencies {
+  readonly caches: Caches;
+  readonly policies: ResourceClient<BackupPolicy>;
+  readonly backups: ResourceClient<Backup>;
+  readonly scales: ScaleClient;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  readonly observer: ControllerObserver;
+}
+
+const WORKERS = 4;
+
+/** Says of each policy whether a backup could be made and whether the customer is protected, and grants the slots of its quota. */
+export function policyController(dependencies: PolicyDependencies): Controller {
+  const { caches, scales, clock } = dependencies;
+  const workloads = new WorkloadCheck(scales, clock);
+  const controller = new Controller({
+    name: 'policy',
+    workers: WORKERS,
+    reconcile: (key, signal) => reconcile(dependencies, workloads, key, signal),
+    observer: dependencies.observer,
+  });
+  const addAll = (policies: readonly BackupPolicy[]): void => {
+    for (const policy of policies) controller.queue.add(keyOf(policy));
+  };
+  const ofNamespace = (namespace: string | undefined): void => addAll(caches.policies.byIndex('namespace', namespace ?? ''));
+  caches.policies.listen(({ object }) => controller.queue.add(keyOf(object)));
+  caches.backups.listen(({ object }) => controller.queue.add(`${object.metadata.namespace ?? ''}/${object.spec.policy}`));
+  caches.claims.listen(({ object }) => ofNamespace(object.metadata.namespace));
+  caches.tenants.listen(({ object }) => ofNamespace(object.spec.namespace));
+  caches.namespaces.listen(({ object }) => ofNamespace(object.metadata.name));
+  caches.locations.listen(({ object }) => addAll(caches.policies.byIndex('location', object.metadata.name)));
+  return controller;
+}
+
+async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCheck, key: string, signal: AbortSignal): Promise<ReconcileResult> {
+  const { caches, policies, clock } = dependencies;
+  const [namespace = '', name = ''] = key.split('/');
+  const cached = caches.policies.get(name, namespace);
+  if (cached === undefined || cached.metadata.deletionTimestamp !== undefined) return {};
+  const seen = caches.backups.byIndex('policy', key);
+  const settled = await settleQuota(dependencies, cached, seen, signal);
+  if (settled === undefined) return {};
+  const { policy, quota, backups } = settled;
+  const home = caches.namespaces.get(namespace);
+  const workload = await workloads.check(namespace, policy.spec.workload, signal);
+  const decision = decidePolicy(
+    policy,
+    {
+      namespace: home && { uid: home.metadata.uid, terminating: home.status?.phase === 'Terminating' },
+      location: caches.locations.get(policy.spec.location),
+      tenant: home && caches.tenants.byIndex('namespaceUID', home.metadata.uid)[0],
+      claims: caches.claims.byIndex('namespace', namespace).map(claimFact),
+      backups,
+      workload: workload.finding,
+      quota,
+    },
+    clock.now(),
+  );
+  const written = await policies.writeStatus(policy, decision.status, signal);
+  caches.policies.remember(written);
+  tellChanges(dependencies.events, policy, written);
+  const waits = [decision.wakeAt === undefined ? undefined : decision.wakeAt - clock.now(), workload.againInMs].filter((wait) => wait !== undefined);
+  return waits.length > 0 ? { requeueAfterMs: Math.max(1000, Math.min(...waits)) } : {};
+}
+
+interface Settled {
+  readonly policy: BackupPolicy;
+  readonly quota: Quota;
+  readonly backups: readonly Backup[];
+}
+
+/**
+ * Slots are decided on a live read whenever the cache suggests a change: a cache may lack the backup that took the last place, or the
+ * write of another operator. The write that follows goes under the resourceVersion of this very read, so of two operators one is told `Conflict`.
+ */
+async function settleQuota({ policies, backups, caches }: PolicyDependencies, cached: BackupPolicy, seen: readonly Backup[], signal: AbortSignal): Promise<Settled | undefined> {
+  const suggested = decideQuota(cached, seen);
+  if (isSame(suggested, cached.status?.quota)) return { policy: cached, quota: suggested, backups: seen };
+  const { namespace, name } = cached.metadata;
+  const policy = await policies.get(name, namespace, signal);
+  if (policy === undefined) return undefined;
+  const listed = await backups.list({ namespace: namespace ?? '' }, signal);
+  const live = listed.items.filter((backup) => backup.spec.policy === name);
+  for (const backup of live) caches.backups.remember(backup);
+  return { policy, quota: decideQuota(policy, live), backups: live };
+}
+
+const TOLD = ['Ready', 'Protected', 'QuotaFull'] as const;
+/** A condition that says something bad when it is True. */
+const BAD_WHEN_TRUE: ReadonlySet<string> = new Set(['QuotaFull']);
+
+function tellChanges(events: EventRecorder, before: BackupPolicy, after: BackupPolicy): void {
+  for (const type of TOLD) {
+    const was = before.status?.conditions?.find((condition) => condition.type === type);
+    const is = after.status?.conditions?.find((condition) => condition.type === type);
+    if (is === undefined || was?.status === is.status) continue;
+    const isBad = is.status === (BAD_WHEN_TRUE.has(type) ? 'True' : 'False');
+    // A policy that is new has no backup yet; that is no warning.
+    if (was === undefined && type !== 'Ready') continue;
+    events.record(after, { type: isBad ? 'Warning' : 'Normal', reason: is.reason, action: type, message: is.message });
+  }
+}

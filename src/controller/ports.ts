@@ -1,0 +1,77 @@
+/**
+ * What controllers need of object storage and key management. `cmd/` wires these to `storage/` and `keys/`; controllers never import them.
+ */
+import type { BackupLocation, MoverCredentials } from '../api/index.ts';
+
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
+}
+
+/** Secrets of the operator's own namespace, decoded; `undefined` when there is none of that name. */
+export type SecretLookup = (name: string) => Readonly<Record<string, string>> | undefined;
+
+/** One thing that was tried. */
+export type Finding = { readonly ok: true; readonly message: string } | { readonly ok: false; readonly reason: string; readonly message: string };
+
+export interface LocationFindings {
+  /** The bucket answers to the location's credentials. */
+  readonly storageReachable: Finding;
+  /** An object can be put, read and deleted below `probe/`. */
+  readonly storageWritable: Finding;
+  /** A random value can be wrapped under the first data center's key. */
+  readonly keyUsable: Finding;
+  /** The same under the second data center's key; absent where the location names none. */
+  readonly replicaKeyUsable?: Finding;
+  /** A mover's S3 credentials reach its own tenant only. */
+  readonly storageIsolated: Finding;
+  /** The operator cannot unwrap, and a mover can unwrap its own tenant's keys only. */
+  readonly keysIsolated: Finding;
+}
+
+/** Tries what a backup needs. Resolves whatever it finds; never rejects but when aborted. */
+export interface LocationProbe {
+  probe(location: BackupLocation, signal: AbortSignal): Promise<LocationFindings>;
+}
+
+export interface MintedCredentials {
+  readonly credentials: MoverCredentials;
+  /** Milliseconds since the epoch; `undefined` for credentials that do not expire. */
+  readonly expiresAt: number | undefined;
+}
+
+/** Makes a mover's credentials: a session for one tenant's prefix where the location's endpoint has STS. */
+export interface CredentialMinter {
+  /** @throws {PortError} */
+  mint(location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<MintedCredentials>;
+}
+
+/** Reads what a mover left in the bucket when its pod cannot say it any more. */
+export interface ResultReader {
+  /**
+   * @returns the parsed JSON, not yet validated; `undefined` when there is no such object
+   * @throws {PortError}
+   */
+  read(location: BackupLocation, tenantId: string, key: string, signal: AbortSignal): Promise<unknown>;
+}
+
+/** A refusal of storage or keys, in words for a condition. */
+export class PortError extends Error {
+  /** CamelCase, e.g. `BadCredentials`. */
+  readonly reason: string;
+  readonly retryable: boolean;
+
+  constructor(reason: string, message: string, options: { retryable: boolean; cause?: unknown }) {
+    super(message, { cause: options.cause });
+    this.name = 'PortError';
+    this.reason = reason;
+    this.retryable = options.retryable;
+  }
+}
+
+export interface Ports {
+  readonly clock: Clock;
+  readonly locationProbe: LocationProbe;
+  readonly credentialMinter: CredentialMinter;
+  readonly resultReader: ResultReader;
+}

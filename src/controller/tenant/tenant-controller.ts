@@ -1,0 +1,83 @@
+import type { BackupTenant } from '../../api/index.ts';
+import { newTenant, tenantName, tenantStatus } from '../../decide/tenant.ts';
+import { Controller, isKubeError, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient } from '../../kube/index.ts';
+import type { Caches } from '../caches.ts';
+import type { Clock } from '../ports.ts';
+import type { RawNamespace } from '../raw-objects.ts';
+
+export interface TenantDependencies {
+  readonly caches: Caches;
+  readonly tenants: ResourceClient<BackupTenant>;
+  readonly events: EventRecorder;
+  readonly clock: Clock;
+  /** 16 random bytes, lower-case hex. */
+  readonly newTenantId: () => string;
+  readonly observer: ControllerObserver;
+}
+
+const WORKERS = 4;
+
+/** Makes the tenant of a namespace with its first policy, and says of each tenant whether its namespace is still there. Keys are names of namespaces. */
+export function tenantController(dependencies: TenantDependencies): Controller {
+  const controller = new Controller({
+    name: 'tenant',
+    workers: WORKERS,
+    reconcile: (key, signal) => reconcile(dependencies, key, signal),
+    observer: dependencies.observer,
+  });
+  const { caches } = dependencies;
+  caches.policies.listen(({ object }) => controller.queue.add(object.metadata.namespace ?? ''));
+  caches.namespaces.listen(({ object }) => controller.queue.add(object.metadata.name));
+  caches.tenants.listen(({ object }) => controller.queue.add(object.spec.namespace));
+  caches.backups.listen(({ type, object }) => {
+    // Only how many are kept is counted.
+    if (type !== 'modified' || object.status?.phase === 'Stored') controller.queue.add(object.metadata.namespace ?? '');
+  });
+  return controller;
+}
+
+async function reconcile(dependencies: TenantDependencies, name: string, signal: AbortSignal): Promise<ReconcileResult> {
+  const { caches, clock, tenants } = dependencies;
+  const namespace = caches.namespaces.get(name);
+  const policies = caches.policies.byIndex('namespace', name);
+  if (namespace !== undefined && namespace.status?.phase !== 'Terminating' && policies.length > 0) {
+    await ensureTenant(dependencies, namespace, policies, signal);
+  }
+  const backups = caches.backups.byIndex('namespace', name).filter(({ status }) => status?.phase === 'Stored').length;
+  for (const tenant of caches.tenants.byIndex('namespace', name)) {
+    const status = tenantStatus(tenant, { namespaceUid: namespace?.metadata.uid, policies: policies.length, backups }, clock.now());
+    caches.tenants.remember(await tenants.writeStatus(tenant, status, signal));
+  }
+  return {};
+}
+
+/**
+ * The name is derived from the namespace's UID, so two operators that both see no tenant cannot make two: the second is told that the
+ * name exists. What exists under it is ours only if it is bound to this very namespace.
+ */
+async function ensureTenant(
+  { caches, tenants, events, newTenantId }: TenantDependencies,
+  namespace: RawNamespace,
+  policies: readonly { readonly metadata: { readonly creationTimestamp: string; readonly name: string }; readonly spec: { readonly location: string } }[],
+  signal: AbortSignal,
+): Promise<void> {
+  const { name, uid } = namespace.metadata;
+  if (caches.tenants.byIndex('namespaceUID', uid).length > 0) return;
+  const first = [...policies].sort((a, b) => a.metadata.creationTimestamp.localeCompare(b.metadata.creationTimestamp) || a.metadata.name.localeCompare(b.metadata.name))[0];
+  if (first === undefined) return;
+  try {
+    const made = await tenants.create(newTenant({ name, uid }, first.spec.location, newTenantId()), signal);
+    events.record(made, { type: 'Normal', reason: 'TenantCreated', action: 'Create', message: `Namespace ${name} is tenant ${made.spec.tenantId} of BackupLocation ${made.spec.location}.` });
+  } catch (error) {
+    if (!isKubeError(error, 'AlreadyExists')) throw error;
+    const present = await tenants.get(tenantName({ name, uid }), undefined, signal);
+    if (present !== undefined && present.spec.namespaceUID !== uid) {
+      events.record(present, {
+        type: 'Warning',
+        reason: 'TenantForeign',
+        action: 'Adopt',
+        message: `Namespace ${name} needs a BackupTenant of this name, but this one is bound to UID ${present.spec.namespaceUID}. Rename it, or use another namespace.`,
+      });
+    }
+  }
+}
