@@ -6,7 +6,7 @@ import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, Obje
 import { StorageError } from './errors.ts';
 import { fileError, isErrno } from './file-errors.ts';
 import { listDirectory, TEMPORARY_PREFIX } from './file-listing.ts';
-import { bodyParts, deletionFailure, notFound, resolveRange, throwIfAborted, truncated } from './object-body.ts';
+import { bodyParts, deletionFailure, notFound, refuseRetention, resolveRange, throwIfAborted, truncated } from './object-body.ts';
 import { asFolder, assertKey } from './object-key.ts';
 import { PrefixedStore } from './prefixed-store.ts';
 
@@ -38,6 +38,7 @@ export class FileStore implements ObjectStore {
   async put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
     const path = this.#path(key);
     throwIfAborted(options.signal, `writing ${key}`);
+    refuseRetention(key, this.location, options);
     const temporary = join(dirname(path), TEMPORARY_PREFIX + randomBytes(9).toString('base64url'));
     try {
       const file = await openForWriting(temporary);

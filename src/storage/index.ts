@@ -2,7 +2,7 @@
  * Object stores behind one interface: S3, a directory, memory, and decorators that retry, limit and count.
  * Lower layers: none. The engine (`restic/`), `keys/` and `mover/` stand on this; nothing here knows what the bytes mean.
  */
-export type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+export type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions, Retention } from './object-store.ts';
 export { StorageError, type StorageErrorCode, type StorageErrorOptions } from './errors.ts';
 export { assertKey, compareKeys } from './object-key.ts';
 export { MemoryStore } from './memory-store.ts';
@@ -10,4 +10,9 @@ export { FileStore, type FileStoreOptions } from './file-store.ts';
 export { openStore, type OpenStoreOptions } from './open-store.ts';
 export { parseEndpoint, parseStoreUrl, type FileAddress, type S3Address, type StoreAddress } from './store-url.ts';
 export { retrying, type RetryOptions } from './retrying-store.ts';
-export type { S3Connection, S3CredentialProvider, S3Credentials } from './s3-connection.ts';
+export type { S3Connection, S3CredentialProvider, S3Credentials } from './s3/connection.ts';
+export { limiting } from './limiting-store.ts';
+export { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
+export { describeFailure, isSpokenError, NETWORK_FAILURES, type NetworkFailure } from './network-failures.ts';
+export { RenewingCredentials } from './renewing-credentials.ts';
+export type { HttpOptions } from './request-handler.ts';

@@ -1,5 +1,5 @@
 import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
-import { alreadyExists, bodyParts, notFound, resolveRange, throwIfAborted } from './object-body.ts';
+import { alreadyExists, bodyParts, notFound, refuseRetention, resolveRange, throwIfAborted } from './object-body.ts';
 import { assertKey, compareKeys } from './object-key.ts';
 import { PrefixedStore } from './prefixed-store.ts';
 
@@ -16,6 +16,7 @@ export class MemoryStore implements ObjectStore {
   async put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
     assertKey(key);
     throwIfAborted(options.signal, `writing ${key}`);
+    refuseRetention(key, this.location, options);
     if (options.ifAbsent === true && this.#objects.has(key)) throw alreadyExists(key, this.location);
     this.#objects.set(key, Buffer.concat(bodyParts(body)));
   }

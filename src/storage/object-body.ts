@@ -1,4 +1,4 @@
-import type { ObjectBody } from './object-store.ts';
+import type { ObjectBody, PutOptions } from './object-store.ts';
 import { StorageError } from './errors.ts';
 
 /** The buffers of a body, in order. */
@@ -66,4 +66,13 @@ export function deletionFailure(failures: readonly { readonly key: string; reado
       cause: first.error,
     },
   );
+}
+
+/** For stores that have no locks. */
+export function refuseRetention(key: string, location: string, options: PutOptions): void {
+  if (options.retention === undefined) return;
+  throw new StorageError('Unexpected', `${key} cannot be locked: ${location} has no Object Lock; use an S3 bucket that was created with it`, {
+    retryable: false,
+    context: { key, location },
+  });
 }

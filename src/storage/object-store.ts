@@ -58,6 +58,13 @@ export interface PutOptions extends CallOptions {
   readonly ifAbsent?: boolean;
   /** SHA-256 of the body where the caller knows it already, so that it is not computed again. */
   readonly sha256?: Uint8Array;
+  /** Object Lock: this version cannot be deleted earlier. Stores that cannot lock refuse it, for a lock that is not there misleads. */
+  readonly retention?: Retention;
+}
+
+export interface Retention {
+  readonly mode: 'COMPLIANCE' | 'GOVERNANCE';
+  readonly until: Date;
 }
 
 export interface GetOptions extends CallOptions {

@@ -1,8 +1,12 @@
 import type { ObjectStore } from './object-store.ts';
 import { FileStore } from './file-store.ts';
+import { limiting } from './limiting-store.ts';
 import { retrying, type RetryOptions } from './retrying-store.ts';
-import type { S3Connection } from './s3-connection.ts';
+import type { S3Connection } from './s3/connection.ts';
 import { parseStoreUrl } from './store-url.ts';
+
+/** Enough to fill a fast line with packs and ranges, few enough for a small service. */
+const MAX_REQUESTS = 32;
 
 export interface OpenStoreOptions {
   /** How to reach S3; what the URL says (endpoint, region, path style) goes first. */
@@ -24,8 +28,9 @@ export async function openStore(url: string, options: OpenStoreOptions = {}): Pr
     case 'file':
       return new FileStore(address.path, { durable: options.durable ?? false });
     case 's3': {
-      const { openS3Store } = await import('./s3-store.ts');
-      return retrying(openS3Store(address, options.s3), options.retry);
+      const { openS3Store } = await import('./s3/store.ts');
+      const limited = limiting(openS3Store(address, options.s3), options.s3?.maxRequests ?? MAX_REQUESTS);
+      return retrying(limited, options.retry);
     }
   }
 }

@@ -1,3 +1,5 @@
+import type { HttpOptions } from '../request-handler.ts';
+
 /** Static credentials, or those of a session. */
 export interface S3Credentials {
   readonly accessKeyId: string;
@@ -7,22 +9,18 @@ export interface S3Credentials {
   readonly expiration?: Date;
 }
 
-/** Asked for credentials before requests, and again when they are about to expire or were refused as expired. */
+/** Asked for credentials before the first request, when they are about to expire, and after they were refused as expired. */
 export type S3CredentialProvider = () => Promise<S3Credentials>;
 
-export interface S3Connection {
+/** How to reach an S3 service. What a repository URL says goes before what stands here. */
+export interface S3Connection extends HttpOptions {
   /** Scheme, host and port; AWS's own endpoint of the region where absent. */
   readonly endpoint?: string;
   readonly region?: string;
-  readonly pathStyle?: boolean;
   /** Where absent: the AWS SDK's chain (environment, profile, web identity, instance). */
   readonly credentials?: S3Credentials | S3CredentialProvider;
-  /** PEM of certificate authorities to trust beside the system's. */
-  readonly caBundle?: string;
-  /** Sockets kept to the endpoint; more requests than this wait in line. */
-  readonly maxSockets?: number;
-  /** Milliseconds until a connection must stand. */
-  readonly connectTimeoutMs?: number;
-  /** Milliseconds that a connection may be silent in the middle of a request. */
-  readonly idleTimeoutMs?: number;
+  /** Requests at a time; more wait in line. Streams and listings that a caller holds open are not counted. */
+  readonly maxRequests?: number;
+  /** Bodies larger than this are sent in parts, in parallel. Bytes; S3 takes no part below 5 MiB. */
+  readonly partSize?: number;
 }

@@ -1,0 +1,92 @@
+import { canonicalJson, StorageError, type ObjectStore } from '../storage/index.ts';
+import { KeyError } from './errors.ts';
+import type { KmsProvider } from './kms-provider.ts';
+import { generateSecretKey, writeSecretKey } from './secret-key.ts';
+import { tenantContext } from './tenant-context.ts';
+import { unwrapGenerationKey } from './unwrap.ts';
+import { encodeWrapping, WRAPPING_VERSION, type FirstWrappings } from './wrapping.ts';
+import { readMarker, wrappingKey, writeMarker } from './wrappings-folder.ts';
+
+export interface GenerationKey {
+  /** The written form: the repository's password. The caller wipes it. */
+  readonly secretKey: Uint8Array;
+  /** False when it was there already, or another mover was faster. */
+  readonly created: boolean;
+}
+
+/**
+ * The secret key of a tenant's generation, made where there is none yet (`layout.md`, "Wrapping"): wrapped by every
+ * provider, the wrappings put under their SHA-256, then the marker that names them, if it is still absent. Whoever loses that
+ * race removes its own wrappings and reads the winner's. Key file and `config` come after, from the engine.
+ * @param store at `g<generation>/`
+ * @param providers all of them; at least one can unwrap
+ */
+export async function ensureGenerationKey(
+  store: ObjectStore,
+  tenantId: string,
+  generation: number,
+  providers: readonly KmsProvider[],
+  signal?: AbortSignal,
+): Promise<GenerationKey> {
+  if (providers.length === 0) throw new KeyError('NoWrapping', 'no KMS is given to wrap the secret key; name at least one');
+  const marker = await readMarker(store, signal);
+  if (marker !== undefined) return { secretKey: await unwrapGenerationKey(store, tenantId, generation, providers, signal), created: false };
+  // A repository without the marker has a key that we do not know: a second key would not open it.
+  if ((await store.head('config', { signal })) !== undefined) {
+    throw new KeyError('NoWrapping', `the repository in ${store.location} was made without a wrapped key; open it with its own (--secret-key-file)`, {
+      context: { location: store.location },
+    });
+  }
+  const key = generateSecretKey();
+  try {
+    const names = await putWrappings(store, key, { tenantId, generation }, providers, signal);
+    if (await claim(store, { version: WRAPPING_VERSION, tenant: tenantId, generation, wrappings: names }, signal)) {
+      return { secretKey: writeSecretKey(key), created: true };
+    }
+    await store.deleteMany(names.map(wrappingKey), { signal });
+  } finally {
+    key.fill(0);
+  }
+  return { secretKey: await unwrapGenerationKey(store, tenantId, generation, providers, signal), created: false };
+}
+
+async function putWrappings(
+  store: ObjectStore,
+  key: Uint8Array,
+  { tenantId, generation }: { readonly tenantId: string; readonly generation: number },
+  providers: readonly KmsProvider[],
+  signal: AbortSignal | undefined,
+): Promise<string[]> {
+  const context = tenantContext(tenantId, generation);
+  // All are wrapped before the first is put: a KMS that refuses leaves nothing behind.
+  const wrapped = await Promise.all(
+    providers.map(async (provider) => {
+      const { ciphertext, keyId } = await provider.wrap(key, context, signal);
+      return encodeWrapping({
+        version: WRAPPING_VERSION,
+        tenant: tenantId,
+        generation,
+        createdAt: new Date().toISOString(),
+        provider: provider.provider,
+        keyId,
+        ...(provider.region === undefined ? {} : { region: provider.region }),
+        context,
+        ciphertext: Buffer.from(ciphertext).toString('base64'),
+      });
+    }),
+  );
+  await Promise.all(wrapped.map(({ name, bytes }) => store.put(wrappingKey(name), bytes, { ifAbsent: true, signal })));
+  return wrapped.map(({ name }) => name);
+}
+
+/** True for the one writer whose marker stands. It is read back: a store that ignores `If-None-Match` lets the last one win. */
+async function claim(store: ObjectStore, marker: FirstWrappings, signal: AbortSignal | undefined): Promise<boolean> {
+  try {
+    await writeMarker(store, canonicalJson(marker), signal);
+  } catch (error) {
+    if (error instanceof StorageError && error.code === 'AlreadyExists') return false;
+    throw error;
+  }
+  const standing = await readMarker(store, signal);
+  return standing?.wrappings.join() === marker.wrappings.join();
+}

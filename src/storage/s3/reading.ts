@@ -1,0 +1,90 @@
+import { addAbortSignal, Readable } from 'node:stream';
+import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { StorageError } from '../errors.ts';
+import { truncated } from '../object-body.ts';
+import type { GetOptions, ObjectInfo } from '../object-store.ts';
+import { describeFailure } from '../network-failures.ts';
+
+export interface ObjectAddress {
+  readonly client: S3Client;
+  readonly bucket: string;
+  /** The whole key, prefix included. */
+  readonly path: string;
+  /** As the caller named it, for words. */
+  readonly key: string;
+}
+
+/** An object's bytes as they come, and how many there must be. */
+export interface OpenObject {
+  readonly stream: Readable;
+  readonly size: number;
+}
+
+/** Opens an object or a range of it. A range that reaches past the end is `Truncated`, though S3 would answer with less. */
+export async function openObject(address: ObjectAddress, options: GetOptions): Promise<OpenObject> {
+  const { range, signal } = options;
+  const command = new GetObjectCommand({
+    Bucket: address.bucket,
+    Key: address.path,
+    ...(range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` }),
+  });
+  const { Body, ContentLength } = await address.client.send(command, signal === undefined ? {} : { abortSignal: signal });
+  if (!(Body instanceof Readable)) throw new TypeError('the S3 client gave a body that is no stream of Node');
+  if (ContentLength === undefined || (range !== undefined && ContentLength !== range.length)) {
+    Body.destroy();
+    if (range !== undefined && ContentLength !== undefined && ContentLength < range.length) throw truncated(address.key, range.length, ContentLength);
+    throw new StorageError('Unexpected', `reading ${address.key}: the service does not answer with the range that was asked for; does a proxy in between change requests?`, {
+      retryable: false,
+    });
+  }
+  return { stream: signal === undefined ? Body : addAbortSignal(signal, Body), size: ContentLength };
+}
+
+/** The stream's chunks; fewer bytes than promised are an error, not an end. */
+export async function* readPromised(key: string, { stream, size }: OpenObject): AsyncIterable<Uint8Array> {
+  let got = 0;
+  for await (const chunk of stream) {
+    if (!(chunk instanceof Uint8Array)) throw new TypeError('the S3 client gave text where bytes were due');
+    got += chunk.byteLength;
+    yield chunk;
+  }
+  if (got !== size) throw cutTransfer(key, size, got);
+}
+
+/** All of it in one buffer of its own, so that it can be handed to a worker. */
+export async function readWhole(key: string, object: OpenObject): Promise<Uint8Array> {
+  const bytes = Buffer.allocUnsafeSlow(object.size);
+  let at = 0;
+  for await (const chunk of readPromised(key, object)) {
+    if (at + chunk.byteLength > bytes.byteLength) throw cutTransfer(key, object.size, at + chunk.byteLength);
+    bytes.set(chunk, at);
+    at += chunk.byteLength;
+  }
+  return bytes;
+}
+
+/** The object may be whole; what came of it was not. */
+function cutTransfer(key: string, expected: number, got: number): StorageError {
+  return new StorageError('Truncated', `reading ${key}: ${got} bytes came instead of ${expected}; the connection was cut`, {
+    retryable: true,
+    context: { key, expected, got },
+  });
+}
+
+/** Size of an object, or `undefined`. A HEAD's refusal has no words, so it is asked again with a GET that has. */
+export async function headObject(address: ObjectAddress, signal: AbortSignal | undefined): Promise<ObjectInfo | undefined> {
+  const name = { Bucket: address.bucket, Key: address.path };
+  const send = signal === undefined ? {} : { abortSignal: signal };
+  try {
+    const { ContentLength } = await address.client.send(new HeadObjectCommand(name), send);
+    return { key: address.key, size: ContentLength ?? 0 };
+  } catch (error) {
+    const { status } = describeFailure(error);
+    if (status === 404) return undefined;
+    if (status === 400 || status === 403) {
+      const { stream } = await openObject(address, signal === undefined ? {} : { signal });
+      stream.destroy();
+    }
+    throw error;
+  }
+}

@@ -1,0 +1,244 @@
+import {
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3';
+import { StorageError } from '../errors.ts';
+import { describeFailure } from '../network-failures.ts';
+import { alreadyExists, bodySize, deletionFailure, notFound, throwIfAborted } from '../object-body.ts';
+import { asFolder, assertKey } from '../object-key.ts';
+import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from '../object-store.ts';
+import { PrefixedStore } from '../prefixed-store.ts';
+import type { S3Address } from '../store-url.ts';
+import { sha256Hex, toRequestBody } from './body.ts';
+import { createS3Client, type S3ClientHandle } from './client.ts';
+import type { S3Connection } from './connection.ts';
+import { s3Error } from './errors.ts';
+import { putInParts } from './multipart.ts';
+import { AT_BUILD, payloadHash } from './payload-hash.ts';
+import { headObject, openObject, readPromised, readWhole, type ObjectAddress } from './reading.ts';
+import { retentionFields } from './retention.ts';
+
+/** S3's own limit for one DeleteObjects. */
+const DELETE_BATCH = 1000;
+const PARALLEL_BATCHES = 4;
+/** Packs are smaller and go in one request. */
+const DEFAULT_PART_SIZE = 32 * 1024 * 1024;
+
+/** Opens a bucket, below a prefix. Nothing is asked of the service yet. */
+export function openS3Store(address: S3Address, connection: S3Connection = {}): S3Store {
+  const merged = {
+    ...connection,
+    ...(address.endpoint === undefined ? {} : { endpoint: address.endpoint }),
+    ...(address.region === undefined ? {} : { region: address.region }),
+  };
+  return new S3Store(address, merged, createS3Client({ ...merged, pathStyle: address.pathStyle }));
+}
+
+/** A bucket of any S3 service. Failures are not tried again here (`retrying`) and not limited (`limiting`). */
+export class S3Store implements ObjectStore {
+  readonly location: string;
+  readonly #bucket: string;
+  readonly #prefix: string;
+  readonly #endpoint: string;
+  readonly #client: S3Client;
+  readonly #handle: S3ClientHandle;
+  readonly #partSize: number;
+  readonly #renews: boolean;
+  /** False once the service has said that it knows no `If-None-Match`. */
+  #hasConditionalPuts = true;
+
+  constructor(address: Pick<S3Address, 'bucket' | 'prefix'>, connection: S3Connection, handle: S3ClientHandle) {
+    this.#bucket = address.bucket;
+    this.#prefix = address.prefix;
+    this.#endpoint = connection.endpoint ?? 'AWS';
+    this.#client = handle.client;
+    this.#handle = handle;
+    this.#partSize = connection.partSize ?? DEFAULT_PART_SIZE;
+    this.#renews = typeof connection.credentials === 'function';
+    this.location = `s3://${address.bucket}/${address.prefix}`.replace(/\/$/, '');
+  }
+
+  async put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
+    const path = this.#path(key);
+    const conditional = options.ifAbsent === true && this.#hasConditionalPuts;
+    if (options.ifAbsent === true && !conditional) await this.#refuseTaken(key, options);
+    try {
+      await this.#call('writing', key, options, () => this.#send(path, body, { ...options, ifAbsent: conditional }));
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'AlreadyExists') throw alreadyExists(key, this.location, error);
+      if (!(conditional && isNotImplemented(error))) throw error;
+      this.#hasConditionalPuts = false;
+      await this.put(key, body, options);
+    }
+  }
+
+  async get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
+    const address = this.#address(key);
+    if (options.range?.length === 0) return this.#emptyRange(key, options.range.offset, options);
+    return this.#call('reading', key, options, async () => readWhole(key, await openObject(address, options)));
+  }
+
+  async *getStream(key: string, options: GetOptions = {}): AsyncIterable<Uint8Array> {
+    const address = this.#address(key);
+    if (options.range?.length === 0) {
+      await this.#emptyRange(key, options.range.offset, options);
+      return;
+    }
+    try {
+      throwIfAborted(options.signal, `reading ${key}`);
+      yield* readPromised(key, await openObject(address, options));
+    } catch (error) {
+      throw this.#wordsFor(error, 'reading', key);
+    }
+  }
+
+  async head(key: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
+    const address = this.#address(key);
+    return this.#call('looking up', key, options, () => headObject(address, options.signal));
+  }
+
+  async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
+    let token: string | undefined;
+    do {
+      const command = new ListObjectsV2Command({
+        Bucket: this.#bucket,
+        Prefix: this.#prefix + prefix,
+        ...(options.startAfter === undefined ? {} : { StartAfter: this.#prefix + options.startAfter }),
+        ...(token === undefined ? {} : { ContinuationToken: token }),
+      });
+      const page = await this.#call('listing', prefix, options, () => this.#client.send(command, sendOptions(options.signal)));
+      for (const { Key, Size } of page.Contents ?? []) {
+        if (Key !== undefined) yield { key: Key.slice(this.#prefix.length), size: Size ?? 0 };
+      }
+      if (page.IsTruncated === true && page.NextContinuationToken === undefined) {
+        throw new StorageError('Unexpected', `listing ${prefix} in ${this.location}: the service says there is more but not where`, { retryable: true });
+      }
+      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+    } while (token !== undefined);
+  }
+
+  async delete(key: string, options: CallOptions = {}): Promise<void> {
+    const path = this.#path(key);
+    await this.#call('deleting', key, options, async () => {
+      try {
+        await this.#client.send(new DeleteObjectCommand({ Bucket: this.#bucket, Key: path }), sendOptions(options.signal));
+      } catch (error) {
+        if (describeFailure(error).name !== 'NoSuchKey') throw error;
+      }
+    });
+  }
+
+  async deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<void> {
+    for (const key of keys) assertKey(key);
+    const batches = Array.from({ length: Math.ceil(keys.length / DELETE_BATCH) }, (_, index) =>
+      keys.slice(index * DELETE_BATCH, (index + 1) * DELETE_BATCH),
+    );
+    const failures: { key: string; error: StorageError }[] = [];
+    const queue = batches.values();
+    const worker = async (): Promise<void> => {
+      for (const batch of queue) failures.push(...(await this.#deleteBatch(batch, options)));
+    };
+    await Promise.all(Array.from({ length: PARALLEL_BATCHES }, worker));
+    if (failures.length > 0) throw deletionFailure(failures, keys.length);
+  }
+
+  within(prefix: string): ObjectStore {
+    return asFolder(prefix) === '' ? this : new PrefixedStore(this, prefix);
+  }
+
+  close(): Promise<void> {
+    this.#client.destroy();
+    return Promise.resolve();
+  }
+
+  async #send(path: string, body: ObjectBody, options: PutOptions): Promise<void> {
+    const size = bodySize(body);
+    if (size > this.#partSize) {
+      await putInParts({ client: this.#client, bucket: this.#bucket, key: path, partSize: this.#partSize }, body, options);
+      return;
+    }
+    const sha256 = sha256Hex(body, options.sha256);
+    const command = new PutObjectCommand({
+      Bucket: this.#bucket,
+      Key: path,
+      Body: toRequestBody(body),
+      ContentLength: size,
+      ...(options.ifAbsent === true ? { IfNoneMatch: '*' } : {}),
+      // S3 takes a lock only together with a checksum of its own kind.
+      ...(options.retention === undefined
+        ? {}
+        : { ...retentionFields(options.retention), ChecksumSHA256: Buffer.from(sha256, 'hex').toString('base64') }),
+    });
+    command.middlewareStack.add(payloadHash(sha256), AT_BUILD);
+    await this.#client.send(command, sendOptions(options.signal));
+  }
+
+  async #refuseTaken(key: string, options: CallOptions): Promise<void> {
+    if ((await this.head(key, options)) !== undefined) throw alreadyExists(key, this.location);
+  }
+
+  /** S3 has no way to ask for no bytes. */
+  async #emptyRange(key: string, offset: number, options: CallOptions): Promise<Uint8Array> {
+    const info = await this.head(key, options);
+    if (info === undefined) throw notFound(key, this.location);
+    if (offset > info.size) throw this.#wordsFor({ name: 'InvalidRange' }, 'reading', key);
+    return new Uint8Array(0);
+  }
+
+  async #deleteBatch(batch: readonly string[], options: CallOptions): Promise<{ key: string; error: StorageError }[]> {
+    const command = new DeleteObjectsCommand({
+      Bucket: this.#bucket,
+      Delete: { Quiet: true, Objects: batch.map((key) => ({ Key: this.#path(key) })) },
+    });
+    const { Errors } = await this.#call('deleting', `${batch.length} objects`, options, () => this.#client.send(command, sendOptions(options.signal)));
+    return (Errors ?? [])
+      .filter(({ Code }) => Code !== 'NoSuchKey')
+      .map(({ Key = '', Code, Message }) => {
+        const key = Key.slice(this.#prefix.length);
+        return { key, error: this.#wordsFor({ name: Code ?? 'Unknown', message: Message ?? '' }, 'deleting', key) };
+      });
+  }
+
+  async #call<T>(doing: string, key: string, options: CallOptions, request: () => Promise<T>): Promise<T> {
+    throwIfAborted(options.signal, `${doing} ${key}`);
+    try {
+      return await request();
+    } catch (error) {
+      throw this.#wordsFor(error, doing, key);
+    }
+  }
+
+  #wordsFor(error: unknown, doing: string, key: string): StorageError {
+    const words = s3Error(error, {
+      doing: `${doing} ${key}`,
+      key,
+      bucket: this.#bucket,
+      endpoint: this.#endpoint,
+      credentialsRenew: this.#renews,
+    });
+    if (words.code === 'ExpiredCredentials' || words.code === 'BadCredentials') this.#handle.credentials?.forget();
+    return words;
+  }
+
+  #address(key: string): ObjectAddress {
+    return { client: this.#client, bucket: this.#bucket, path: this.#path(key), key };
+  }
+
+  #path(key: string): string {
+    assertKey(key);
+    return this.#prefix + key;
+  }
+}
+
+function sendOptions(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
+  return signal === undefined ? {} : { abortSignal: signal };
+}
+
+function isNotImplemented(error: unknown): boolean {
+  const cause = error instanceof StorageError ? error.cause : undefined;
+  const { name, status } = describeFailure(cause);
+  return name === 'NotImplemented' || status === 501;
+}
