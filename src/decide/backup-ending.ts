@@ -5,6 +5,7 @@ import { FIRST_FORGET_ATTEMPT, changedStatus, isEnding, mayHaveSnapshot, notDele
 import { attemptName } from './child-names.ts';
 import { displayTime } from './display.ts';
 import { ANNOTATION_ABANDON, coveredBy, forgetState } from './forget.ts';
+import type { Failure } from './failure-reason.ts';
 import type { JobFact } from './observed.ts';
 
 type BackupPlan = Plan<BackupStep>;
@@ -38,6 +39,18 @@ export function decideCancel(facts: BackupFacts, now: number): BackupPlan {
   return forget(facts, now, write, end);
 }
 
+/** The mover's credentials could not be made, so no Job was. */
+export function decideForgetRefused(facts: BackupFacts, failure: Failure, now: number): BackupPlan {
+  const { backup } = facts;
+  const isDeletion = backup.metadata.deletionTimestamp !== undefined;
+  const write = writer(facts, now, isDeletion ? { phase: 'Deleting', condition: notDeleted } : { phase: backup.status?.phase ?? 'Pending', condition: notStored });
+  const wakeAt = now + REFUSED_LOOK_MS;
+  const letGo = isDeletion ? ` The annotation ${ANNOTATION_ABANDON}: "true" lets go without forgetting.` : '';
+  return { steps: write(failure.reason, `The snapshot cannot be forgotten: ${failure.message}${letGo}`, { nextAttemptAt: displayTime(wakeAt) }), wakeAt };
+}
+
+const REFUSED_LOOK_MS = 30_000;
+
 type Write = (reason: string, message: string, fields?: StatusChange['fields']) => readonly BackupStep[];
 
 function forget(facts: BackupFacts, now: number, write: Write, end: readonly BackupStep[]): BackupPlan {
@@ -49,8 +62,10 @@ function forget(facts: BackupFacts, now: number, write: Write, end: readonly Bac
       const clear: readonly BackupStep[] = state.clear === undefined ? [] : [{ do: 'clearMover', name: state.clear }];
       return { steps: [...write(state.reason, state.message, state.fields), ...clear], ...(state.wakeAt === undefined ? {} : { wakeAt: state.wakeAt }) };
     }
+    case 'admitted':
+      return { steps: [...leftovers(facts.backup), ...write('Forgetting', 'Its snapshot is being forgotten.', state.fields)], again: true };
     case 'start':
-      return { steps: [...leftovers(facts.backup), ...write('Forgetting', 'Its snapshot is being forgotten.', state.fields), { do: 'startMover', start: state.start }] };
+      return { steps: [{ do: 'startMover', start: state.start }] };
   }
 }
 

@@ -67,6 +67,11 @@ function start(facts: BackupFacts, now: number): BackupPlan {
   return { steps: [{ do: 'startMover', start: moverStart(facts, ground.ground, placed.node) }] };
 }
 
+/** The mover's credentials could not be made, so no Job was: a failed attempt like any other. */
+export function decideStartRefused(facts: BackupFacts, failure: { readonly reason: string; readonly message: string; readonly retryable: boolean }, now: number): BackupPlan {
+  return fail(facts, { code: failure.reason, message: failure.message, retryable: failure.retryable, node: undefined }, now);
+}
+
 /** The place is given to others while something is missing. The attempt was none: its number is used again. */
 function backToQueue(backup: Backup, why: { readonly reason: string; readonly message: string }, now: number): BackupPlan {
   const attempt = backup.status?.attempt ?? 1;

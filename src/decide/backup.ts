@@ -6,9 +6,10 @@
 import { FINALIZER, type Backup, type BackupStatus } from '../api/index.ts';
 import { decideCancel, decideDeletion, forgetJobIsDone } from './backup-ending.ts';
 import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
-import { changedStatus, expiryOf, isTerminal, notDeleted, notStored, safetyFor, timeOf, type StatusChange } from './backup-status.ts';
+import { changedStatus, expiryOf, isEnding, isTerminal, notDeleted, notStored, safetyFor, timeOf, type StatusChange } from './backup-status.ts';
 import { decideTransfer } from './backup-transfer.ts';
 import { displayTime } from './display.ts';
+import { holdsForgetPlace } from './forget.ts';
 import type { Failure } from './failure-reason.ts';
 import { mergeConditions } from './conditions.ts';
 import { WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
@@ -143,6 +144,13 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
 
 /** What stands in the way may go without a sign that reaches this backup; a look now and then finds it. */
 const REQUEUE_MS = 30_000;
+
+/** Whether a decision about this backup may take a place in the queue: those are made one at a time. */
+export function takesPlace(backup: Backup): boolean {
+  if (isEnding(backup)) return !holdsForgetPlace(backup);
+  const phase = backup.status?.phase ?? 'Pending';
+  return phase === 'Pending' || phase === 'Queued';
+}
 
 export function waitingBackup(backup: Backup, location: string, queuedAt = backup.status?.queuedAt ?? backup.metadata.creationTimestamp): WaitingMover {
   return { uid: backup.metadata.uid, task: 'backup', namespace: backup.metadata.namespace ?? '', location, queuedAt, safetyFor: safetyFor(backup) };

@@ -42,7 +42,9 @@ type StatusFields = { readonly [Field in keyof BackupStatus]?: BackupStatus[Fiel
 export type ForgetState =
   | { readonly kind: 'forgotten'; readonly job: JobFact }
   | { readonly kind: 'waiting'; readonly reason: string; readonly message: string; readonly fields?: StatusFields; readonly clear?: string; readonly wakeAt?: number }
-  | { readonly kind: 'start'; readonly fields: StatusFields; readonly start: MoverStart };
+  /** Its place is to be taken, by writing these fields. */
+  | { readonly kind: 'admitted'; readonly fields: StatusFields }
+  | { readonly kind: 'start'; readonly start: MoverStart };
 
 export function forgetState(input: ForgetInput, now: number): ForgetState {
   const { job } = input.forget.job;
@@ -109,6 +111,7 @@ function lead(input: ForgetInput, now: number): ForgetState {
   if (tenant === undefined) return { kind: 'waiting', reason: 'TenantMissing', message: `BackupTenant ${backup.status?.tenant ?? ''} does not exist, so nobody knows where the snapshot lies. ${letGo}` };
   const place = checkLocation(tenant.spec.location, ground.location);
   if (!place.ok) return { kind: 'waiting', reason: place.reason, message: `${place.message} The snapshot is forgotten once it is ready. ${letGo}` };
+  if (holdsForgetPlace(backup)) return { kind: 'start', start: forgetStart(input, { location: place.location, tenant }, backup.status?.attempt ?? FIRST_FORGET_ATTEMPT) };
   const due = timeOf(backup.status?.nextAttemptAt);
   if (due !== undefined && due > now) {
     const before = backup.status?.conditions?.find(({ type }) => type === 'Deleted');
@@ -117,17 +120,15 @@ function lead(input: ForgetInput, now: number): ForgetState {
   const candidate = forgetCandidate(backup, tenant.spec.location);
   const admission = input.queue === undefined ? undefined : admit(candidate, input.queue);
   if (admission?.admitted !== true) return { kind: 'waiting', reason: 'Queued', message: admission?.message ?? 'Waiting for its turn.' };
-  const attempt = nextForgetAttempt(backup, due !== undefined);
-  const fields = { attempt, jobName: undefined, nextAttemptAt: undefined };
-  return { kind: 'start', fields, start: forgetStart(input, { location: place.location, tenant }, attempt) };
+  const attempt = Math.max(backup.status?.attempt ?? 0, FIRST_FORGET_ATTEMPT - 1) + 1;
+  return { kind: 'admitted', fields: { attempt, jobName: undefined, nextAttemptAt: undefined } };
 }
 
-/** The same number again as long as its Job was never seen. */
-function nextForgetAttempt(backup: Backup, failedBefore: boolean): number {
-  const attempt = backup.status?.attempt ?? 0;
-  if (attempt < FIRST_FORGET_ATTEMPT) return FIRST_FORGET_ATTEMPT;
-  const seen = backup.status?.jobName === attemptName(backup.metadata.uid, attempt);
-  return seen || failedBefore ? attempt + 1 : attempt;
+/** A forget attempt whose Job was never seen: it was admitted, and its Job is to be made. */
+export function holdsForgetPlace(backup: Backup): boolean {
+  const { status } = backup;
+  const attempt = status?.attempt ?? 0;
+  return attempt >= FIRST_FORGET_ATTEMPT && status?.nextAttemptAt === undefined && status?.jobName !== attemptName(backup.metadata.uid, attempt);
 }
 
 function forgetCount(backup: Backup): number {
@@ -146,9 +147,10 @@ export function forgetCandidate(backup: Backup, location: string): WaitingMover 
   };
 }
 
-/** Everybody picks the same one: the smallest UID. */
+/** Everybody picks the same one: who holds the place already, else the smallest UID. */
 function leaderOf(input: ForgetInput): Backup {
-  return input.forget.wanting.reduce((best, other) => (other.metadata.uid < best.metadata.uid ? other : best), input.backup);
+  const rank = (backup: Backup) => `${holdsForgetPlace(backup) ? 0 : 1} ${backup.metadata.uid}`;
+  return input.forget.wanting.reduce((best, other) => (rank(other) < rank(best) ? other : best), input.backup);
 }
 
 function forgetStart(input: ForgetInput, ground: Pick<Ground, 'location' | 'tenant'>, attempt: number): MoverStart {

@@ -2,13 +2,13 @@
  * Pure decisions: facts and a time go in, a plan or a verdict comes out. No client, no clock, no environment; the controllers
  * observe before and apply after.
  */
-export { ANNOTATION_ABANDON, coveredBy, forgetCandidate, type ForgetFacts } from './forget.ts';
+export { ANNOTATION_ABANDON, coveredBy, forgetCandidate, holdsForgetPlace, type ForgetFacts } from './forget.ts';
 export { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
-export { decideBackup, waitingBackup } from './backup.ts';
-export { wantsForgetting } from './backup-ending.ts';
+export { decideBackup, takesPlace, waitingBackup } from './backup.ts';
+export { decideForgetRefused, wantsForgetting } from './backup-ending.ts';
 export type { BackupFacts, BackupStep, MoverStart, Plan } from './backup-facts.ts';
 export { FIRST_FORGET_ATTEMPT, isEnding, isTerminal, mayHaveSnapshot, safetyFor } from './backup-status.ts';
-export { identityOf } from './backup-transfer.ts';
+export { decideStartRefused, identityOf } from './backup-transfer.ts';
 export { attemptName, earlierAttemptNames, labelValue, safetyBackupName } from './child-names.ts';
 export { findCondition, mergeConditions } from './conditions.ts';
 export { displayTime } from './display.ts';
@@ -21,4 +21,4 @@ export { ANNOTATION_CREDENTIALS_RENEWED } from './renewal.ts';
 export { decideRestore, waitingRestore, type RestorePlan } from './restore.ts';
 export type { RestoreFacts, RestoreStep, SafetyBackupStart, WorkloadFact, WorkloadTarget } from './restore-facts.ts';
 export { hasEnded, isActive } from './restore-status.ts';
-export { restoreIdentity } from './restore-transfer.ts';
+export { decideRestoreRefused, restoreIdentity } from './restore-transfer.ts';

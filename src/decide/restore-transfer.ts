@@ -78,6 +78,11 @@ function start(facts: RestoreFacts, now: number): RestorePlan {
   return { steps: [{ do: 'startMover', start: moverStart(facts, ground.ground, placed.node) }] };
 }
 
+/** The mover's credentials could not be made, so no Job was: a failed attempt like any other. */
+export function decideRestoreRefused(facts: RestoreFacts, failure: { readonly reason: string; readonly message: string; readonly retryable: boolean }, now: number): RestorePlan {
+  return fail(facts, { kind: 'failed', code: failure.reason, message: failure.message, retryable: failure.retryable, node: undefined }, now);
+}
+
 function moverStart(facts: RestoreFacts, ground: Ground, node: string | undefined): MoverStart {
   const { restore, source } = facts;
   const { uid, name, namespace } = restore.metadata;
