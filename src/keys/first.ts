@@ -31,11 +31,10 @@ export async function ensureGenerationKey(
   if (providers.length === 0) throw new KeyError('NoWrapping', 'no KMS is given to wrap the secret key; name at least one');
   const marker = await readMarker(store, signal);
   if (marker !== undefined) return { secretKey: await unwrapGenerationKey(store, tenantId, generation, providers, signal), created: false };
-  // A repository without the marker has a key that we do not know: a second key would not open it.
+  // A repository has a key already, so no second one is made, which would not open it. A recovered bucket lacks the marker
+  // and has the wrappings.
   if ((await store.head('config', { signal })) !== undefined) {
-    throw new KeyError('NoWrapping', `the repository in ${store.location} was made without a wrapped key; open it with its own (--secret-key-file)`, {
-      context: { location: store.location },
-    });
+    return { secretKey: await unwrapGenerationKey(store, tenantId, generation, providers, signal), created: false };
   }
   const key = generateSecretKey();
   try {

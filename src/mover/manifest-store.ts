@@ -1,0 +1,154 @@
+import { hash } from 'node:crypto';
+import type { Engine, Repository, SnapshotReach } from '../restic/contract.ts';
+import { EngineError } from '../restic/errors.ts';
+import { StorageError, type ObjectStore } from '../storage/index.ts';
+import { decodeManifest, isSealed, sealManifest, type Manifest, type ManifestContent, type ManifestFile, type ManifestMac } from './manifest.ts';
+
+const MANIFEST_KEY = /^manifests\/([0-9a-f]{64})\/([1-9][0-9]{0,8})\.json$/;
+
+export interface PublishRequest {
+  readonly tenant: string;
+  readonly generation: number;
+  readonly reach: SnapshotReach;
+  readonly complete: boolean;
+  readonly createdAt: Date;
+  readonly expires?: Date;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/**
+ * Writes the export index of a snapshot and then its next manifest; the last thing that a writer of a snapshot does.
+ * @param repository open, at `g<generation>/`
+ */
+export async function publishManifest(engine: Pick<Engine, 'exportIndex' | 'manifestMac'>, repository: Repository, request: PublishRequest): Promise<Manifest> {
+  const { store } = repository;
+  const { reach, signal } = request;
+  const exportFile = await putExportIndex(store, await engine.exportIndex(repository, reach.packs.map(({ id }) => id)), signal);
+  const files = [...(await repositoryFiles(store, signal)), exportFile, ...reachFiles(reach)];
+  const content = {
+    tenant: request.tenant,
+    generation: request.generation,
+    snapshot: reach.snapshot.id,
+    createdAt: request.createdAt.toISOString(),
+    complete: request.complete,
+    ...(request.expires === undefined ? {} : { expires: request.expires.toISOString() }),
+    files,
+  };
+  return writeManifest(store, content, (json) => engine.manifestMac(repository, json), signal);
+}
+
+/** Puts the next revision. Somebody who takes its number first makes it the one after. */
+export async function writeManifest(
+  store: ObjectStore,
+  content: Omit<ManifestContent, 'rev'>,
+  mac: ManifestMac,
+  signal?: AbortSignal,
+): Promise<Manifest> {
+  let rev = ((await revisions(store, content.snapshot, signal))[0] ?? 0) + 1;
+  for (;;) {
+    const { manifest, bytes } = sealManifest({ ...content, rev }, mac);
+    try {
+      await store.put(manifestKey(content.snapshot, rev), bytes, { ifAbsent: true, signal });
+      return manifest;
+    } catch (error) {
+      if (!(error instanceof StorageError) || error.code !== 'AlreadyExists') throw error;
+      rev += 1;
+    }
+  }
+}
+
+/**
+ * The manifest of a snapshot that stands: the highest revision; with `mac`, the highest that was sealed with the repository's
+ * key. `undefined` when there is none.
+ * @throws {EngineError} `UnknownVersion`; without `mac` also `Damaged`: a keyless reader cannot tell an older revision that still
+ *   holds from one that does not.
+ */
+export async function readManifest(
+  store: ObjectStore,
+  snapshot: string,
+  options: { readonly mac?: ManifestMac; readonly signal?: AbortSignal | undefined } = {},
+): Promise<Manifest | undefined> {
+  for (const rev of await revisions(store, snapshot, options.signal)) {
+    const manifest = await readRevision(store, snapshot, rev, options);
+    if (manifest !== undefined) return manifest;
+  }
+  return undefined;
+}
+
+async function readRevision(
+  store: ObjectStore,
+  snapshot: string,
+  rev: number,
+  { mac, signal }: { readonly mac?: ManifestMac; readonly signal?: AbortSignal | undefined },
+): Promise<Manifest | undefined> {
+  const key = manifestKey(snapshot, rev);
+  try {
+    const manifest = decodeManifest(await store.get(key, { signal }), key);
+    if (manifest.snapshot !== snapshot || manifest.rev !== rev) {
+      throw new EngineError('Damaged', `the manifest ${key} says that it is revision ${manifest.rev} of snapshot ${manifest.snapshot}; it lies in the wrong place`);
+    }
+    return mac === undefined || isSealed(manifest, mac) ? manifest : undefined;
+  } catch (error) {
+    const gone = error instanceof StorageError && error.code === 'NotFound';
+    const skip = mac !== undefined && error instanceof EngineError && error.code === 'Damaged';
+    if (gone || skip) return undefined;
+    throw error;
+  }
+}
+
+/** Every snapshot that has a manifest, in order of ids. */
+export async function manifestedSnapshots(store: ObjectStore, signal?: AbortSignal): Promise<string[]> {
+  const snapshots = new Set<string>();
+  for await (const { key } of store.list('manifests/', { signal })) {
+    const snapshot = MANIFEST_KEY.exec(key)?.[1];
+    if (snapshot !== undefined) snapshots.add(snapshot);
+  }
+  return [...snapshots];
+}
+
+export function manifestKey(snapshot: string, rev: number): string {
+  return `manifests/${snapshot}/${rev}.json`;
+}
+
+/** Puts the bytes of an export index under their name. */
+export async function putExportIndex(store: ObjectStore, bytes: Uint8Array, signal?: AbortSignal): Promise<ManifestFile> {
+  const name = `exports/${hash('sha256', bytes, 'hex')}`;
+  try {
+    await store.put(name, bytes, { ifAbsent: true, signal });
+  } catch (error) {
+    // Content-named: whoever put it put the same.
+    if (!(error instanceof StorageError) || error.code !== 'AlreadyExists') throw error;
+  }
+  return { name, size: bytes.byteLength };
+}
+
+/** Highest first. */
+async function revisions(store: ObjectStore, snapshot: string, signal: AbortSignal | undefined): Promise<number[]> {
+  const found: number[] = [];
+  for await (const { key } of store.list(`manifests/${snapshot}/`, { signal })) {
+    const rev = MANIFEST_KEY.exec(key)?.[2];
+    if (rev !== undefined) found.push(Number(rev));
+  }
+  return found.sort((a, b) => b - a);
+}
+
+/** What every snapshot of a repository needs: config, key files, wrappings. The marker `first.json` is not content-named and stays. */
+async function repositoryFiles(store: ObjectStore, signal: AbortSignal | undefined): Promise<ManifestFile[]> {
+  const config = await store.head('config', { signal });
+  if (config === undefined) throw new EngineError('NoRepository', `there is no repository in ${store.location}: config is missing`);
+  const files = [{ name: 'config', size: config.size }];
+  for (const folder of ['keys/', 'wrappings/']) {
+    for await (const { key, size } of store.list(folder, { signal })) {
+      if (/\/[0-9a-f]{64}(?:\.json)?$/.test(key)) files.push({ name: key, size });
+    }
+  }
+  return files;
+}
+
+function reachFiles({ packs, indexes, snapshot }: SnapshotReach): ManifestFile[] {
+  return [
+    { name: `snapshots/${snapshot.id}`, size: snapshot.size },
+    ...indexes.map(({ id, size }) => ({ name: `index/${id}`, size })),
+    ...packs.map(({ id, size }) => ({ name: `data/${id.slice(0, 2)}/${id}`, size })),
+  ];
+}
