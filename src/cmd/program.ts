@@ -134,6 +134,21 @@ function describeServices(program: Command, context: ProcessContext, done: Done)
       const { mover } = await import('./commands/mover.ts');
       done(await mover(options, context));
     });
+  program
+    .command('operator')
+    .description('Run the controllers in a cluster (installed by the Helm chart).')
+    .requiredOption('--mover-image <image>', 'image of the movers where the location names none')
+    .option('--namespace <name>', "the operator's namespace; POD_NAMESPACE where absent")
+    .option('--identity <name>', "this replica's name; POD_NAME where absent")
+    .option('--lease-name <name>', 'the Lease that elects the leader')
+    .option('--health-port <port>', 'port of /healthz and /readyz')
+    .option('--metrics-port <port>', 'port of /metrics')
+    .option('--log-level <level>', 'trace, debug, info, warn or error')
+    .option('--kubeconfig <file>', "file to reach the cluster by; KUBECONFIG or the pod's service account where absent")
+    .action(async (options: unknown) => {
+      const { operator } = await import('./commands/operator.ts');
+      done(await operator(options, context));
+    });
 }
 
 function collect(value: string, before: string[] | undefined): string[] {

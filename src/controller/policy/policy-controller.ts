@@ -3,7 +3,7 @@ import { decidePolicy } from '../../decide/policy.ts';
 import { decideQuota, type Quota } from '../../decide/quota.ts';
 import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
-import { claimFact } from '../claim-fact.ts';
+import { claimFact } from '../mover/facts.ts';
 import type { Clock } from '../ports.ts';
 import { WorkloadCheck } from './workload-check.ts';
 

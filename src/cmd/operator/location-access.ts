@@ -1,0 +1,49 @@
+import type { BackupLocationSpec, KmsSettings } from '../../api/index.ts';
+import type { SecretLookup } from '../../controller/index.ts';
+import { openAwsKms, openLocalKms, parseLocalKey, type KmsProvider } from '../../keys/index.ts';
+import { openStore, type ObjectStore, type S3Credentials } from '../../storage/index.ts';
+import { accessKeyOf, valueOf } from './secrets.ts';
+
+/** Reads Secrets of the operator's namespace. */
+export interface SecretSource {
+  readonly lookup: SecretLookup;
+  readonly namespace: string;
+}
+
+/** A probe must end while somebody looks; a mover has more patience. */
+const PROBE_TIMEOUT_MS = 5000;
+
+/** The location's bucket below its prefix, with the given credentials or the location's own. @throws {PortError} */
+export async function openLocationStore(spec: BackupLocationSpec, secrets: SecretSource, credentials?: S3Credentials): Promise<ObjectStore> {
+  const { s3 } = spec;
+  const url = new URL(`s3://${s3.bucket}/${s3.prefix}`);
+  url.searchParams.set('region', s3.region);
+  url.searchParams.set('path-style', String(s3.forcePathStyle));
+  if (s3.endpoint !== undefined) url.searchParams.set('endpoint', s3.endpoint);
+  return openStore(url.href, {
+    s3: {
+      credentials: credentials ?? accessKeyOf(secrets.lookup, s3.credentialsSecretRef.name, secrets.namespace),
+      connectTimeoutMs: PROBE_TIMEOUT_MS,
+      idleTimeoutMs: PROBE_TIMEOUT_MS,
+      ...(s3.caBundle === undefined ? {} : { caBundle: s3.caBundle }),
+    },
+    retry: { attempts: 1 },
+  });
+}
+
+/** The KMS of a location as the operator or a mover (`moverCredentialsSecretRef`) reaches it. @throws {PortError} */
+export async function openKms(kms: KmsSettings, secrets: SecretSource, warn: (message: string) => void): Promise<KmsProvider> {
+  if (kms.provider === 'local') {
+    const key = valueOf(secrets.lookup, kms.local?.secretRef.name ?? '', 'key', secrets.namespace);
+    return openLocalKms({ readKey: () => Promise.resolve(parseLocalKey(Buffer.from(key))), keyId: kms.local?.secretRef.name ?? '', warn });
+  }
+  const { aws } = kms;
+  return openAwsKms({
+    keyId: aws?.keyId ?? '',
+    region: aws?.region ?? 'us-east-1',
+    ...(aws?.endpoint === undefined ? {} : { endpoint: aws.endpoint }),
+    credentials: accessKeyOf(secrets.lookup, aws?.credentialsSecretRef.name ?? '', secrets.namespace),
+    connectTimeoutMs: PROBE_TIMEOUT_MS,
+    idleTimeoutMs: PROBE_TIMEOUT_MS,
+  });
+}

@@ -1,0 +1,124 @@
+import { randomUUID } from 'node:crypto';
+import type { BackupLocation, BackupLocationSpec, KmsSettings } from '../../api/index.ts';
+import { PortError, type CredentialMinter, type Finding, type LocationFindings, type LocationProbe } from '../../controller/index.ts';
+import { KeyError, LOCAL_KMS_WARNING, probeKms } from '../../keys/index.ts';
+import { canonicalJson, StorageError, type ObjectStore } from '../../storage/index.ts';
+import { openKms, openLocationStore, type SecretSource } from './location-access.ts';
+
+/** No tenant has it: ids are random. */
+const PROBE_TENANT = '0'.repeat(32);
+
+/** Tries a location's bucket, keys and sessions with what the operator itself holds. */
+export class RealLocationProbe implements LocationProbe {
+  readonly #secrets: SecretSource;
+  readonly #minter: CredentialMinter;
+  readonly #warn: (message: string) => void;
+
+  constructor(secrets: SecretSource, minter: CredentialMinter, warn: (message: string) => void) {
+    this.#secrets = secrets;
+    this.#minter = minter;
+    this.#warn = warn;
+  }
+
+  async probe(location: BackupLocation, signal: AbortSignal): Promise<LocationFindings> {
+    const { spec } = location;
+    const [storage, storageIsolated, key, replica] = await Promise.all([
+      this.#probeStorage(spec, signal),
+      this.#probeSessions(location, signal),
+      this.#probeKey(spec.kms, signal),
+      spec.replica ? this.#probeKey(spec.replica.kms, signal) : undefined,
+    ]);
+    return {
+      ...storage,
+      storageIsolated,
+      keyUsable: key.usable,
+      ...(replica ? { replicaKeyUsable: replica.usable } : {}),
+      keysIsolated: keysIsolation(spec, key.canUnwrap || (replica?.canUnwrap ?? false)),
+    };
+  }
+
+  async #probeStorage(spec: BackupLocationSpec, signal: AbortSignal): Promise<Pick<LocationFindings, 'storageReachable' | 'storageWritable'>> {
+    let store: ObjectStore | undefined;
+    try {
+      store = await openLocationStore(spec, this.#secrets);
+      await firstOf(store.list('location.json', { signal }));
+    } catch (error) {
+      await store?.close();
+      const wrong = finding(error, `bucket ${spec.s3.bucket}`);
+      return { storageReachable: wrong, storageWritable: { ok: false, reason: 'NotTried', message: 'Not tried, for the bucket could not be read.' } };
+    }
+    const storageReachable: Finding = { ok: true, message: `Bucket ${spec.s3.bucket} answers.` };
+    try {
+      const key = `probe/${randomUUID()}`;
+      await store.put(key, Buffer.from('tenant-backup'), { ifAbsent: true, signal });
+      await store.get(key, { signal });
+      await store.delete(key, { signal });
+      await markLocation(store, signal);
+      return { storageReachable, storageWritable: { ok: true, message: 'An object was put, read and deleted.' } };
+    } catch (error) {
+      return { storageReachable, storageWritable: finding(error, `bucket ${spec.s3.bucket}`) };
+    } finally {
+      await store.close();
+    }
+  }
+
+  async #probeSessions(location: BackupLocation, signal: AbortSignal): Promise<Finding> {
+    if (location.spec.s3.sts.mode === 'Disabled') {
+      return { ok: false, reason: 'StorageShared', message: "Sessions are disabled (spec.s3.sts.mode), so every mover holds the location's own S3 credentials and could reach other tenants." };
+    }
+    try {
+      const { credentials } = await this.#minter.mint(location, PROBE_TENANT, signal);
+      if (credentials.s3.sessionToken !== undefined) return { ok: true, message: 'Movers get S3 sessions confined to their own tenant.' };
+      return { ok: false, reason: 'StorageShared', message: "The endpoint offers no sessions (STS), so every mover holds the location's own S3 credentials and could reach other tenants." };
+    } catch (error) {
+      const wrong = finding(error, 'STS');
+      return wrong.ok ? wrong : { ...wrong, message: `No S3 session could be made: ${wrong.message}` };
+    }
+  }
+
+  async #probeKey(kms: KmsSettings, signal: AbortSignal): Promise<{ usable: Finding; canUnwrap: boolean }> {
+    try {
+      const provider = await openKms(kms, this.#secrets, this.#warn);
+      try {
+        const { keyId, canUnwrap } = await probeKms(provider, signal);
+        const warning = kms.provider === 'local' ? ` Warning: ${LOCAL_KMS_WARNING}.` : '';
+        return { usable: { ok: true, message: `A random value was wrapped under key ${keyId}.${warning}` }, canUnwrap };
+      } finally {
+        provider.close();
+      }
+    } catch (error) {
+      return { usable: finding(error, 'KMS'), canUnwrap: false };
+    }
+  }
+}
+
+/** In this version movers share the location's KMS credentials; that the operator itself cannot unwrap is asked of the KMS. */
+function keysIsolation(spec: BackupLocationSpec, operatorCanUnwrap: boolean): Finding {
+  const shared = "Movers share the location's KMS credentials, so a mover could unwrap another tenant's key if it could read that tenant's prefix.";
+  if (spec.kms.provider === 'local') return { ok: false, reason: 'LocalKeys', message: `The local key provider keeps the key in a Secret: whoever reads it reads every backup.` };
+  if (operatorCanUnwrap) {
+    return { ok: false, reason: 'OperatorCanUnwrap', message: `The operator's own KMS credentials may decrypt; take Decrypt from that principal and name another one in moverCredentialsSecretRef. ${shared}` };
+  }
+  return { ok: false, reason: 'KeysShared', message: shared };
+}
+
+/** Says once who writes here, so that a reader refuses what it does not know (`layout.md`). */
+async function markLocation(store: ObjectStore, signal: AbortSignal): Promise<void> {
+  if ((await store.head('location.json', { signal })) !== undefined) return;
+  try {
+    await store.put('location.json', canonicalJson({ version: 1, writer: 'tenant-backup' }), { ifAbsent: true, signal });
+  } catch (error) {
+    if (!(error instanceof StorageError && error.code === 'AlreadyExists')) throw error;
+  }
+}
+
+async function firstOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
+  for await (const item of items) return item;
+  return undefined;
+}
+
+function finding(error: unknown, what: string): Finding {
+  if (error instanceof PortError) return { ok: false, reason: error.reason, message: error.message };
+  if (error instanceof StorageError || error instanceof KeyError) return { ok: false, reason: error.code, message: error.message };
+  return { ok: false, reason: 'Unexpected', message: `${what}: ${error instanceof Error ? error.message : String(error)}` };
+}

@@ -1,0 +1,98 @@
+import { randomBytes } from 'node:crypto';
+import { KubeConfig } from '@kubernetes/client-node';
+import { pino, type Logger } from 'pino';
+import type { RawSecret } from '../../controller/index.ts';
+import { EventRecorder, Informer, KubeConnection, LeaderLease, ResourceClient, resourceTypes, type LeaseObject } from '../../kube/index.ts';
+import { RealCredentialMinter } from './credential-minter.ts';
+import { serveHealth, serveMetrics, type ListeningServer } from './http-server.ts';
+import { RealLocationProbe } from './location-probe.ts';
+import { operatorMetrics, type OperatorMetrics } from './metrics.ts';
+import type { OperatorSettings } from './options.ts';
+import { RealResultReader } from './result-reader.ts';
+import { secretLookup } from './secrets.ts';
+import { runControllers } from './run-controllers.ts';
+
+/** Runs one replica until the signal fires: health and metrics at once, controllers while it leads. */
+export async function runOperator(settings: OperatorSettings, signal: AbortSignal): Promise<void> {
+  const log = pino({ level: settings.logLevel, base: { replica: settings.identity }, timestamp: pino.stdTimeFunctions.isoTime });
+  const metrics = operatorMetrics(log);
+  const connection = new KubeConnection(kubeConfig(settings.kubeconfig), metrics.requests);
+  const state = { leading: false, synced: false };
+  const servers: ListeningServer[] = [
+    await serveHealth(settings.healthPort, {
+      dead: () => undefined,
+      unready: () => (state.leading && !state.synced ? 'the caches are being filled' : undefined),
+    }),
+    await serveMetrics(settings.metricsPort, metrics.registry),
+  ];
+  try {
+    const lease = new LeaderLease(new ResourceClient<LeaseObject>(connection, resourceTypes.leases), {
+      namespace: settings.namespace,
+      name: settings.leaseName,
+      identity: settings.identity,
+      onError: (error) => log.warn({ err: error }, 'the leader lease could not be read or written'),
+    });
+    log.info({ lease: settings.leaseName }, 'waiting for the lease');
+    await lease.run(signal, async (leading) => {
+      state.leading = true;
+      metrics.leading.set(1);
+      log.info('leading');
+      await lead({ settings, log, metrics, connection }, leading, () => {
+        state.synced = true;
+      });
+      metrics.leading.set(0);
+      log.info('leading no more');
+    });
+    // A lease that was lost ends the process; started anew, nothing of the old leadership is left in memory.
+    if (!signal.aborted) throw new Error('the leader lease was lost; this replica ends and is started anew');
+  } finally {
+    await Promise.all(servers.map((server) => server.close()));
+    connection.close();
+  }
+}
+
+interface Replica {
+  readonly settings: OperatorSettings;
+  readonly log: Logger;
+  readonly metrics: OperatorMetrics;
+  readonly connection: KubeConnection;
+}
+
+async function lead({ settings, log, metrics, connection }: Replica, signal: AbortSignal, onSynced: () => void): Promise<void> {
+  const onError = (error: unknown): void => log.warn({ err: error }, 'a watch broke off and is begun again');
+  const secrets = new Informer(new ResourceClient<RawSecret>(connection, resourceTypes.secrets), { namespace: settings.namespace, onError });
+  const source = { lookup: secretLookup(secrets, settings.namespace), namespace: settings.namespace };
+  const credentialMinter = new RealCredentialMinter(source);
+  const events = new EventRecorder(connection, settings.identity, () => new Date(), (error) => log.warn({ err: error }, 'an event could not be written'));
+  await runControllers(
+    {
+      connection,
+      secrets,
+      events,
+      metrics,
+      operatorNamespace: settings.namespace,
+      moverImage: settings.moverImage,
+      newTenantId: () => randomBytes(16).toString('hex'),
+      onError,
+      ports: {
+        clock: { now: () => Date.now() },
+        credentialMinter,
+        locationProbe: new RealLocationProbe(source, credentialMinter, (message) => log.warn(message)),
+        resultReader: new RealResultReader(source),
+      },
+      onSynced: () => {
+        onSynced();
+        log.info('the caches are filled');
+      },
+    },
+    signal,
+  );
+  await Promise.race([events.flush(), new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
+}
+
+function kubeConfig(path: string | undefined): KubeConfig {
+  const config = new KubeConfig();
+  if (path === undefined) config.loadFromDefault();
+  else config.loadFromFile(path);
+  return config;
+}

@@ -1,0 +1,21 @@
+/**
+ * One folder a kind: observe, decide (`decide/`, pure), apply. What storage and keys do comes through `ports.ts`, so that no
+ * controller knows the engine.
+ */
+export { allInformers, makeCaches, type Caches } from './caches.ts';
+export { locationController, type LocationDependencies } from './location/index.ts';
+export { policyController, type PolicyDependencies } from './policy/index.ts';
+export {
+  PortError,
+  type Clock,
+  type CredentialMinter,
+  type Finding,
+  type LocationFindings,
+  type LocationProbe,
+  type MintedCredentials,
+  type Ports,
+  type ResultReader,
+  type SecretLookup,
+} from './ports.ts';
+export type { RawSecret } from './raw-objects.ts';
+export { tenantController, type TenantDependencies } from './tenant/index.ts';
