@@ -1,0 +1,202 @@
+import { FINALIZER, type Backup, type BackupStatus } from '../../api/index.ts';
+import {
+  FIRST_FORGET_ATTEMPT,
+  NO_ATTEMPT,
+  coveredBy,
+  decideBackup,
+  decideForgetRefused,
+  decideStartRefused,
+  identityOf,
+  isEnding,
+  takesPlace,
+  wantsForgetting,
+  type BackupFacts,
+  type BackupStep,
+  type ForgetFacts,
+  type MoverStart,
+  type Plan,
+} from '../../decide/index.ts';
+import { EventRecorder, ResourceClient, resourceTypes, type ReconcileResult } from '../../kube/index.ts';
+import {
+  MoverChildren,
+  fromCaches,
+  liveJobs,
+  locationOf,
+  observeAttempt,
+  observeClaims,
+  observeGround,
+  observeQueue,
+  observeUsers,
+  transitionEvent,
+  type MoverContext,
+} from '../mover/index.ts';
+import { PortError } from '../ports.ts';
+import { jobFact } from '../mover/facts.ts';
+
+/** Steps that a plan may ask to follow at once; more would be a decision that never rests. */
+const MOST_ROUNDS = 8;
+
+/** Observes a Backup, decides, applies: the only writer of its status. */
+export class BackupReconciler {
+  readonly #context: MoverContext;
+  readonly #backups: ResourceClient<Backup>;
+  readonly #children: MoverChildren;
+  readonly #events: Pick<EventRecorder, 'record'>;
+  readonly #wake: (key: string) => void;
+
+  /** @param wake - puts a key back into the controller's queue */
+  constructor(context: MoverContext, events: Pick<EventRecorder, 'record'>, wake: (key: string) => void) {
+    this.#context = context;
+    this.#backups = new ResourceClient(context.connection, resourceTypes.backups);
+    this.#children = new MoverChildren(context);
+    this.#events = events;
+    this.#wake = wake;
+  }
+
+  async reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const backup = this.#find(key);
+      if (backup === undefined) return {};
+      const once = () => this.#once(key, signal);
+      const plan = takesPlace(backup) ? await this.#context.admission.run(once) : await once();
+      if (plan.again !== true) return plan.wakeAt === undefined ? {} : { requeueAfterMs: Math.max(0, plan.wakeAt - this.#context.clock.now()) };
+    }
+    return { requeueAfterMs: 0 };
+  }
+
+  #find(key: string): Backup | undefined {
+    const [namespace, name] = key.split('/');
+    return this.#context.caches.backups.get(name ?? '', namespace);
+  }
+
+  async #once(key: string, signal: AbortSignal): Promise<Plan<BackupStep>> {
+    const backup = this.#find(key);
+    if (backup === undefined) return { steps: [] };
+    const facts = await this.#observe(backup, signal);
+    this.#listen(backup, facts, key);
+    const plan = decideBackup(facts, this.#context.clock.now());
+    return this.#apply(facts, plan, signal);
+  }
+
+  async #observe(backup: Backup, signal: AbortSignal): Promise<BackupFacts> {
+    const context = this.#context;
+    const namespace = backup.metadata.namespace ?? '';
+    const ground = observeGround(context, namespace, backup.spec.policy);
+    const attempt = await this.#attempt(backup, ground, signal);
+    const starting = backup.status?.phase === 'Transferring' && !isEnding(backup) && attempt.job === undefined && backup.status.jobName === undefined;
+    return {
+      backup,
+      ground,
+      claims: observeClaims(context, namespace),
+      users: starting ? await observeUsers(context, namespace, signal) : [],
+      attempt,
+      liveJobs: liveJobs(context, namespace),
+      forget: await this.#forget(backup, ground, signal),
+      queue: observeQueue(context, locationOf(context, backup)),
+      siblings: context.caches.backups.byIndex('policy', `${namespace}/${backup.spec.policy}`).filter(({ metadata }) => metadata.uid !== backup.metadata.uid),
+      defaultImage: context.defaultImage,
+    };
+  }
+
+  async #attempt(backup: Backup, ground: BackupFacts['ground'], signal: AbortSignal): Promise<BackupFacts['attempt']> {
+    const attempt = backup.status?.attempt ?? 0;
+    if (attempt === 0) return NO_ATTEMPT;
+    const identity = identityOf(backup);
+    const namespace = backup.metadata.namespace ?? '';
+    // Only a transfer's result is asked for: an ended or ending backup needs to know no more than whether its Job is there.
+    if (backup.status?.phase !== 'Transferring' || isEnding(backup) || ground.namespace?.terminating !== false) return fromCaches(this.#context, identity.name, namespace);
+    return observeAttempt(this.#context, identity, { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: backup.status.keyGeneration ?? 1, attempt }, signal);
+  }
+
+  async #forget(backup: Backup, ground: BackupFacts['ground'], signal: AbortSignal): Promise<ForgetFacts> {
+    const { caches } = this.#context;
+    const namespace = backup.metadata.namespace ?? '';
+    const wanting = caches.backups.byIndex('namespace', namespace).filter((other) => wantsForgetting(other, this.#hasOwnMover(other)));
+    const raw = caches.jobs.byIndex('namespace', namespace).find((job) => coveredBy(jobFact(job)).length > 0);
+    if (raw === undefined) return { job: NO_ATTEMPT, wanting };
+    const [leader] = coveredBy(jobFact(raw));
+    if (leader === undefined || !isEnding(backup)) return { job: fromCaches(this.#context, raw.metadata.name, namespace), wanting };
+    const attempt = Number(raw.metadata.name.split('-').at(-1));
+    const identity = { task: 'forget', name: raw.metadata.name, uid: leader, jobWasSeen: true } as const;
+    const job = await observeAttempt(this.#context, identity, { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: backup.status?.keyGeneration ?? 1, attempt }, signal);
+    return { job, wanting };
+  }
+
+  #hasOwnMover(backup: Backup): boolean {
+    return this.#context.caches.jobs.byIndex('owner', backup.metadata.uid).some((job) => coveredBy(jobFact(job)).length === 0);
+  }
+
+  #listen(backup: Backup, facts: BackupFacts, key: string): void {
+    if (backup.status?.phase !== 'Transferring' || (backup.status.attempt ?? 0) >= FIRST_FORGET_ATTEMPT) return;
+    const pod = facts.attempt.pods.find(({ running }) => running);
+    if (pod === undefined) return;
+    this.#context.listener.listen({ namespace: backup.metadata.namespace ?? '', name: pod.name, uid: '' }, pod.jobName, () => this.#wake(key));
+  }
+
+  /** @returns the plan that was carried out: another one when credentials for a mover were refused */
+  async #apply(facts: BackupFacts, plan: Plan<BackupStep>, signal: AbortSignal): Promise<Plan<BackupStep>> {
+    let current = facts.backup;
+    for (const step of plan.steps) {
+      if (step.do === 'startMover') {
+        const refused = await this.#start(step.start, facts, signal);
+        if (refused !== undefined) return this.#apply({ ...facts, backup: current }, refused, signal);
+      } else {
+        current = await this.#do(step, current, facts, signal);
+      }
+    }
+    return plan;
+  }
+
+  async #do(step: Exclude<BackupStep, { do: 'startMover' }>, current: Backup, facts: BackupFacts, signal: AbortSignal): Promise<Backup> {
+    const { name, namespace = '', uid } = current.metadata;
+    switch (step.do) {
+      case 'addFinalizer':
+        return this.#remember(await this.#backups.writeFinalizers(current, [...(current.metadata.finalizers ?? []), FINALIZER], signal));
+      case 'removeFinalizer':
+        return this.#remember(await this.#backups.writeFinalizers(current, (current.metadata.finalizers ?? []).filter((each) => each !== FINALIZER), signal));
+      case 'writeStatus':
+        return this.#writeStatus(current, step.status, signal);
+      case 'stopMover':
+        await this.#children.stop({ name: step.name, namespace, owner: uid }, signal);
+        return current;
+      case 'clearMover':
+        await this.#children.clear({ name: step.name, namespace, owner: uid }, signal);
+        return current;
+      case 'renewCredentials':
+        if (facts.ground.location !== undefined && facts.ground.tenant !== undefined) {
+          await this.#children.renew(step.name, namespace, facts.ground.location, facts.ground.tenant.spec.tenantId, signal);
+        }
+        return current;
+      case 'deleteSelf':
+        await this.#backups.delete(name, namespace, { uid, signal });
+        this.#events.record(current, { type: 'Normal', reason: 'Expired', action: 'Delete', message: `Deleted, for ${step.because}.` });
+        return current;
+    }
+  }
+
+  /** @returns what to do instead when the mover's credentials were refused */
+  async #start(start: MoverStart, facts: BackupFacts, signal: AbortSignal): Promise<Plan<BackupStep> | undefined> {
+    const { location } = facts.ground;
+    if (location === undefined) return undefined;
+    try {
+      await this.#children.start(start, location, signal);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof PortError)) throw error;
+      const now = this.#context.clock.now();
+      return start.orders.task === 'forget' ? decideForgetRefused(facts, error, now) : decideStartRefused(facts, error, now);
+    }
+  }
+
+  async #writeStatus(current: Backup, status: BackupStatus, signal: AbortSignal): Promise<Backup> {
+    const written = this.#remember(await this.#backups.writeStatus(current, status, signal));
+    const event = transitionEvent(current.status, status, ['Deleted', 'Stored', 'Complete']);
+    if (event !== undefined) this.#events.record(current, event);
+    return written;
+  }
+
+  #remember(backup: Backup): Backup {
+    this.#context.caches.backups.remember(backup);
+    return backup;
+  }
+}

@@ -1,0 +1,80 @@
+import { LABEL_COMPONENT, type Backup } from '../../api/index.ts';
+import { coveredBy, isTerminal } from '../../decide/index.ts';
+import { keyOf } from '../../kube/index.ts';
+import type { Caches } from '../caches.ts';
+import { jobFact } from '../mover/facts.ts';
+import { jobOfPod } from '../caches.ts';
+import { locationOf, type MoverContext, type QueueWaker } from '../mover/index.ts';
+import type { RawJob } from '../raw-objects.ts';
+
+/** Tells which Backups to look at when something that they depend on has changed. */
+export function watchForBackups(caches: Caches, context: MoverContext, waker: QueueWaker, wake: (key: string) => void): void {
+  const wakeAll = (backups: readonly Backup[], wanted: (backup: Backup) => boolean = isOpen) => {
+    for (const backup of backups) if (wanted(backup)) wake(keyOf(backup));
+  };
+  const inNamespace = (namespace: string | undefined) => caches.backups.byIndex('namespace', namespace ?? '');
+  const atLocation = (location: string) => caches.policies.byIndex('location', location).flatMap(({ metadata }) => inNamespace(metadata.namespace));
+
+  caches.backups.listen(({ object, type }) => {
+    wake(keyOf(object));
+    const phase = object.status?.phase;
+    if (type !== 'deleted' && !isTerminal(phase) && phase !== 'Queued') return;
+    // A place, a snapshot or a covering Job may be free now.
+    waker.freed(locationOf(context, object));
+    wakeAll(inNamespace(object.metadata.namespace), (other) => isWaiting(other) || isLeaving(other) || isCovered(caches, other));
+  });
+  caches.policies.listen(({ object }) => wakeAll(caches.backups.byIndex('policy', keyOf(object))));
+  caches.locations.listen(({ object }) => wakeAll(atLocation(object.metadata.name)));
+  caches.tenants.listen(({ object }) => wakeAll(inNamespace(object.spec.namespace)));
+  caches.namespaces.listen(({ object }) => {
+    if (object.metadata.deletionTimestamp !== undefined || object.status?.phase === 'Terminating') wakeAll(inNamespace(object.metadata.name), () => true);
+    else wakeAll(inNamespace(object.metadata.name), (backup) => backup.status?.phase === undefined);
+  });
+  caches.claims.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
+  caches.restores.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
+
+  const wakeOwners = (job: RawJob) => {
+    for (const { kind, name } of job.metadata.ownerReferences ?? []) if (kind === 'Backup') wake(`${job.metadata.namespace ?? ''}/${name}`);
+  };
+  const wakeOwnersOf = (namespace: string | undefined, jobName: string) => {
+    const job = caches.jobs.get(jobName, namespace ?? '');
+    if (job !== undefined) wakeOwners(job);
+  };
+  caches.jobs.listen(({ object, type }) => {
+    wakeOwners(object);
+    if (type === 'deleted') {
+      for (const location of caches.locations.list()) waker.freed(location.metadata.name);
+      wakeAll(inNamespace(object.metadata.namespace), (backup) => isWaiting(backup) || isLeaving(backup));
+    } else if (object.metadata.labels?.[LABEL_COMPONENT] === 'mover-forget') {
+      wakeAll(inNamespace(object.metadata.namespace), isLeaving);
+    }
+  });
+  caches.moverPods.listen(({ object }) => wakeOwnersOf(object.metadata.namespace, jobOfPod(object.metadata)));
+  for (const warnings of caches.warnings) {
+    warnings.listen(({ object: { involvedObject } }) => {
+      if (involvedObject?.name === undefined) return;
+      const { namespace = '', name } = involvedObject;
+      const pod = caches.moverPods.get(name, namespace);
+      wakeOwnersOf(namespace, pod === undefined ? name : jobOfPod(pod.metadata));
+    });
+  }
+}
+
+function isOpen(backup: Backup): boolean {
+  return !isTerminal(backup.status?.phase);
+}
+
+function isWaiting(backup: Backup): boolean {
+  const phase = backup.status?.phase;
+  return phase === undefined || phase === 'Pending' || phase === 'Queued';
+}
+
+/** Is to be deleted or cancelled. */
+function isLeaving(backup: Backup): boolean {
+  return backup.metadata.deletionTimestamp !== undefined || (backup.spec.cancel && isOpen(backup));
+}
+
+/** A cancelled backup that outlives the forget Job it shared with others. */
+function isCovered(caches: Caches, backup: Backup): boolean {
+  return backup.status?.phase === 'Cancelled' && caches.jobs.byIndex('owner', backup.metadata.uid).some((job) => coveredBy(jobFact(job)).length > 0);
+}

@@ -1,0 +1,59 @@
+import { resultKey, type BackupLocation, type BackupTenant } from '../../api/index.ts';
+import { attemptState, type AttemptFacts, type AttemptIdentity, type StoredResultFact } from '../../decide/index.ts';
+import { ResourceClient, resourceTypes } from '../../kube/index.ts';
+import { PortError } from '../ports.ts';
+import type { RawPod } from '../raw-objects.ts';
+import { hasEnded, jobFact, moverPodFact, warningFact } from './facts.ts';
+import type { MoverContext } from './mover-context.ts';
+
+export interface AttemptPlace {
+  readonly namespace: string;
+  readonly location: BackupLocation | undefined;
+  readonly tenant: BackupTenant | undefined;
+  readonly keyGeneration: number;
+  /** Number of the attempt. */
+  readonly attempt: number;
+}
+
+/** Gathers what can be seen of an attempt: from the caches, and, where the pod cannot tell its end, from the API server and the bucket. */
+export async function observeAttempt(context: MoverContext, identity: AttemptIdentity, place: AttemptPlace, signal: AbortSignal): Promise<AttemptFacts> {
+  const cached = fromCaches(context, identity.name, place.namespace);
+  if (attemptState(identity, cached, context.clock.now()).kind !== 'resultWanted') return cached;
+  // The watch of pods may be behind that of Jobs; the bucket is asked only when the API server has no pod that tells.
+  const pods = (await new ResourceClient<RawPod>(context.connection, resourceTypes.pods).list({ namespace: place.namespace, labelSelector: `job-name=${identity.name}` }, signal)).items;
+  const live: AttemptFacts = { ...cached, pods: pods.map(moverPodFact) };
+  if (attemptState(identity, live, context.clock.now()).kind !== 'resultWanted') return live;
+  return { ...live, stored: await readStored(context, identity, place, signal) };
+}
+
+export function fromCaches(context: MoverContext, name: string, namespace: string): AttemptFacts {
+  const { caches, listener } = context;
+  const job = caches.jobs.get(name, namespace);
+  const pods = caches.moverPods.byIndex('job', `${namespace}/${name}`);
+  const abouts = [name, ...pods.map(({ metadata }) => metadata.name)];
+  const warnings = caches.warnings.flatMap((cache) => abouts.flatMap((about) => cache.byIndex('about', `${namespace}/${about}`)));
+  return {
+    job: job === undefined ? undefined : jobFact(job),
+    pods: pods.map(moverPodFact),
+    warnings: warnings.map(warningFact),
+    stored: { state: 'notLooked' },
+    spoken: listener.spoken(name),
+  };
+}
+
+async function readStored(context: MoverContext, identity: AttemptIdentity, place: AttemptPlace, signal: AbortSignal): Promise<StoredResultFact> {
+  if (place.location === undefined || place.tenant === undefined) return { state: 'unreachable', message: 'the BackupLocation or BackupTenant is gone.' };
+  try {
+    const value = await context.results.read(place.location, place.tenant.spec.tenantId, resultKey(place.keyGeneration, identity.uid, place.attempt), signal);
+    return value === undefined ? { state: 'absent' } : { state: 'found', value };
+  } catch (error) {
+    if (!(error instanceof PortError)) throw error;
+    return { state: 'unreachable', message: `${error.reason}: ${error.message}` };
+  }
+}
+
+/** Names of Jobs of the namespace of which a pod has not ended, as far as is known. */
+export function liveJobs(context: MoverContext, namespace: string): ReadonlySet<string> {
+  const pods = context.caches.moverPods.byIndex('namespace', namespace);
+  return new Set(pods.filter(({ status }) => !hasEnded(status?.phase)).map((pod) => moverPodFact(pod).jobName));
+}

@@ -1,0 +1,78 @@
+import type { ClaimFact, JobFact, MoverPodFact, VolumeUserFact, WarningFact } from '../../decide/index.ts';
+import { jobOfPod } from '../caches.ts';
+import type { RawClaim, RawEvent, RawJob, RawMeta, RawPod } from '../raw-objects.ts';
+
+/** The container that moves; others (a service mesh's sidecar) do not count. */
+const MOVER_CONTAINER = 'mover';
+
+export function claimFact({ metadata, spec, status }: RawClaim): ClaimFact {
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    phase: status?.phase ?? '',
+    volumeMode: spec?.volumeMode === 'Block' ? 'Block' : 'Filesystem',
+    accessModes: spec?.accessModes ?? [],
+    deleting: metadata.deletionTimestamp !== undefined,
+  };
+}
+
+export function jobFact({ metadata, status }: RawJob): JobFact {
+  const end = status?.conditions?.find(({ type, status: holds }) => holds === 'True' && (type === 'Complete' || type === 'Failed'));
+  return {
+    name: metadata.name,
+    uid: metadata.uid,
+    owners: (metadata.ownerReferences ?? []).map(({ kind, uid }) => ({ kind, uid })),
+    annotations: metadata.annotations ?? {},
+    createdAt: timeOf(metadata),
+    deleting: metadata.deletionTimestamp !== undefined,
+    ended: end === undefined ? undefined : { as: end.type === 'Complete' ? 'Complete' : 'Failed', reason: end.reason ?? '', message: end.message ?? '' },
+  };
+}
+
+export function moverPodFact({ metadata, spec, status }: RawPod): MoverPodFact {
+  const state = status?.containerStatuses?.find(({ name }) => name === MOVER_CONTAINER)?.state;
+  const condition = (type: string) => status?.conditions?.find((each) => each.type === type);
+  const scheduled = condition('PodScheduled');
+  const disruption = condition('DisruptionTarget');
+  const terminated = state?.terminated;
+  return {
+    name: metadata.name,
+    jobName: jobOfPod(metadata),
+    phase: status?.phase ?? '',
+    reason: status?.reason ?? '',
+    message: status?.message ?? '',
+    node: spec?.nodeName === '' ? undefined : spec?.nodeName,
+    deleting: metadata.deletionTimestamp !== undefined,
+    running: state?.running !== undefined,
+    unschedulable: scheduled?.status === 'False' ? (scheduled.message ?? scheduled.reason ?? '') : undefined,
+    waiting: state?.waiting === undefined ? undefined : { reason: state.waiting.reason ?? '', message: state.waiting.message ?? '' },
+    terminated: terminated === undefined ? undefined : { exitCode: terminated.exitCode, reason: terminated.reason ?? '', message: terminated.message ?? '' },
+    disruption: disruption?.status === 'True' ? { reason: disruption.reason ?? '', message: disruption.message ?? '' } : undefined,
+  };
+}
+
+export function warningFact({ involvedObject, reason, message, lastTimestamp, eventTime, metadata }: RawEvent): WarningFact {
+  return {
+    about: involvedObject?.name ?? '',
+    reason: reason ?? '',
+    message: message ?? '',
+    seenAt: Date.parse(lastTimestamp ?? eventTime ?? metadata.creationTimestamp ?? '') || 0,
+  };
+}
+
+/** `undefined` for a pod that has ended: it holds no volume any more. */
+export function volumeUserFact({ metadata, spec, status }: RawPod): VolumeUserFact | undefined {
+  if (hasEnded(status?.phase)) return undefined;
+  const claims = (spec?.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
+  const job = metadata.ownerReferences?.find(({ kind }) => kind === 'Job');
+  const isOurs = metadata.labels?.['app.kubernetes.io/managed-by'] === 'tenant-backup' && job !== undefined;
+  return { name: metadata.name, node: spec?.nodeName, running: status?.phase === 'Running', claims, moverOf: isOurs ? job.uid : undefined };
+}
+
+export function hasEnded(phase: string | undefined): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
+}
+
+function timeOf(metadata: RawMeta): number {
+  return Date.parse(metadata.creationTimestamp ?? '') || 0;
+}

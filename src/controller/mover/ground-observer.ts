@@ -1,0 +1,38 @@
+import type { BackupTenant } from '../../api/index.ts';
+import type { ClaimFact, GroundFacts, VolumeUserFact } from '../../decide/index.ts';
+import { ResourceClient, resourceTypes } from '../../kube/index.ts';
+import type { RawPod } from '../raw-objects.ts';
+import { claimFact, volumeUserFact } from './facts.ts';
+import type { MoverContext } from './mover-context.ts';
+
+export function observeGround(context: MoverContext, namespace: string, policyName: string): GroundFacts {
+  const { caches } = context;
+  const home = caches.namespaces.get(namespace);
+  const policy = caches.policies.get(policyName, namespace);
+  const tenant = tenantOf(context, namespace);
+  // A deleted policy still leaves the tenant, and with it the location that the data lies in.
+  const location = policy?.spec.location ?? tenant?.spec.location;
+  return {
+    namespace: home === undefined ? undefined : { uid: home.metadata.uid, terminating: home.metadata.deletionTimestamp !== undefined || home.status?.phase === 'Terminating' },
+    policyName,
+    policy,
+    location: location === undefined ? undefined : caches.locations.get(location),
+    tenant,
+  };
+}
+
+/** The tenant of the namespace as it is now, not of an earlier one of the same name. */
+export function tenantOf(context: MoverContext, namespace: string): BackupTenant | undefined {
+  const uid = context.caches.namespaces.get(namespace)?.metadata.uid;
+  return uid === undefined ? undefined : context.caches.tenants.byIndex('namespaceUID', uid)[0];
+}
+
+export function observeClaims(context: MoverContext, namespace: string): readonly ClaimFact[] {
+  return context.caches.claims.byIndex('namespace', namespace).map(claimFact);
+}
+
+/** Every pod of the namespace that holds a volume, read from the API server: customers' pods are not watched. */
+export async function observeUsers(context: MoverContext, namespace: string, signal: AbortSignal): Promise<readonly VolumeUserFact[]> {
+  const { items } = await new ResourceClient<RawPod>(context.connection, resourceTypes.pods).list({ namespace }, signal);
+  return items.flatMap((pod) => volumeUserFact(pod) ?? []);
+}

@@ -1,0 +1,104 @@
+/** A mover's Secret and Job: the only objects that we make in a customer's namespace, beside safety backups. */
+import { CREDENTIALS_FILE, ORDERS_FILE, type BackupLocation, type OwnerReference } from '../../api/index.ts';
+import {
+  ANNOTATION_CREDENTIALS_EXPIRE,
+  ANNOTATION_CREDENTIALS_RENEWED,
+  displayTime,
+  moverJob,
+  moverLabels,
+  type MoverStart,
+} from '../../decide/index.ts';
+import { ResourceClient, isKubeError, resourceTypes } from '../../kube/index.ts';
+import type { MintedCredentials } from '../ports.ts';
+import type { RawJob, RawSecret } from '../raw-objects.ts';
+import type { MoverContext } from './mover-context.ts';
+
+export interface MoverName {
+  readonly name: string;
+  readonly namespace: string;
+  /** UID of the Backup or Restore: a Job of that name that is somebody else's is left alone. */
+  readonly owner: string;
+}
+
+export class MoverChildren {
+  readonly #context: MoverContext;
+  readonly #jobs: ResourceClient<RawJob>;
+  readonly #secrets: ResourceClient<RawSecret>;
+
+  constructor(context: MoverContext) {
+    this.#context = context;
+    this.#jobs = new ResourceClient(context.connection, resourceTypes.jobs);
+    this.#secrets = new ResourceClient(context.connection, resourceTypes.secrets);
+  }
+
+  /**
+   * Makes the Secret, then the Job. Either may be there already from a run that ended in between: a Secret of ours gets fresh
+   * content, a Job of ours is left as it is, and what belongs to somebody else is left alone, which the next decision reports.
+   * @throws {PortError} when the credentials cannot be made
+   */
+  async start(start: MoverStart, location: BackupLocation, signal: AbortSignal): Promise<void> {
+    const minted = await this.#context.minter.mint(location, start.orders.tenant.id, signal);
+    if (!(await this.#putSecret(start, minted, signal))) return;
+    const expire = minted.expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(minted.expiresAt) };
+    try {
+      await this.#jobs.create(moverJob({ ...start.job, jobAnnotations: { ...start.job.jobAnnotations, ...expire } }), signal);
+    } catch (error) {
+      if (!isKubeError(error, 'AlreadyExists')) throw error;
+    }
+  }
+
+  /** @returns false when a Secret of that name belongs to somebody else */
+  async #putSecret(start: MoverStart, minted: MintedCredentials, signal: AbortSignal): Promise<boolean> {
+    const { name, namespace, owners } = start.job;
+    const data = { [ORDERS_FILE]: base64(start.orders), [CREDENTIALS_FILE]: base64(minted.credentials) };
+    const metadata = { name, namespace, labels: moverLabels(start.job), ownerReferences: [...owners] };
+    try {
+      await this.#secrets.create({ apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data }, signal);
+      return true;
+    } catch (error) {
+      if (!isKubeError(error, 'AlreadyExists')) throw error;
+    }
+    const there = await this.#secrets.get(name, namespace, signal);
+    if (there === undefined || !isOwnedBy(there.metadata.ownerReferences, owners)) return false;
+    await this.#secrets.patch(name, namespace, { metadata: { uid: there.metadata.uid }, data }, { signal });
+    return true;
+  }
+
+  /** The Job is deleted in the foreground: it stays until its pods are gone, so its absence means that nothing runs any more. */
+  async stop(mover: MoverName, signal: AbortSignal): Promise<void> {
+    await this.#delete(mover, 'Foreground', signal);
+  }
+
+  /** Secret and Job of a mover that has ended. The Job last: while it is there, the next look finds both again. */
+  async clear(mover: MoverName, signal: AbortSignal): Promise<void> {
+    await this.#delete(mover, 'Background', signal);
+    this.#context.listener.forget(mover.name);
+  }
+
+  async #delete({ name, namespace, owner }: MoverName, propagationPolicy: 'Background' | 'Foreground', signal: AbortSignal): Promise<void> {
+    const job = this.#context.caches.jobs.get(name, namespace);
+    if (job !== undefined && !isOwnedBy(job.metadata.ownerReferences, [{ uid: owner }])) return;
+    await this.#secrets.delete(name, namespace, { signal });
+    await this.#jobs.delete(name, namespace, { propagationPolicy, signal, ...(job === undefined ? {} : { uid: job.metadata.uid }) });
+  }
+
+  /** A fresh session into the Secret, then its end into the Job: after a crash in between it is only renewed again. */
+  async renew(name: string, namespace: string, location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<void> {
+    const minted = await this.#context.minter.mint(location, tenantId, signal);
+    await this.#secrets.patch(name, namespace, { data: { [CREDENTIALS_FILE]: base64(minted.credentials) } }, { signal });
+    const annotations = {
+      [ANNOTATION_CREDENTIALS_RENEWED]: displayTime(this.#context.clock.now()),
+      [ANNOTATION_CREDENTIALS_EXPIRE]: minted.expiresAt === undefined ? null : displayTime(minted.expiresAt),
+    };
+    const job = await this.#jobs.patch(name, namespace, { metadata: { annotations } }, { signal });
+    this.#context.caches.jobs.remember(job);
+  }
+}
+
+function base64(value: unknown): string {
+  return Buffer.from(JSON.stringify(value)).toString('base64');
+}
+
+function isOwnedBy(owners: readonly OwnerReference[] | undefined, ours: readonly Pick<OwnerReference, 'uid'>[]): boolean {
+  return ours.some(({ uid }) => owners?.some((owner) => owner.uid === uid) === true);
+}

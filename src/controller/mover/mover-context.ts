@@ -1,0 +1,45 @@
+import type { BackupLocation, BackupTenant } from '../../api/index.ts';
+import type { KubeConnection } from '../../kube/index.ts';
+import type { Cache } from '../caches.ts';
+import type { Clock, CredentialMinter, ResultReader } from '../ports.ts';
+import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod } from '../raw-objects.ts';
+import type { Backup, BackupPolicy, Restore } from '../../api/index.ts';
+import type { Listener } from './spoken-lines.ts';
+
+/** What the backup and the restore controller share: the caches they look into and the ports through which they act. */
+export interface MoverContext {
+  readonly connection: KubeConnection;
+  readonly caches: MoverCaches;
+  readonly clock: Clock;
+  readonly minter: CredentialMinter;
+  readonly results: ResultReader;
+  /** Lines of movers that run. */
+  readonly listener: Listener;
+  /** Decisions that take a place in the queue are made one at a time. */
+  readonly admission: AdmissionLock;
+  readonly defaultImage: string;
+}
+
+export interface MoverCaches {
+  readonly namespaces: Cache<RawNamespace>;
+  readonly claims: Cache<RawClaim>;
+  readonly locations: Cache<BackupLocation>;
+  readonly tenants: Cache<BackupTenant>;
+  readonly policies: Cache<BackupPolicy>;
+  readonly backups: Cache<Backup>;
+  readonly restores: Cache<Restore>;
+  readonly jobs: Cache<RawJob>;
+  readonly moverPods: Cache<RawPod>;
+  readonly warnings: readonly Cache<RawEvent>[];
+}
+
+/** One at a time, in the order of asking. */
+export class AdmissionLock {
+  #tail: Promise<unknown> = Promise.resolve();
+
+  async run<T>(work: () => Promise<T>): Promise<T> {
+    const result = this.#tail.then(work);
+    this.#tail = result.catch(() => undefined);
+    return result;
+  }
+}

@@ -1,0 +1,30 @@
+import { lineUp } from '../../decide/index.ts';
+import type { MoverContext } from './mover-context.ts';
+import { observeQueue } from './queue-observer.ts';
+
+/** Wakes whoever may have a mover now. Many signs in one turn of the event loop are one look. */
+export class QueueWaker {
+  readonly #context: MoverContext;
+  readonly #wake: (uid: string) => void;
+  readonly #due = new Set<string>();
+
+  /** @param wake - looks a Backup or Restore up by its UID and has it reconciled */
+  constructor(context: MoverContext, wake: (uid: string) => void) {
+    this.#context = context;
+    this.#wake = wake;
+  }
+
+  /** A place of this location may have become free. */
+  freed(location: string): void {
+    if (this.#due.has(location)) return;
+    this.#due.add(location);
+    setImmediate(() => this.#look(location));
+  }
+
+  #look(location: string): void {
+    this.#due.delete(location);
+    const queue = observeQueue(this.#context, location);
+    if (queue === undefined) return;
+    for (const { mover, admission } of lineUp(queue)) if (admission.admitted) this.#wake(mover.uid);
+  }
+}
