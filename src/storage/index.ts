@@ -16,3 +16,5 @@ export { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 export { describeFailure, isSpokenError, NETWORK_FAILURES, type NetworkFailure } from './network-failures.ts';
 export { RenewingCredentials } from './renewing-credentials.ts';
 export type { HttpOptions } from './request-handler.ts';
+export { tenantPrefix, tenantSessionPolicy, type PolicyDocument, type PolicyStatement } from './session-policy.ts';
+export { mintSession, type SessionCredentials, type SessionRequest } from './sts.ts';

@@ -5,7 +5,8 @@ import { describeFailure, isSpokenError, NETWORK_FAILURES } from '../network-fai
 export interface S3Subject {
   readonly doing: string;
   readonly key?: string;
-  readonly bucket: string;
+  /** Absent for an STS. */
+  readonly bucket?: string;
   /** `AWS` where no endpoint is set. */
   readonly endpoint: string;
   /** A function gives the credentials: expired ones are worth another try, for it is asked anew. */
@@ -103,9 +104,13 @@ export function s3Error(error: unknown, subject: S3Subject): StorageError {
   const row = rowOf(name, code, message, status);
   const retryable = row.code === 'ExpiredCredentials' ? subject.credentialsRenew === true : (row.retryable ?? false);
   const said = [name === 'Error' ? undefined : name, code === name ? undefined : code, status].filter((part) => part !== undefined);
-  return new StorageError(row.code, `${subject.doing} in bucket ${subject.bucket} at ${subject.endpoint} failed (${said.join(', ')}): ${row.advice}`, {
+  return new StorageError(row.code, `${subject.doing}${subject.bucket === undefined ? '' : ` in bucket ${subject.bucket}`} at ${subject.endpoint} failed (${said.join(', ')}): ${row.advice}`, {
     retryable,
-    context: { bucket: subject.bucket, endpoint: subject.endpoint, ...(subject.key === undefined ? {} : { key: subject.key }) },
+    context: {
+      endpoint: subject.endpoint,
+      ...(subject.bucket === undefined ? {} : { bucket: subject.bucket }),
+      ...(subject.key === undefined ? {} : { key: subject.key }),
+    },
     cause: error,
   });
 }
@@ -113,6 +118,8 @@ export function s3Error(error: unknown, subject: S3Subject): StorageError {
 function rowOf(name: string | undefined, code: string | undefined, message: string, status: number | undefined): Row {
   // MinIO and others answer AccessDenied to a locked version and tell so only in words.
   if ((name === 'AccessDenied' || name === 'InvalidRequest') && /WORM|object is locked|object lock/i.test(message)) return LOCKED;
+  // Its STS has no code of its own for a wrong key either.
+  if (name === 'AccessDenied' && /signature we calculated|access key id you provided does not exist/i.test(message)) return BAD_KEY;
   const known =
     (name === undefined ? undefined : BY_NAME[name]) ??
     (code === undefined ? undefined : (NETWORK_FAILURES[code] ?? BY_NAME[code])) ??
