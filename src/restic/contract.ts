@@ -116,6 +116,8 @@ export interface RestoreRequest {
   readonly dryRun?: boolean;
   /** Restore what can be restored although some blobs are damaged; else damage stops the work before the first write of that file. */
   readonly skipDamaged?: boolean;
+  /** Whoever wrote the snapshot may have forged it (an imported file): no devices, no setuid or setgid, no attributes that grant rights. */
+  readonly isUntrusted?: boolean;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: Progress) => void;
 }

@@ -6,4 +6,5 @@ export type * from './contract.ts';
 export { EngineError } from './errors.ts';
 export { backup } from './backup/index.ts';
 export { initRepository, openRepository } from './repository/index.ts';
+export { restore } from './restore/index.ts';
 export { findParent, listSnapshots, manifestMac, resolveSnapshot } from './engine.ts';

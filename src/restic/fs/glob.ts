@@ -54,7 +54,7 @@ function compile(pattern: string): Pattern {
 }
 
 function tokens(part: string, pattern: string): readonly Token[] {
-  const characters = [...part];
+  const characters = Array.from(part);
   const result: Token[] = [];
   for (let i = 0; i < characters.length; i++) {
     const character = characters[i] ?? '';
@@ -127,7 +127,7 @@ function isPrefixOf(parts: readonly Part[], path: readonly string[]): boolean {
 
 /** The classic walk with one point of return: the latest star. */
 function matchesPart(pattern: readonly Token[], name: string): boolean {
-  const characters = [...name];
+  const characters = Array.from(name);
   let [p, n, starAt, retryAt] = [0, 0, -1, 0];
   while (n < characters.length) {
     const token = pattern[p];

@@ -1,0 +1,44 @@
+/**
+ * Restoring: trees in order, content by packs in threads, metadata last. Nothing is followed out of the target and nothing
+ * is believed that does not verify.
+ */
+import { isAbsolute, resolve } from 'node:path';
+import type { Repository, RestoreOutcome, RestoreRequest } from '../contract.ts';
+import { openedOf, resolveSnapshot } from '../repository/index.ts';
+import type { BatchContext } from './batch-context.ts';
+import { RestoreRun } from './restore-run.ts';
+import { SnapshotTrees } from './snapshot-trees.ts';
+import { Tally } from './tally.ts';
+import { TargetTree } from './target-tree.ts';
+import { RestoreWorkers } from './workers.ts';
+
+export { SnapshotTrees } from './snapshot-trees.ts';
+
+/** See `RestoreRequest`. @throws {EngineError} `NoSuchSnapshot`, `Damaged`, `NoSpace`, `TargetUnwritable` */
+export async function restore(repository: Repository, request: RestoreRequest): Promise<RestoreOutcome> {
+  const opened = openedOf(repository);
+  const snapshot = await resolveSnapshot(opened, request.snapshot);
+  const index = await opened.loadIndex({ signal: request.signal });
+  const directory = isAbsolute(request.target) ? request.target : resolve(request.target);
+  const target = new TargetTree(directory);
+  const workers = new RestoreWorkers({ root: target.root, keyMaterial: Uint8Array.from(opened.key.material) });
+  let taskNumber = 0;
+  const context: BatchContext = {
+    repository: opened,
+    index,
+    target,
+    workers,
+    tally: new Tally(request.onProgress),
+    directory,
+    skipDamaged: request.skipDamaged ?? false,
+    signal: request.signal,
+    openFiles: new Set(),
+    nextTask: () => taskNumber++,
+  };
+  try {
+    return await new RestoreRun(context, new SnapshotTrees(opened, index, request.signal), request).run(snapshot);
+  } finally {
+    await workers.close();
+    target.close();
+  }
+}

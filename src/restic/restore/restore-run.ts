@@ -1,0 +1,381 @@
+import type { RestoreOutcome, RestoreRequest, SnapshotSummary } from '../contract.ts';
+import { EngineError } from '../errors.ts';
+import { byteString, textOf, type ByteString, type Id, type Node } from '../format/index.ts';
+import { errnoCodeOf, joinPath, splitPath } from '../fs/index.ts';
+import { assertSpace, removeUnfinished, type BatchContext } from './batch-context.ts';
+import { ContentBatch } from './content-batch.ts';
+import { finishFile, metadataWarning } from './finish-file.ts';
+import type { FilePart, FileState } from './file-state.ts';
+import { applyMetadata, isAlreadySet, metadataOf } from './metadata.ts';
+import type { Metadata } from './messages.ts';
+import { isSafeName } from './safe-name.ts';
+import { selectionOf, type Selection } from './selection.ts';
+import type { SnapshotTrees } from './snapshot-trees.ts';
+
+/** A batch is closed at either: enough that packs are read in long ranges, few enough that a million files fit into memory. */
+const batchFiles = 8192;
+const batchBlobs = 16_384;
+const devices: ReadonlySet<Node['type']> = new Set(['dev', 'chardev']);
+
+/** A directory of the snapshot that is being gone through. */
+interface Frame {
+  /** Absent for the snapshot's root, which has no owner or mode of its own. */
+  readonly node: Node | undefined;
+  readonly path: ByteString;
+  readonly location: ByteString;
+  readonly nodes: readonly Node[];
+  next: number;
+  /** It is there in the target. Directories above what was included are made when the first of it comes. */
+  isMade: boolean;
+  /** It was made here, so nothing else is in it. */
+  isNew: boolean;
+  inheritsAcl: boolean;
+  readonly isSelected: boolean;
+  /** Hard links or deletions come at the end: its times must wait for them. */
+  mustWait: boolean;
+  hasUnsafeNames: boolean;
+}
+
+interface FinishedDirectory {
+  readonly path: ByteString;
+  readonly location: ByteString;
+  readonly metadata: Metadata;
+}
+
+/** Goes through a snapshot's trees in order and hands on what is to be done. See `restore`. */
+export class RestoreRun {
+  readonly #context: BatchContext;
+  readonly #request: RestoreRequest;
+  readonly #trees: SnapshotTrees;
+  readonly #selection: Selection;
+  readonly #frames: Frame[] = [];
+  #parts: FilePart[] = [];
+  #partBlobs = 0;
+  #running: Promise<void> = Promise.resolve();
+  #left: FinishedDirectory[] = [];
+  readonly #waiting: FinishedDirectory[] = [];
+  readonly #extras: { readonly path: ByteString; readonly location: ByteString }[] = [];
+  readonly #firstLinks = new Map<string, FileState>();
+  readonly #links: { readonly first: FileState; readonly path: ByteString; readonly location: ByteString }[] = [];
+  #fileNumber = 0;
+  #scannedFiles = 0;
+  #scannedBytes = 0;
+
+  constructor(context: BatchContext, trees: SnapshotTrees, request: RestoreRequest) {
+    this.#context = context;
+    this.#trees = trees;
+    this.#request = request;
+    this.#selection = selectionOf(request);
+  }
+
+  async run(snapshot: SnapshotSummary): Promise<RestoreOutcome> {
+    try {
+      await this.#begin(snapshot);
+      for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) {
+        const node = frame.nodes[frame.next++];
+        if (node === undefined) this.#leave(frame);
+        else await this.#entry(frame, node);
+        if (this.#parts.length >= batchFiles || this.#partBlobs >= batchBlobs) await this.#flush();
+      }
+      this.#context.tally.setTotals(this.#scannedFiles, this.#scannedBytes);
+      await this.#flush();
+      await this.#running;
+      this.#link();
+      this.#deleteExtras();
+      this.#finishDirectories(this.#waiting);
+    } catch (error) {
+      await this.#running.catch(() => undefined);
+      for (const file of this.#context.openFiles) removeUnfinished(this.#context, file);
+      throw error;
+    }
+    this.#context.tally.report(undefined, true);
+    return this.#context.tally.outcome();
+  }
+
+  async #begin(snapshot: SnapshotSummary): Promise<void> {
+    const { node, nodes, location } = await this.#trees.locate(snapshot, this.#request.subtree ?? '/');
+    const path = byteString('');
+    const frame = { node, path, location, nodes, next: 0, isMade: true, isNew: false, isSelected: true, mustWait: false, hasUnsafeNames: false };
+    const root = { ...frame, inheritsAcl: this.#isDry || this.#context.target.hasDefaultAcl(path) };
+    this.#frames.push(root);
+    this.#noteExtras(root);
+  }
+
+  get #isDry(): boolean {
+    return this.#request.dryRun === true;
+  }
+
+  async #entry(frame: Frame, node: Node): Promise<void> {
+    this.#context.signal?.throwIfAborted();
+    const location = byteString(`${frame.location}/${node.name}`);
+    if (!isSafeName(node.name)) {
+      const message = `${textOf(frame.location)} has an entry whose name could lead elsewhere (${JSON.stringify(textOf(node.name))}); it was not restored`;
+      this.#context.tally.missed({ path: textOf(location), kind: 'unsafe-name', message });
+      return;
+    }
+    const path = joinPath(frame.path, node.name);
+    const isSelected = this.#selection.isSelected(location);
+    if (node.type === 'dir') {
+      if (isSelected || this.#selection.mayBeSelectedBelow(location)) await this.#enter(frame, node, path, location, isSelected);
+      return;
+    }
+    if (!isSelected) return;
+    try {
+      this.#make(frame);
+      if (node.type === 'file') this.#file(frame, node, path, location);
+      else this.#special(frame, node, path, location);
+    } catch (error) {
+      this.#missed(location, error);
+    }
+  }
+
+  async #enter(above: Frame, node: Node, path: ByteString, location: ByteString, isSelected: boolean): Promise<void> {
+    let nodes: readonly Node[] = [];
+    try {
+      nodes = await this.#trees.load(node.subtree ?? '');
+    } catch (cause) {
+      if (!(cause instanceof EngineError && cause.code === 'Damaged')) throw cause;
+      if (this.#context.skipDamaged) {
+        this.#context.tally.missed({ path: textOf(location), kind: 'damaged', message: `${textOf(location)} and what lies below cannot be restored: ${cause.message}` });
+      } else {
+        throw new EngineError('Damaged', `${textOf(location)} cannot be restored: ${cause.message} To restore everything else, restore again and skip what is damaged.`, {
+          context: { path: textOf(location) },
+          cause,
+        });
+      }
+    }
+    const frame: Frame = {
+      node, path, location, nodes, next: 0, isMade: false, isNew: false, inheritsAcl: above.inheritsAcl, isSelected, mustWait: false, hasUnsafeNames: false,
+    };
+    this.#frames.push(frame);
+    if (!isSelected) return;
+    try {
+      this.#make(frame);
+    } catch (error) {
+      this.#frames.pop();
+      this.#missed(location, error);
+    }
+  }
+
+  /** Makes a directory and those above it, where that has not been done. */
+  #make(frame: Frame): void {
+    if (frame.isMade) return;
+    const depth = this.#frames.lastIndexOf(frame);
+    for (const each of this.#frames.slice(0, depth + 1)) {
+      if (each.isMade) continue;
+      const above = this.#frames[this.#frames.indexOf(each) - 1];
+      if (!this.#isDry) each.isNew = this.#context.target.ensureDirectory(each.path);
+      else each.isNew = above?.isNew === true || this.#context.target.inspect(each.path)?.type !== 'dir';
+      each.inheritsAcl = each.isNew ? (above?.inheritsAcl ?? false) : this.#isDry || this.#context.target.hasDefaultAcl(each.path);
+      each.isMade = true;
+      this.#context.tally.directories++;
+      this.#noteExtras(each);
+    }
+  }
+
+  /** What the snapshot does not have. Removed at the end: nothing is lost before everything else is there. */
+  #noteExtras(frame: Frame): void {
+    if (this.#request.deleteExtra !== true || frame.isNew) return;
+    const known = new Set(frame.nodes.map((node) => node.name));
+    for (const name of this.#context.target.namesIn(frame.path)) {
+      const location = byteString(`${frame.location}/${name}`);
+      // ext4 makes it itself, and needs it.
+      if (known.has(name) || (frame.path === '' && name === 'lost+found') || !this.#selection.isSelected(location)) continue;
+      this.#extras.push({ path: joinPath(frame.path, name), location });
+      frame.mustWait = true;
+    }
+  }
+
+  #leave(frame: Frame): void {
+    this.#frames.pop();
+    if (frame.node === undefined || !frame.isMade || this.#isDry) return;
+    const metadata = metadataOf(frame.node, !frame.isNew || frame.inheritsAcl, this.#request.isUntrusted !== true);
+    (frame.mustWait ? this.#waiting : this.#left).push({ path: frame.path, location: frame.location, metadata });
+  }
+
+  #special(frame: Frame, node: Node, path: ByteString, location: ByteString): void {
+    const { tally, target } = this.#context;
+    if (node.type === 'irregular' || (this.#request.isUntrusted === true && devices.has(node.type))) {
+      const why = node.type === 'irregular' ? 'of a type that this system does not know' : 'a device, and the backup comes from outside';
+      tally.missed({ path: textOf(location), kind: 'left-out', message: `${textOf(location)} is ${why}; it was not restored` });
+      return;
+    }
+    this.#scannedFiles++;
+    if (this.#isDry) {
+      tally.fileDone(0, textOf(location));
+      return;
+    }
+    const existing = frame.isNew ? undefined : target.inspect(path);
+    const isNew = target.ensureSpecial(path, node, existing);
+    const metadata = metadataOf(node, !isNew || frame.inheritsAcl, this.#request.isUntrusted !== true);
+    const { directory, name } = splitPath(path);
+    const place = { at: target.beneath.directory(directory), name, isSymlink: node.type === 'symlink' };
+    const problems = applyMetadata(target.libc, place, metadata);
+    if (problems.length > 0) tally.warn(metadataWarning(textOf(location), problems));
+    tally.fileDone(0, textOf(location));
+  }
+
+  #file(frame: Frame, node: Node, path: ByteString, location: ByteString): void {
+    const linkKey = Number(node.links ?? 1) > 1 && node.inode !== undefined ? `${String(node.deviceId ?? 0)}:${String(node.inode)}` : undefined;
+    const first = linkKey === undefined ? undefined : this.#firstLinks.get(linkKey);
+    this.#scannedFiles++;
+    if (first !== undefined) {
+      this.#links.push({ first, path, location });
+      frame.mustWait = true;
+      return;
+    }
+    const lengths = this.#lengthsOf(node, location);
+    if (lengths === undefined) return;
+    let size = 0;
+    for (const length of lengths) size += length;
+    this.#scannedBytes += size;
+    const file = this.#stateOf(frame, node, path, location, size);
+    if (linkKey !== undefined) this.#firstLinks.set(linkKey, file);
+    if (this.#isDry && !file.isExisting) {
+      this.#context.tally.bytesWritten += size;
+      this.#context.tally.fileDone(size, textOf(location));
+      return;
+    }
+    this.#split(file, node.content ?? [], lengths);
+  }
+
+  #stateOf(frame: Frame, node: Node, path: ByteString, location: ByteString, size: number): FileState {
+    const existing = frame.isNew ? undefined : this.#context.target.inspect(path);
+    // A file with several names may have one outside of what is restored: it is replaced, never written into.
+    const isKept = existing?.type === 'file' && existing.links === 1 && (this.#isDry || this.#context.target.canWrite(path));
+    if (existing !== undefined && !isKept && !this.#isDry) this.#context.target.remove(path);
+    return {
+      number: this.#fileNumber++,
+      path,
+      location,
+      size,
+      metadata: metadataOf(node, isKept || frame.inheritsAcl, this.#request.isUntrusted !== true),
+      blobCount: node.content?.length ?? 0,
+      isExisting: isKept,
+      ...(isKept ? { existingSize: existing.size } : {}),
+      isOpen: false,
+      left: 0,
+      partsLeft: 0,
+      isChanged: false,
+      isFailed: false,
+      isFinished: false,
+      damagedRanges: [],
+    };
+  }
+
+  /** The plaintext lengths of a file's blobs; `undefined` when one is in no index (and damage is to be skipped). */
+  #lengthsOf(node: Node, location: ByteString): number[] | undefined {
+    const lengths: number[] = [];
+    for (const id of node.content ?? []) {
+      const length = this.#lengthOf(id);
+      if (length === undefined) {
+        const message = `${textOf(location)} cannot be restored: its data (blob ${id}) is in no index file. Run \`check\`, and restore from the other data center if it is missing there only here.`;
+        if (!this.#context.skipDamaged) throw new EngineError('Damaged', message, { context: { path: textOf(location), blob: id } });
+        this.#context.tally.missed({ path: textOf(location), kind: 'damaged', message });
+        return undefined;
+      }
+      lengths.push(length);
+    }
+    return lengths;
+  }
+
+  #lengthOf(id: Id): number | undefined {
+    const location = this.#context.index.lookup('data', id);
+    if (location === undefined) return undefined;
+    return location.uncompressedLength === 0 ? location.length - 32 : location.uncompressedLength;
+  }
+
+  /** A file of a terabyte has a million blobs: it goes through several batches. */
+  #split(file: FileState, ids: readonly Id[], lengths: readonly number[]): void {
+    if (ids.length === 0) {
+      if (!this.#isDry) finishFile(this.#context, file);
+      return;
+    }
+    let position = 0;
+    for (let start = 0; start < ids.length; start += batchBlobs) {
+      const part = { file, ids: ids.slice(start, start + batchBlobs), lengths: lengths.slice(start, start + batchBlobs), position };
+      for (const length of part.lengths) position += length;
+      file.partsLeft++;
+      this.#parts.push(part);
+      this.#partBlobs += part.ids.length;
+    }
+  }
+
+  /** Starts the batch that has been gathered, once the one before has ended: the next is gathered meanwhile. */
+  async #flush(): Promise<void> {
+    await this.#running;
+    const parts = this.#parts;
+    const directories = this.#left;
+    this.#parts = [];
+    this.#partBlobs = 0;
+    this.#left = [];
+    const batch = this.#runBatch(parts, directories);
+    // Its failure shows where it is awaited.
+    batch.catch(() => undefined);
+    this.#running = batch;
+  }
+
+  async #runBatch(parts: readonly FilePart[], directories: readonly FinishedDirectory[]): Promise<void> {
+    if (parts.length > 0) {
+      const batch = new ContentBatch(this.#context, parts);
+      await (this.#isDry ? batch.compareOnly() : batch.run());
+    }
+    this.#finishDirectories(directories);
+  }
+
+  #link(): void {
+    const { target, tally } = this.#context;
+    for (const { first, path, location } of this.#links) {
+      try {
+        if (first.isFailed) {
+          const message = `${textOf(location)} is another name of ${textOf(first.location)}, which could not be restored`;
+          tally.missed({ path: textOf(location), kind: 'unwritable', message });
+          continue;
+        }
+        if (!this.#isDry) target.ensureLink(first.path, path);
+        tally.fileDone(0, textOf(location));
+      } catch (error) {
+        this.#missed(location, error);
+      }
+    }
+  }
+
+  #deleteExtras(): void {
+    const { target, tally } = this.#context;
+    for (const { path, location } of this.#extras) {
+      if (this.#isDry) {
+        tally.deleted++;
+        continue;
+      }
+      try {
+        tally.deleted += target.remove(path);
+      } catch (error) {
+        const code = errnoCodeOf(error);
+        if (code === undefined) throw error;
+        tally.missed({ path: textOf(location), kind: 'undeletable', message: `${textOf(location)} is not in the snapshot, but could not be removed (${code})` });
+      }
+    }
+  }
+
+  /** Deepest first: all that is in a directory was done before. */
+  #finishDirectories(directories: readonly FinishedDirectory[]): void {
+    const { target, tally } = this.#context;
+    for (const { path, location, metadata } of directories) {
+      try {
+        const place = { at: target.beneath.directory(path), name: byteString('.') };
+        const problems = isAlreadySet(target.libc, place, metadata) ? [] : applyMetadata(target.libc, { ...place, descriptor: place.at }, metadata);
+        if (problems.length > 0) tally.warn(metadataWarning(textOf(location), problems));
+      } catch (error) {
+        this.#missed(location, error);
+      }
+    }
+  }
+
+  #missed(location: ByteString, error: unknown): void {
+    const code = errnoCodeOf(error);
+    if (code === undefined || error instanceof EngineError) throw error;
+    const shown = textOf(location);
+    assertSpace(this.#context.directory, shown, code);
+    this.#context.tally.missed({ path: shown, kind: 'unwritable', message: `${shown} could not be restored (${code}); the rest was` });
+  }
+}
