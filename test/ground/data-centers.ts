@@ -1,0 +1,60 @@
+// The two data centers outside the cluster: an S3 service and a KMS each. The second one's bucket has versioning and Object
+// Lock, without a default retention: every object is put with its own.
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { binary } from './binaries.ts';
+import { startDaemon } from './daemons.ts';
+import { CLUSTER, GROUND_ADDRESS, PORTS } from './layout.ts';
+import { KMS_CREDENTIALS, KMS_REGION, createKmsKey, motoServer } from './kms.ts';
+import type { Init } from './namespaces.ts';
+import { S3_REGION, fullUser, generateCredentials, minioCommand, replicatorUser, setUpS3 } from './s3.ts';
+
+type Letter = 'a' | 'b';
+
+const dataCenters = {
+  a: { bucket: 'tenant-backup-a', objectLock: false, user: fullUser },
+  b: { bucket: 'tenant-backup-b', objectLock: true, user: replicatorUser },
+} as const;
+
+/** Starts both and returns their lines of `.cluster/env`. */
+export async function startDataCenters(init: Init): Promise<Record<string, string>> {
+  const parts = await Promise.all([startS3(init, 'a'), startS3(init, 'b'), startKms(init, 'a'), startKms(init, 'b')]);
+  return Object.assign({}, ...parts) as Record<string, string>;
+}
+
+async function startS3(init: Init, letter: Letter): Promise<Record<string, string>> {
+  const { bucket, objectLock, user: userOf } = dataCenters[letter];
+  const folder = join(CLUSTER, `s3-${letter}`);
+  await mkdir(folder, { recursive: true });
+  const [root, user, port] = [generateCredentials(), userOf(bucket), PORTS.s3[letter]];
+  const command = minioCommand({ address: `${GROUND_ADDRESS}:${port}`, console: `127.0.0.1:${port + 1}`, folder, root });
+  await startDaemon(init, `s3-${letter}`, { command: [await binary('minio'), ...command.args], env: command.env });
+  const endpoint = `http://${GROUND_ADDRESS}:${port}`;
+  await setUpS3({ endpoint, root, bucket, objectLock, users: [user] });
+  return prefixed(`S3_${letter.toUpperCase()}_`, {
+    ENDPOINT: endpoint,
+    REGION: S3_REGION,
+    BUCKET: bucket,
+    ACCESS_KEY_ID: user.accessKeyId,
+    SECRET_ACCESS_KEY: user.secretAccessKey,
+    ROOT_ACCESS_KEY_ID: root.accessKeyId,
+    ROOT_SECRET_ACCESS_KEY: root.secretAccessKey,
+  });
+}
+
+async function startKms(init: Init, letter: Letter): Promise<Record<string, string>> {
+  const port = PORTS.kms[letter];
+  await startDaemon(init, `kms-${letter}`, { command: [await motoServer(), '-H', GROUND_ADDRESS, '-p', String(port)], env: {} });
+  const endpoint = `http://${GROUND_ADDRESS}:${port}`;
+  return prefixed(`KMS_${letter.toUpperCase()}_`, {
+    ENDPOINT: endpoint,
+    REGION: KMS_REGION,
+    KEY_ID: await createKmsKey(endpoint, `data center ${letter}`),
+    ACCESS_KEY_ID: KMS_CREDENTIALS.accessKeyId,
+    SECRET_ACCESS_KEY: KMS_CREDENTIALS.secretAccessKey,
+  });
+}
+
+function prefixed(prefix: string, values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(values).map(([key, value]) => [prefix + key, value]));
+}
