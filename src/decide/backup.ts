@@ -153,7 +153,8 @@ export function takesPlace(backup: Backup): boolean {
 }
 
 export function waitingBackup(backup: Backup, location: string, queuedAt = backup.status?.queuedAt ?? backup.metadata.creationTimestamp): WaitingMover {
-  return { uid: backup.metadata.uid, task: 'backup', namespace: backup.metadata.namespace ?? '', location, queuedAt, safetyFor: safetyFor(backup) };
+  const { uid, name, namespace = '' } = backup.metadata;
+  return { uid, name, task: 'backup', namespace, location, queuedAt, safetyFor: safetyFor(backup) };
 }
 
 /** An ended backup: what is left of its mover goes, and a stored one goes when its time is over. */

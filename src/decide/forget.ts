@@ -139,6 +139,7 @@ export function forgetCandidate(backup: Backup, location: string): WaitingMover 
   const { metadata, status } = backup;
   return {
     uid: metadata.uid,
+    name: metadata.name,
     task: 'forget',
     namespace: metadata.namespace ?? '',
     location,

@@ -20,6 +20,8 @@ export interface RunningMover {
 
 /** Something that wants one. */
 export interface WaitingMover extends RunningMover {
+  /** Of the Backup or Restore. */
+  readonly name: string;
   /** RFC 3339 */
   readonly queuedAt: string;
 }

@@ -131,7 +131,8 @@ function admitted(facts: RestoreFacts, checked: Checked & { readonly ok: true },
 }
 
 export function waitingRestore(restore: Restore, location: string, queuedAt = restore.status?.startedAt ?? restore.metadata.creationTimestamp): WaitingMover {
-  return { uid: restore.metadata.uid, task: 'restore', namespace: restore.metadata.namespace ?? '', location, queuedAt, safetyFor: undefined };
+  const { uid, name, namespace = '' } = restore.metadata;
+  return { uid, name, task: 'restore', namespace, location, queuedAt, safetyFor: undefined };
 }
 
 function targetOf(restore: Restore): WorkloadTarget | undefined {

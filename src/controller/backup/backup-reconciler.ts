@@ -130,7 +130,7 @@ export class BackupReconciler {
     if (backup.status?.phase !== 'Transferring' || (backup.status.attempt ?? 0) >= FIRST_FORGET_ATTEMPT) return;
     const pod = facts.attempt.pods.find(({ running }) => running);
     if (pod === undefined) return;
-    this.#context.listener.listen({ namespace: backup.metadata.namespace ?? '', name: pod.name, uid: '' }, pod.jobName, () => this.#wake(key));
+    this.#context.listener.listen({ namespace: backup.metadata.namespace ?? '', name: pod.name }, pod.jobName, () => this.#wake(key));
   }
 
   /** @returns the plan that was carried out: another one when credentials for a mover were refused */

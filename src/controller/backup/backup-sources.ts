@@ -3,9 +3,7 @@ import { coveredBy, isTerminal } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { jobFact } from '../mover/facts.ts';
-import { jobOfPod } from '../caches.ts';
-import { locationOf, type MoverContext, type QueueWaker } from '../mover/index.ts';
-import type { RawJob } from '../raw-objects.ts';
+import { locationOf, watchMovers, type MoverContext, type QueueWaker } from '../mover/index.ts';
 
 /** Tells which Backups to look at when something that they depend on has changed. */
 export function watchForBackups(caches: Caches, context: MoverContext, waker: QueueWaker, wake: (key: string) => void): void {
@@ -33,15 +31,8 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
   caches.claims.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
   caches.restores.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
 
-  const wakeOwners = (job: RawJob) => {
-    for (const { kind, name } of job.metadata.ownerReferences ?? []) if (kind === 'Backup') wake(`${job.metadata.namespace ?? ''}/${name}`);
-  };
-  const wakeOwnersOf = (namespace: string | undefined, jobName: string) => {
-    const job = caches.jobs.get(jobName, namespace ?? '');
-    if (job !== undefined) wakeOwners(job);
-  };
+  watchMovers(caches, 'Backup', wake);
   caches.jobs.listen(({ object, type }) => {
-    wakeOwners(object);
     if (type === 'deleted') {
       for (const location of caches.locations.list()) waker.freed(location.metadata.name);
       wakeAll(inNamespace(object.metadata.namespace), (backup) => isWaiting(backup) || isLeaving(backup));
@@ -49,15 +40,6 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
       wakeAll(inNamespace(object.metadata.namespace), isLeaving);
     }
   });
-  caches.moverPods.listen(({ object }) => wakeOwnersOf(object.metadata.namespace, jobOfPod(object.metadata)));
-  for (const warnings of caches.warnings) {
-    warnings.listen(({ object: { involvedObject } }) => {
-      if (involvedObject?.name === undefined) return;
-      const { namespace = '', name } = involvedObject;
-      const pod = caches.moverPods.get(name, namespace);
-      wakeOwnersOf(namespace, pod === undefined ? name : jobOfPod(pod.metadata));
-    });
-  }
 }
 
 function isOpen(backup: Backup): boolean {

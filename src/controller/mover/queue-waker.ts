@@ -1,15 +1,14 @@
-import { lineUp } from '../../decide/index.ts';
+import { lineUp, type WaitingMover } from '../../decide/index.ts';
 import type { MoverContext } from './mover-context.ts';
 import { observeQueue } from './queue-observer.ts';
 
 /** Wakes whoever may have a mover now. Many signs in one turn of the event loop are one look. */
 export class QueueWaker {
   readonly #context: MoverContext;
-  readonly #wake: (uid: string) => void;
+  readonly #wake: (mover: WaitingMover) => void;
   readonly #due = new Set<string>();
 
-  /** @param wake - looks a Backup or Restore up by its UID and has it reconciled */
-  constructor(context: MoverContext, wake: (uid: string) => void) {
+  constructor(context: MoverContext, wake: (mover: WaitingMover) => void) {
     this.#context = context;
     this.#wake = wake;
   }
@@ -25,6 +24,6 @@ export class QueueWaker {
     this.#due.delete(location);
     const queue = observeQueue(this.#context, location);
     if (queue === undefined) return;
-    for (const { mover, admission } of lineUp(queue)) if (admission.admitted) this.#wake(mover.uid);
+    for (const { mover, admission } of lineUp(queue)) if (admission.admitted) this.#wake(mover);
   }
 }

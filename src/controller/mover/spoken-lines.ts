@@ -8,7 +8,7 @@ export type OpenLog = (pod: { readonly namespace: string; readonly name: string 
 
 export interface Listener {
   /** Begins to listen to a pod, once. `tell` is called when there is news, at most every two seconds. */
-  listen(pod: { readonly namespace: string; readonly name: string; readonly uid: string }, job: string, tell: () => void): void;
+  listen(pod: { readonly namespace: string; readonly name: string }, job: string, tell: () => void): void;
   /** What the mover of a Job said last. */
   spoken(job: string): Spoken;
   /** Forgets what was heard of a Job and stops listening. */

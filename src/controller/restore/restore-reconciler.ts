@@ -1,0 +1,213 @@
+import { API_VERSION, FINALIZER, type Backup, type Restore, type RestoreStatus } from '../../api/index.ts';
+import {
+  NO_ATTEMPT,
+  decideRestore,
+  decideRestoreRefused,
+  restoreIdentity,
+  type MoverStart,
+  type RestoreFacts,
+  type RestorePlan,
+  type RestoreStep,
+  type SafetyBackupStart,
+  type WorkloadFact,
+} from '../../decide/index.ts';
+import { ResourceClient, isKubeError, resourceTypes, type EventRecorder, type ReconcileResult } from '../../kube/index.ts';
+import {
+  MoverChildren,
+  fromCaches,
+  liveJobs,
+  observeAttempt,
+  observeClaims,
+  observeGround,
+  observeQueue,
+  observeUsers,
+  transitionEvent,
+  type MoverContext,
+} from '../mover/index.ts';
+import { PortError } from '../ports.ts';
+import { Workloads } from './workload-observer.ts';
+
+/** Steps that a plan may ask to follow at once; more would be a decision that never rests. */
+const MOST_ROUNDS = 10;
+
+/** Observes a Restore, decides, applies: the only writer of its status. */
+export class RestoreReconciler {
+  readonly #context: MoverContext;
+  readonly #restores: ResourceClient<Restore>;
+  readonly #backups: ResourceClient<Backup>;
+  readonly #children: MoverChildren;
+  readonly #workloads: Workloads;
+  readonly #events: Pick<EventRecorder, 'record'>;
+  readonly #wake: (key: string) => void;
+
+  /** @param wake - puts a key back into the controller's queue */
+  constructor(context: MoverContext, events: Pick<EventRecorder, 'record'>, wake: (key: string) => void) {
+    this.#context = context;
+    this.#restores = new ResourceClient(context.connection, resourceTypes.restores);
+    this.#backups = new ResourceClient(context.connection, resourceTypes.backups);
+    this.#children = new MoverChildren(context);
+    this.#workloads = new Workloads(context.connection);
+    this.#events = events;
+    this.#wake = wake;
+  }
+
+  async reconcile(key: string, signal: AbortSignal): Promise<ReconcileResult> {
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      const restore = this.#find(key);
+      if (restore === undefined) return {};
+      const phase = restore.status?.phase ?? 'Pending';
+      const once = () => this.#once(key, signal);
+      const plan = phase === 'Pending' || phase === 'Queued' ? await this.#context.admission.run(once) : await once();
+      if (plan.again !== true) return plan.wakeAt === undefined ? {} : { requeueAfterMs: Math.max(0, plan.wakeAt - this.#context.clock.now()) };
+    }
+    return { requeueAfterMs: 0 };
+  }
+
+  #find(key: string): Restore | undefined {
+    const [namespace, name] = key.split('/');
+    return this.#context.caches.restores.get(name ?? '', namespace);
+  }
+
+  async #once(key: string, signal: AbortSignal): Promise<RestorePlan> {
+    const restore = this.#find(key);
+    if (restore === undefined) return { steps: [] };
+    const facts = await this.#observe(restore, signal);
+    this.#listen(restore, facts, key);
+    return this.#apply(facts, decideRestore(facts, this.#context.clock.now()), signal);
+  }
+
+  async #observe(restore: Restore, signal: AbortSignal): Promise<RestoreFacts> {
+    const context = this.#context;
+    const namespace = restore.metadata.namespace ?? '';
+    const source = context.caches.backups.get(restore.spec.source.backup, namespace);
+    const ground = observeGround(context, namespace, source?.spec.policy ?? '');
+    const phase = restore.status?.phase ?? 'Pending';
+    const attempt = await this.#attempt(restore, ground, signal);
+    const writesSoon = phase === 'ScalingDown' || (phase === 'Restoring' && attempt.job === undefined && restore.status?.nextAttemptAt === undefined);
+    const safety = restore.status?.safetyBackup;
+    return {
+      restore,
+      source,
+      ground,
+      claims: observeClaims(context, namespace),
+      users: writesSoon ? await observeUsers(context, namespace, signal) : [],
+      workload: await this.#workload(restore, ground, signal),
+      safety: safety === undefined ? undefined : context.caches.backups.get(safety, namespace),
+      attempt,
+      liveJobs: liveJobs(context, namespace),
+      queue: observeQueue(context, ground.tenant?.spec.location ?? ''),
+      defaultImage: context.defaultImage,
+    };
+  }
+
+  async #attempt(restore: Restore, ground: RestoreFacts['ground'], signal: AbortSignal): Promise<RestoreFacts['attempt']> {
+    const attempt = restore.status?.attempt ?? 0;
+    if (attempt === 0) return NO_ATTEMPT;
+    const identity = restoreIdentity(restore);
+    const namespace = restore.metadata.namespace ?? '';
+    const isStopping = restore.spec.cancel || restore.metadata.deletionTimestamp !== undefined;
+    if (restore.status?.phase !== 'Restoring' || isStopping || restore.status.nextAttemptAt !== undefined) return fromCaches(this.#context, identity.name, namespace);
+    const source = this.#context.caches.backups.get(restore.spec.source.backup, namespace);
+    return observeAttempt(this.#context, identity, { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: source?.status?.keyGeneration ?? 1, attempt }, signal);
+  }
+
+  /** Looked at live, and only when it is about to be scaled. */
+  async #workload(restore: Restore, ground: RestoreFacts['ground'], signal: AbortSignal): Promise<WorkloadFact> {
+    const namespace = restore.metadata.namespace ?? '';
+    const { phase = 'Pending', workload } = restore.status ?? {};
+    if (phase === 'Pending' || phase === 'Queued') {
+      const isStopping = restore.spec.cancel || restore.metadata.deletionTimestamp !== undefined;
+      return isStopping ? { state: 'none' } : this.#workloads.observe(ground.policy?.spec.workload, namespace, true, signal);
+    }
+    if (phase !== 'ScalingDown' && phase !== 'ScalingUp') return { state: 'none' };
+    return this.#workloads.observe(workload, namespace, false, signal);
+  }
+
+  #listen(restore: Restore, facts: RestoreFacts, key: string): void {
+    if (restore.status?.phase !== 'Restoring') return;
+    const pod = facts.attempt.pods.find(({ running }) => running);
+    if (pod === undefined) return;
+    this.#context.listener.listen({ namespace: restore.metadata.namespace ?? '', name: pod.name }, pod.jobName, () => this.#wake(key));
+  }
+
+  /** @returns the plan that was carried out: another one when credentials for a mover were refused */
+  async #apply(facts: RestoreFacts, plan: RestorePlan, signal: AbortSignal): Promise<RestorePlan> {
+    let current = facts.restore;
+    for (const step of plan.steps) {
+      if (step.do === 'startMover') {
+        const refused = await this.#start(step.start, facts, signal);
+        if (refused !== undefined) return this.#apply({ ...facts, restore: current }, refused, signal);
+      } else {
+        current = await this.#do(step, current, facts, signal);
+      }
+    }
+    return plan;
+  }
+
+  async #do(step: Exclude<RestoreStep, { do: 'startMover' }>, current: Restore, facts: RestoreFacts, signal: AbortSignal): Promise<Restore> {
+    const { namespace = '', uid } = current.metadata;
+    switch (step.do) {
+      case 'addFinalizer':
+        return this.#remember(await this.#restores.writeFinalizers(current, [...(current.metadata.finalizers ?? []), FINALIZER], signal));
+      case 'removeFinalizer':
+        return this.#remember(await this.#restores.writeFinalizers(current, (current.metadata.finalizers ?? []).filter((each) => each !== FINALIZER), signal));
+      case 'writeStatus':
+        return this.#writeStatus(current, step.status, signal);
+      case 'scale':
+        await this.#workloads.scale(step.workload, namespace, step.replicas, signal);
+        return current;
+      case 'createSafetyBackup':
+        await this.#createSafetyBackup(step.backup, namespace, signal);
+        return current;
+      case 'cancelSafetyBackup':
+        this.#context.caches.backups.remember(await this.#backups.patch(step.name, namespace, { spec: { cancel: true } }, { signal }));
+        return current;
+      case 'stopMover':
+        await this.#children.stop({ name: step.name, namespace, owner: uid }, signal);
+        return current;
+      case 'clearMover':
+        await this.#children.clear({ name: step.name, namespace, owner: uid }, signal);
+        return current;
+      case 'renewCredentials':
+        if (facts.ground.location !== undefined && facts.ground.tenant !== undefined) {
+          await this.#children.renew(step.name, namespace, facts.ground.location, facts.ground.tenant.spec.tenantId, signal);
+        }
+        return current;
+    }
+  }
+
+  /** One that is there already is found by the next look, which tells whether it is ours. */
+  async #createSafetyBackup(start: SafetyBackupStart, namespace: string, signal: AbortSignal): Promise<void> {
+    const metadata = { name: start.name, namespace, labels: start.labels };
+    try {
+      await this.#backups.create({ apiVersion: API_VERSION, kind: 'Backup', metadata, spec: start.spec }, signal);
+    } catch (error) {
+      if (!isKubeError(error, 'AlreadyExists')) throw error;
+    }
+  }
+
+  /** @returns what to do instead when the mover's credentials were refused */
+  async #start(start: MoverStart, facts: RestoreFacts, signal: AbortSignal): Promise<RestorePlan | undefined> {
+    const { location } = facts.ground;
+    if (location === undefined) return undefined;
+    try {
+      await this.#children.start(start, location, signal);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof PortError)) throw error;
+      return decideRestoreRefused(facts, error, this.#context.clock.now());
+    }
+  }
+
+  async #writeStatus(current: Restore, status: RestoreStatus, signal: AbortSignal): Promise<Restore> {
+    const written = this.#remember(await this.#restores.writeStatus(current, status, signal));
+    const event = transitionEvent(current.status, status, ['Succeeded']);
+    if (event !== undefined) this.#events.record(current, event);
+    return written;
+  }
+
+  #remember(restore: Restore): Restore {
+    this.#context.caches.restores.remember(restore);
+    return restore;
+  }
+}
