@@ -50,6 +50,7 @@ const BY_STORAGE_CODE = {
   Locked: EXIT.failed,
   Aborted: EXIT.interrupted,
   InvalidUrl: EXIT.usage,
+  Unsupported: EXIT.usage,
   InvalidKey: EXIT.failed,
   Unexpected: EXIT.failed,
 } as const satisfies Record<StorageErrorCode, ExitStatus>;
@@ -67,7 +68,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
 const TABLES: Readonly<Record<string, Readonly<Record<string, ExitStatus>> | undefined>> = {
   EngineError: BY_ENGINE_CODE,
   StorageError: BY_STORAGE_CODE,
-  KeyError: BY_KEY_CODE,
+  KeyError: {},
 };
 
 function statusIn(table: Readonly<Record<string, ExitStatus>> | undefined, code: string): ExitStatus | undefined {

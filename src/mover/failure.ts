@@ -39,6 +39,7 @@ const STORAGE = {
   Locked: 'no',
   Aborted: 'yes',
   InvalidUrl: 'no',
+  Unsupported: 'no',
   InvalidKey: 'no',
   Unexpected: 'asItSays',
 } as const satisfies Record<StorageErrorCode, Again>;

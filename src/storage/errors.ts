@@ -14,6 +14,7 @@ export type StorageErrorCode =
   | 'Locked'
   | 'Aborted'
   | 'InvalidUrl'
+  | 'Unsupported'
   | 'InvalidKey'
   | 'Unexpected';
 

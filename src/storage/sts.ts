@@ -33,7 +33,7 @@ export interface SessionCredentials extends S3Credentials {
 
 /**
  * Mints a session that is confined by a policy. The SDK is loaded with the first call.
- * @throws {StorageError} `BadCredentials`, `AccessDenied` (also where the endpoint has no STS at all), `Unavailable`, …
+ * @throws {StorageError} `BadCredentials`, `AccessDenied`, `Unsupported` where the endpoint has no STS at all, `Unavailable`, …
  */
 export async function mintSession(request: SessionRequest): Promise<SessionCredentials> {
   const policy = JSON.stringify(request.policy);
@@ -71,7 +71,7 @@ async function inWords(error: unknown, endpoint: string): Promise<StorageError> 
   const { s3Error } = await import('./s3/errors.ts');
   const { status } = describeFailure(error);
   if (status === 404 || status === 405 || status === 501) {
-    return new StorageError('AccessDenied', `the endpoint ${endpoint} has no STS (${status}); sessions cannot be confined there, so movers work with the location's credentials`, {
+    return new StorageError('Unsupported', `the endpoint ${endpoint} has no STS (HTTP ${status}), so credentials cannot be confined to a tenant there`, {
       retryable: false,
       context: { endpoint, status },
       cause: error,

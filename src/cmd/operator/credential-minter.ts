@@ -36,6 +36,7 @@ export class RealCredentialMinter implements CredentialMinter {
         region: s3.region,
         credentials: own,
         policy: tenantSessionPolicy(s3.bucket, s3.prefix, tenantId),
+        sessionName: `tenant-backup-${tenantId}`,
         durationSeconds: Math.min(SESSION_SECONDS.most, Math.max(SESSION_SECONDS.least, seconds)),
         ...(s3.sts.roleArn === undefined ? {} : { roleArn: s3.sts.roleArn }),
         ...(s3.caBundle === undefined ? {} : { caBundle: s3.caBundle }),
@@ -44,8 +45,8 @@ export class RealCredentialMinter implements CredentialMinter {
       return {
         accessKeyId: session.accessKeyId,
         secretAccessKey: session.secretAccessKey,
-        ...(session.sessionToken === undefined ? {} : { sessionToken: session.sessionToken }),
-        ...(session.expiration === undefined ? {} : { expiration: session.expiration.toISOString() }),
+        sessionToken: session.sessionToken,
+        expiration: session.expiration.toISOString(),
       };
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
