@@ -1,5 +1,5 @@
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant } from '../../api/index.ts';
-import { allInformers, locationController, makeCaches, policyController, tenantController, type Caches, type Ports, type RawSecret } from '../../controller/index.ts';
+import { allInformers, locationController, makeCaches, moverControllers, policyController, tenantController, type Caches, type Ports, type RawSecret } from '../../controller/index.ts';
 import { ResourceClient, resourceTypes, ScaleClient, type Controller, type EventRecorder, type Informer, type KubeConnection } from '../../kube/index.ts';
 import { Gauge } from 'prom-client';
 import type { OperatorMetrics } from './metrics.ts';
@@ -68,6 +68,7 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       clock,
       observer,
     }),
+    ...moverControllers({ connection, caches, events, ports, moverImage: options.moverImage, observer }),
   ];
 }
 
