@@ -59,7 +59,7 @@ export function awsKmsError(error: unknown, subject: KmsSubject): KeyError {
   if (name === 'AbortError' || code === 'ABORT_ERR') return new KeyError('Aborted', `${subject.doing} was cancelled`, { cause: error });
   const row = rowOf(name, code, message, status);
   const said = [name === 'Error' ? code : name, status].filter((part) => part !== undefined).join(', ');
-  return new KeyError(row.code, `${subject.doing} with the KMS key ${subject.keyId} at ${subject.endpoint} failed (${said}): ${row.advice}`, {
+  return new KeyError(row.code, `${subject.doing} with the KMS key ${subject.keyId} at ${subject.endpoint} failed${said === '' ? '' : ` (${said})`}: ${row.advice}`, {
     retryable: row.retryable ?? false,
     context: { keyId: subject.keyId, endpoint: subject.endpoint },
     cause: error,

@@ -42,12 +42,18 @@ export function describeFailure(error: unknown): { name: string | undefined; cod
   // A name that resolves to several addresses fails with one error for each.
   const first = Array.isArray(parts.errors) && parts.code === undefined ? describeFailure(parts.errors[0]) : undefined;
   const status = parts.$metadata?.httpStatusCode;
+  const message = typeof parts.message === 'string' ? parts.message : String(error);
   return {
     name: typeof parts.name === 'string' ? parts.name : undefined,
-    code: typeof parts.code === 'string' ? parts.code : first?.code,
-    message: typeof parts.message === 'string' ? parts.message : String(error),
+    code: typeof parts.code === 'string' ? parts.code : (first?.code ?? errnoIn(message)),
+    message,
     status: typeof status === 'number' ? status : undefined,
   };
+}
+
+/** A wrapper around a system error may keep no more of it than its words. */
+function errnoIn(message: string): string | undefined {
+  return /\bE[A-Z_]{3,}\b/.exec(message)?.[0];
 }
 
 /**

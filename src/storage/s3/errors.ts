@@ -104,7 +104,7 @@ export function s3Error(error: unknown, subject: S3Subject): StorageError {
   const row = rowOf(name, code, message, status);
   const retryable = row.code === 'ExpiredCredentials' ? subject.credentialsRenew === true : (row.retryable ?? false);
   const said = [name === 'Error' ? undefined : name, code === name ? undefined : code, status].filter((part) => part !== undefined);
-  return new StorageError(row.code, `${subject.doing}${subject.bucket === undefined ? '' : ` in bucket ${subject.bucket}`} at ${subject.endpoint} failed (${said.join(', ')}): ${row.advice}`, {
+  return new StorageError(row.code, `${subject.doing}${subject.bucket === undefined ? '' : ` in bucket ${subject.bucket}`} at ${subject.endpoint} failed${said.length === 0 ? '' : ` (${said.join(', ')})`}: ${row.advice}`, {
     retryable,
     context: {
       endpoint: subject.endpoint,
