@@ -37,38 +37,42 @@ export function makeCaches(connection: KubeConnection, onError: (error: unknown)
   const informer = <T extends KubeObject>(type: ResourceType, options: ConstructorParameters<typeof Informer<T>>[1] = {}) =>
     new Informer<T>(new ResourceClient<T>(connection, type), { ...options, onError });
   const warning = (reason: string) =>
-    informer<RawEvent>(resourceTypes.coreEvents, { fieldSelector: `reason=${reason}`, project: slimEvent, indexes: { about: aboutMover } });
+    informer<RawEvent>(resourceTypes.coreEvents, { fieldSelector: `reason=${reason}`, project: slimEvent, indexes: cacheIndexes.warnings });
   return {
     namespaces: informer(resourceTypes.namespaces, { project: slimNamespace }),
-    claims: informer(resourceTypes.persistentVolumeClaims, { project: slimClaim, indexes: { namespace } }),
+    claims: informer(resourceTypes.persistentVolumeClaims, { project: slimClaim, indexes: cacheIndexes.claims }),
     locations: informer<BackupLocation>(resourceTypes.backupLocations),
-    tenants: informer<BackupTenant>(resourceTypes.backupTenants, {
-      indexes: { namespace: ({ spec }) => [spec.namespace], namespaceUID: ({ spec }) => [spec.namespaceUID], location: ({ spec }) => [spec.location] },
-    }),
-    policies: informer<BackupPolicy>(resourceTypes.backupPolicies, { indexes: { namespace, location: ({ spec }) => [spec.location] } }),
-    backups: informer<Backup>(resourceTypes.backups, {
-      indexes: { namespace, policy: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.policy}`], stage: stagesOfBackup },
-    }),
-    restores: informer<Restore>(resourceTypes.restores, {
-      indexes: {
-        namespace,
-        source: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.source.backup}`],
-        stage: (restore) => (hasEnded(restore) ? [] : ['open']),
-      },
-    }),
-    jobs: informer<RawJob>(resourceTypes.jobs, {
-      labelSelector: ours,
-      project: slimJob,
-      indexes: { namespace, owner: ({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid) },
-    }),
-    moverPods: informer<RawPod>(resourceTypes.pods, {
-      labelSelector: ours,
-      project: slimPod,
-      indexes: { namespace, job: ({ metadata }) => [`${metadata.namespace ?? ''}/${jobOfPod(metadata)}`] },
-    }),
+    tenants: informer<BackupTenant>(resourceTypes.backupTenants, { indexes: cacheIndexes.tenants }),
+    policies: informer<BackupPolicy>(resourceTypes.backupPolicies, { indexes: cacheIndexes.policies }),
+    backups: informer<Backup>(resourceTypes.backups, { indexes: cacheIndexes.backups }),
+    restores: informer<Restore>(resourceTypes.restores, { indexes: cacheIndexes.restores }),
+    jobs: informer<RawJob>(resourceTypes.jobs, { labelSelector: ours, project: slimJob, indexes: cacheIndexes.jobs }),
+    moverPods: informer<RawPod>(resourceTypes.pods, { labelSelector: ours, project: slimPod, indexes: cacheIndexes.moverPods }),
     warnings: [warning('FailedMount'), warning('FailedCreate')],
   };
 }
+
+type Index<T> = Readonly<Record<string, (object: T) => readonly string[]>>;
+
+/** What the caches can be asked for, beside by name. */
+export const cacheIndexes = {
+  claims: { namespace } satisfies Index<RawClaim>,
+  tenants: {
+    namespace: ({ spec }) => [spec.namespace],
+    namespaceUID: ({ spec }) => [spec.namespaceUID],
+    location: ({ spec }) => [spec.location],
+  } satisfies Index<BackupTenant>,
+  policies: { namespace, location: ({ spec }) => [spec.location] } satisfies Index<BackupPolicy>,
+  backups: { namespace, policy: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.policy}`], stage: stagesOfBackup } satisfies Index<Backup>,
+  restores: {
+    namespace,
+    source: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.source.backup}`],
+    stage: (restore) => (hasEnded(restore) ? [] : ['open']),
+  } satisfies Index<Restore>,
+  jobs: { namespace, owner: ({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid) } satisfies Index<RawJob>,
+  moverPods: { namespace, job: ({ metadata }) => [`${metadata.namespace ?? ''}/${jobOfPod(metadata)}`] } satisfies Index<RawPod>,
+  warnings: { about: aboutMover } satisfies Index<RawEvent>,
+};
 
 /** All of them, e.g. to run them. */
 export function allInformers(caches: Caches): readonly Pick<Informer<KubeObject>, 'run' | 'synced' | 'size'>[] {
