@@ -12,8 +12,8 @@ export type Programs = (name: KubernetesProgram) => string;
 const flags = (options: Readonly<Record<string, string | number | boolean>>): string[] =>
   Object.entries(options).map(([name, value]) => `--${name}=${value}`);
 
-/** Starts the control plane; each program retries until the one below it answers, so nothing here waits. */
-export async function startControlPlane(init: Init, programs: Programs): Promise<void> {
+/** Starts etcd and the API server, which waits for it by itself. */
+export async function startApiServer(init: Init, programs: Programs): Promise<void> {
   const data = join(CLUSTER, 'etcd');
   await mkdir(data, { recursive: true, mode: 0o700 });
   await startDaemon(init, 'etcd', {
@@ -58,6 +58,10 @@ export async function startControlPlane(init: Init, programs: Programs): Promise
     ],
     env: {},
   });
+}
+
+/** Starts what works through the API server. It must be ready: a controller manager that may not read yet ends for good. */
+export async function startControllers(init: Init, programs: Programs): Promise<void> {
   const [manager, scheduler] = [join(paths.etc, 'controller-manager.kubeconfig'), join(paths.etc, 'scheduler.kubeconfig')];
   await writeKubeconfig(manager, 'controller-manager');
   await writeKubeconfig(scheduler, 'scheduler');

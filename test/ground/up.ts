@@ -6,7 +6,7 @@ import { pauseArchive, workloadArchive } from './base-images.ts';
 import { kubernetesPrograms } from './binaries.ts';
 import { installChart } from './chart.ts';
 import { makeControlGroups } from './cgroups.ts';
-import { startControlPlane, type Programs } from './control-plane.ts';
+import { startApiServer, startControllers, type Programs } from './control-plane.ts';
 import { logTail } from './daemons.ts';
 import { startDataCenters } from './data-centers.ts';
 import { takeDown } from './down.ts';
@@ -59,6 +59,8 @@ async function startGround(): Promise<void> {
   await importImage(built.archive);
   say(`image ${built.reference} is on the node`);
   await until('the node to be ready', 60, () => nodeIsReady(programs));
+  // Pods cannot be made before it is there, so this also says that the controllers work.
+  await until('the first service account', 30, async () => (await kubectl(programs, ['get', 'serviceaccount', 'default', '--output=name'])) !== '');
   const environment: GroundEnvironment = {
     KUBECONFIG: paths.kubeconfig,
     KUBECTL: programs('kubectl'),
@@ -71,8 +73,8 @@ async function startGround(): Promise<void> {
     IMAGE: built.reference,
     WORKLOAD_IMAGE,
   };
-  await installChart(built.reference);
   await writeGroundEnvironment(environment);
+  await installChart(built.reference);
 }
 
 /** Writes the record first, then makes namespaces, control groups and certificates. */
@@ -93,7 +95,7 @@ async function prepare(): Promise<Init> {
 
 async function startNode(init: Init, programs: Programs): Promise<void> {
   await writeKubeconfig(paths.kubeconfig, 'admin');
-  await Promise.all([startContainerd(init), startControlPlane(init, programs)]);
+  await Promise.all([startContainerd(init), startApiServer(init, programs)]);
   try {
     await until('the API server', 60, async () => (await kubectl(programs, ['get', '--raw', '/readyz'])) === 'ok');
     await until('containerd', 30, () => Promise.resolve(existsSync(paths.containerdSocket)));
@@ -101,7 +103,7 @@ async function startNode(init: Init, programs: Programs): Promise<void> {
   } catch (error) {
     throw new Error(`the control plane at ${API_SERVER} did not come up; the API server's log ends:\n${logTail('kube-apiserver')}`, { cause: error });
   }
-  await Promise.all([startKubelet(init, programs), startProxy(init, programs)]);
+  await Promise.all([startControllers(init, programs), startKubelet(init, programs), startProxy(init, programs)]);
 }
 
 async function nodeIsReady(programs: Programs): Promise<boolean> {
