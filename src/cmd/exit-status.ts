@@ -55,6 +55,26 @@ const BY_STORAGE_CODE = {
   Unexpected: EXIT.failed,
 } as const satisfies Record<StorageErrorCode, ExitStatus>;
 
+const BY_KEY_CODE = {
+  InvalidKey: EXIT.usage,
+  AccessDenied: EXIT.failed,
+  BadCredentials: EXIT.failed,
+  ExpiredCredentials: EXIT.failed,
+  KeyDisabled: EXIT.failed,
+  KeyPendingDeletion: EXIT.failed,
+  KeyNotFound: EXIT.failed,
+  WrongContext: EXIT.wrongKey,
+  NoWrapping: EXIT.wrongKey,
+  WrongTenant: EXIT.wrongKey,
+  UnknownVersion: EXIT.failed,
+  Damaged: EXIT.damaged,
+  Throttled: EXIT.failed,
+  Timeout: EXIT.failed,
+  Unavailable: EXIT.failed,
+  Aborted: EXIT.interrupted,
+  Unexpected: EXIT.failed,
+} as const satisfies Record<KeyErrorCode, ExitStatus>;
+
 /**
  * The one table from failures to exit statuses. Errors are told apart by name and code, not by class: a command that
  * failed before the engine was loaded must not load it for that.
@@ -68,7 +88,7 @@ export function exitStatusOf(error: unknown): ExitStatus {
 const TABLES: Readonly<Record<string, Readonly<Record<string, ExitStatus>> | undefined>> = {
   EngineError: BY_ENGINE_CODE,
   StorageError: BY_STORAGE_CODE,
-  KeyError: {},
+  KeyError: BY_KEY_CODE,
 };
 
 function statusIn(table: Readonly<Record<string, ExitStatus>> | undefined, code: string): ExitStatus | undefined {

@@ -1,4 +1,3 @@
-import { open } from 'node:fs/promises';
 import type { Engine, Repository } from '../restic/contract.ts';
 import { openStore, type ObjectStore } from '../storage/index.ts';
 import type { ProcessContext } from './command-context.ts';
@@ -42,15 +41,29 @@ export async function withStore<T>(options: RepositoryOptions, work: (store: Obj
   }
 }
 
-/** The repository's password from `--secret-key-file`, or unwrapped by a KMS. The caller wipes it. */
+/**
+ * The repository's password from `--secret-key-file`, or unwrapped by a KMS. The caller wipes it.
+ * @throws {UsageError} when the options name no key, or two.
+ */
 export async function readSecretKey(options: RepositoryOptions, store: ObjectStore, context: ProcessContext): Promise<Uint8Array> {
-  if (options.secretKeyFile !== undefined) {
-    if (options.kms.length > 0) throw new UsageError('--kms and --secret-key-file both name the key; give one of them');
-    return readSecretKeyFile(options.secretKeyFile, context);
+  if (options.secretKeyFile !== undefined && options.kms.length > 0) {
+    throw new UsageError('--kms and --secret-key-file both name the key; give one of them');
   }
-  if (options.kms.length === 0) {
-    throw new UsageError('the key is missing; give --secret-key-file FILE (or - for stdin), or --kms aws:KEY_ID or local:/path');
+  if (options.secretKeyFile !== undefined) return readSecretKeyFile(options.secretKeyFile);
+  if (options.kms.length > 0) {
+    const { unwrapFromStore } = await import('./kms-access.ts');
+    return unwrapFromStore(options, store, context.stderr, context.signal);
   }
-  const { unwrapFromStore } = await import('./kms-access.ts');
-  return unwrapFromStore(options, store, context.signal);
+  throw new UsageError('the key is missing; give --secret-key-file FILE (or - for stdin), or --kms aws:KEY_ID or local:/path');
+}
+
+/** A secret key in its written form, whatever its case and spacing in the file; any other password as it is. */
+async function readSecretKeyFile(name: string): Promise<Uint8Array> {
+  const [{ readSecretKeyBytes }, { passwordFrom }] = await Promise.all([import('./secret-key-file.ts'), import('../keys/index.ts')]);
+  const bytes = await readSecretKeyBytes(name);
+  try {
+    return passwordFrom(bytes);
+  } finally {
+    bytes.fill(0);
+  }
 }

@@ -1,11 +1,11 @@
 import type { BackupOrders, MoverResult } from '../api/index.ts';
 import type { BackupOutcome, Repository, SnapshotSummary } from '../restic/contract.ts';
 import { openOrCreateGeneration } from './generation-repository.ts';
+import { publishManifest } from './manifest-store.ts';
 import { lockOptions, type MoverWork, type TaskOutcome } from './mover-work.ts';
 import { policyTag, snapshotTags, uidTag, volumePath } from './snapshot-names.ts';
 import { earlierOutcome } from './stored-before.ts';
 import { warningTexts } from './warning-text.ts';
-import { recordManifest } from './record-manifest.ts';
 
 /**
  * Backs the mounted volumes up into one snapshot and writes its manifest, last. An attempt that finds that an earlier one
@@ -22,12 +22,18 @@ export async function backupTask(work: MoverWork<BackupOrders>): Promise<TaskOut
       if (earlier !== undefined) return earlier;
     }
     const outcome = await backUp(work, repository, chooseParent(snapshots, work.orders));
-    await recordManifest(work, repository, outcome);
+    await publish(work, repository, outcome);
     await removeUnfinished(work, repository, ours);
     return { backup: resultOf(outcome), ...warningTexts([outcome]) };
   } finally {
     await repository.close();
   }
+}
+
+async function publish({ orders, engine, signal, now }: MoverWork<BackupOrders>, repository: Repository, outcome: BackupOutcome): Promise<void> {
+  const { tenant } = orders;
+  const { reach, complete } = outcome;
+  await publishManifest(engine, repository, { tenant: tenant.id, generation: tenant.generation, reach, complete, createdAt: now(), signal });
 }
 
 function backUp({ orders, engine, lines, signal }: MoverWork<BackupOrders>, repository: Repository, parent: string | undefined): Promise<BackupOutcome> {

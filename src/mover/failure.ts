@@ -44,6 +44,26 @@ const STORAGE = {
   Unexpected: 'asItSays',
 } as const satisfies Record<StorageErrorCode, Again>;
 
+const KEYS = {
+  InvalidKey: 'no',
+  AccessDenied: 'no',
+  BadCredentials: 'no',
+  ExpiredCredentials: 'yes',
+  KeyDisabled: 'no',
+  KeyPendingDeletion: 'no',
+  KeyNotFound: 'no',
+  WrongContext: 'no',
+  NoWrapping: 'no',
+  WrongTenant: 'no',
+  UnknownVersion: 'no',
+  Damaged: 'no',
+  Throttled: 'yes',
+  Timeout: 'yes',
+  Unavailable: 'yes',
+  Aborted: 'yes',
+  Unexpected: 'asItSays',
+} as const satisfies Record<KeyErrorCode, Again>;
+
 const MOVER = {
   BadOrders: 'no',
   UnknownVersion: 'no',

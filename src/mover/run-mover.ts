@@ -5,7 +5,7 @@ import { backupTask } from './backup-task.ts';
 import { CredentialsFile } from './credentials-file.ts';
 import { failureOf } from './failure.ts';
 import { forgetTask } from './forget-task.ts';
-import { kmsProviders } from './kms-providers.ts';
+import { openKmsProviders } from './kms-providers.ts';
 import { moverLines, type MoverLines } from './mover-lines.ts';
 import type { MoverWork, TaskOutcome } from './mover-work.ts';
 import { readOrders } from './orders.ts';
@@ -67,10 +67,18 @@ function credentialsFile(environment: MoverEnvironment, lines: MoverLines): Cred
   });
 }
 
-function runTask(orders: MoverOrders, tenantStore: ObjectStore, environment: MoverEnvironment, lines: MoverLines): Promise<TaskOutcome> {
+async function runTask(orders: MoverOrders, tenantStore: ObjectStore, environment: MoverEnvironment, lines: MoverLines): Promise<TaskOutcome> {
   const { engine, signal } = environment;
-  const kms = kmsProviders(orders, credentialsFile(environment, lines));
-  const work: Omit<MoverWork, 'orders'> = { engine, tenantStore, kms, lines, signal, now: () => new Date(environment.now()) };
+  const kms = await openKmsProviders(orders, credentialsFile(environment, lines), (message) => lines.trouble('NotForProduction', message));
+  try {
+    const work: Omit<MoverWork, 'orders'> = { engine, tenantStore, kms, lines, signal, now: () => new Date(environment.now()) };
+    return await taskOf(work, orders);
+  } finally {
+    kms.close();
+  }
+}
+
+function taskOf(work: Omit<MoverWork, 'orders'>, orders: MoverOrders): Promise<TaskOutcome> {
   switch (orders.task) {
     case 'backup':
       return backupTask({ ...work, orders });

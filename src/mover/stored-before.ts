@@ -2,7 +2,7 @@ import * as z from 'zod';
 import { MoverResult, resultKey, type BackupOrders } from '../api/index.ts';
 import type { Repository, SnapshotSummary } from '../restic/contract.ts';
 import { StorageError } from '../storage/index.ts';
-import { readManifest } from './record-manifest.ts';
+import { readManifest } from './manifest-store.ts';
 import type { MoverWork, TaskOutcome } from './mover-work.ts';
 
 /** The parts of restic's `summary` that a result tells; absent in snapshots of other writers. */
@@ -24,7 +24,8 @@ const Summary = z
  * in the bucket, else from manifest and snapshot. `undefined` when it did not.
  */
 export async function earlierOutcome(work: MoverWork<BackupOrders>, repository: Repository, snapshot: SnapshotSummary): Promise<TaskOutcome | undefined> {
-  const manifest = await readManifest(work, repository, snapshot.id);
+  const mac = (json: Uint8Array): Uint8Array => work.engine.manifestMac(repository, json);
+  const manifest = await readManifest(repository.store, snapshot.id, { mac, signal: work.signal });
   if (manifest === undefined) return undefined;
   const left = await earlierResult(work, snapshot.id);
   if (left !== undefined) return left;

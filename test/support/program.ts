@@ -21,6 +21,8 @@ export interface ProgramOptions {
 }
 
 const OVERRIDES = '-dac_override,-dac_read_search';
+/** A program that hangs must not outlive its test. */
+const PATIENCE_MS = 50_000;
 const MAIN = join(import.meta.dirname, '../../src/cmd/main.ts');
 
 /** Nothing of the caller's environment reaches the program but `PATH` and `HOME`. */
@@ -42,8 +44,10 @@ export function runProcess(args: readonly string[], options: ProgramOptions = {}
       return chunks;
     };
     const [out, err] = [read(child.stdout), read(child.stderr)];
+    const patience = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
     child.on('error', reject);
     child.on('close', (status) => {
+      clearTimeout(patience);
       resolve({ status: status ?? 128, stdout: Buffer.concat(out).toString(), stderr: Buffer.concat(err).toString() });
     });
     child.stdin?.on('error', () => undefined); // A program that ends without reading is judged by its status.
