@@ -20,7 +20,7 @@ export interface S3Service {
   readonly secretAccessKey: string;
   readonly rootAccessKeyId: string;
   readonly rootSecretAccessKey: string;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 export interface KmsService {
@@ -29,7 +29,7 @@ export interface KmsService {
   readonly keyId: string;
   readonly accessKeyId: string;
   readonly secretAccessKey: string;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 /** Starts an S3 service with one bucket; with `objectLock`, versioned and lockable, without a default retention. */
@@ -74,7 +74,7 @@ export async function startKms(): Promise<KmsService> {
 interface Started {
   readonly how: string;
   readonly endpoint: string;
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 type Root = ReturnType<typeof generateCredentials>;

@@ -1,0 +1,98 @@
+/**
+ * Bundles the program into `dist/`, which then needs nothing of the checkout but a Node binary:
+ *
+ *     dist/tenant-backup     what people run: picks a Node
+ *     dist/main.mjs          checks that Node's version, in JavaScript that any Node understands, then loads the program
+ *     dist/program.mjs …     the program, split so that a command loads only what it needs
+ *     dist/worker.mjs        what the pipeline's worker threads run
+ *     dist/node_modules/     the native modules, which cannot be bundled, for this platform alone
+ */
+import { chmod, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { build } from 'esbuild';
+import { z } from 'zod';
+
+const checkout = join(import.meta.dirname, '..');
+const dist = join(checkout, 'dist');
+/** Built beside and moved into place, so that a program that runs meanwhile finds either the old files or the new ones. */
+const draft = join(checkout, 'dist.new');
+
+/** They load machine code by paths of their own. */
+const NATIVE = ['koffi', 'sodium-native'] as const;
+const Manifest = z.object({
+  engines: z.looseObject({ node: z.string().optional() }).optional(),
+  dependencies: z.record(z.string(), z.string()).optional(),
+  optionalDependencies: z.record(z.string(), z.string()).optional(),
+});
+
+await rm(draft, { recursive: true, force: true });
+await mkdir(draft);
+await bundle();
+await copyNativeModules();
+await writeLauncher();
+await rm(dist, { recursive: true, force: true });
+await rename(draft, dist);
+
+async function bundle(): Promise<void> {
+  await build({
+    absWorkingDir: checkout,
+    entryPoints: [
+      { in: 'src/cmd/main.ts', out: 'program' },
+      { in: 'src/restic/pipeline/worker.ts', out: 'worker' },
+    ],
+    outdir: draft,
+    outExtension: { '.js': '.mjs' },
+    // All chunks lie side by side: the pipeline looks for `worker.mjs` beside the chunk that it is in.
+    chunkNames: 'chunk-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node26',
+    external: [...NATIVE],
+    minifySyntax: true,
+    minifyWhitespace: true,
+    keepNames: true,
+    legalComments: 'none',
+    logLevel: 'warning',
+    // Some dependencies are CommonJS and ask for `require`.
+    banner: { js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);" },
+  });
+}
+
+/** Copies the native modules and what they depend on, without machine code for other systems and without sources. */
+async function copyNativeModules(): Promise<void> {
+  const wanted: string[] = [...NATIVE];
+  for (const name of wanted) {
+    const from = join(checkout, 'node_modules', name);
+    await cp(from, join(draft, 'node_modules', name), { recursive: true, filter: (source) => isNeeded(relative(from, source)) });
+    const { dependencies = {}, optionalDependencies = {} } = await manifestOf(from);
+    for (const each of Object.keys({ ...dependencies, ...optionalDependencies })) {
+      // Of the optional ones npm installed those for this platform.
+      if (!wanted.includes(each) && existsSync(join(checkout, 'node_modules', each))) wanted.push(each);
+    }
+  }
+}
+
+/** Whether a path within a native module's folder is used when the program runs. */
+function isNeeded(path: string): boolean {
+  const [top = '', below] = path.split('/');
+  if (top === 'prebuilds' && below !== undefined) return below === `${process.platform}-${process.arch}`;
+  return !['src', 'vendor', 'doc', 'extensions', 'CMakeLists.txt'].includes(top) && !/\.(cc|md|d\.ts)$/.test(top);
+}
+
+async function writeLauncher(): Promise<void> {
+  const { engines } = await manifestOf(checkout);
+  const major = /^>=(\d+)$/.exec(engines?.node ?? '')?.[1];
+  if (major === undefined) throw new Error('package.json must say `>=MAJOR` under engines.node');
+  for (const name of ['main.mjs', 'tenant-backup']) {
+    const text = await readFile(join(import.meta.dirname, 'launcher', name), 'utf8');
+    await writeFile(join(draft, name), text.replaceAll('__NODE_MAJOR__', major));
+  }
+  await chmod(join(draft, 'tenant-backup'), 0o755);
+}
+
+async function manifestOf(folder: string): Promise<z.infer<typeof Manifest>> {
+  return Manifest.parse(JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')));
+}
