@@ -29,12 +29,12 @@ const MAIN = join(import.meta.dirname, '../../src/cmd/main.ts');
 export function runProcess(args: readonly string[], options: ProgramOptions = {}): Promise<ProgramRun> {
   const { PATH, HOME } = process.env;
   return new Promise((resolve, reject) => {
-    const [command = '', ...before] = [
+    const before = [
       ...(options.withoutOverride === true && process.getuid?.() === 0 ? ['setpriv', `--bounding-set=${OVERRIDES}`, `--inh-caps=${OVERRIDES}`] : []),
       process.execPath,
       '--disable-warning=ExperimentalWarning',
     ];
-    const child = spawn(command, [...before, MAIN, ...args], {
+    const child = spawn(before[0] ?? process.execPath, [...before.slice(1), MAIN, ...args], {
       env: { PATH, HOME, ...options.env },
       stdio: ['pipe', 'pipe', 'pipe', options.descriptor3 === undefined ? 'ignore' : 'pipe'],
     });

@@ -34,6 +34,8 @@ export class WorkerPool {
   readonly #members: Member[] = [];
   readonly #size: number;
   #roomWaiters: (() => void)[] = [];
+  #isStopped = false;
+  #stopped = false;
 
   constructor(options: WorkerPoolOptions, size = Math.min(maxWorkers, availableParallelism())) {
     this.#options = options;
@@ -49,12 +51,18 @@ export class WorkerPool {
     while (!this.hasRoom) await this.nextResult();
   }
 
-  /** Resolves after the next batch of results. */
-  nextResult(): Promise<void> {
-    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  /** Resolves after the next batch of results; rejects when the pool was stopped. */
+  async nextResult(): Promise<void> {
+    this.#assertRunning();
+    await new Promise<void>((resolve) => this.#roomWaiters.push(resolve));
+    this.#assertRunning();
   }
 
+  /** After `stop`, jobs are dropped: a worker that starts then would keep the process alive for good. */
+  /** @throws {Error} when the pool was stopped; then the caller keeps the jobs */
   submit(jobs: readonly FileJob[]): void {
+    this.#assertRunning();
+    if (this.#stopped) return;
     const member = this.#leastBusy();
     member.batches += 1;
     send(member, { kind: 'files', jobs });
@@ -75,6 +83,7 @@ export class WorkerPool {
 
   /** Ends the workers without waiting for their work. They get a moment to close the files that they were given. */
   async stop(): Promise<void> {
+    this.#stopped = true;
     const members = this.#members.splice(0);
     for (const member of members) {
       Atomics.store(member.wakeUps, 0, -1);
@@ -85,6 +94,10 @@ export class WorkerPool {
     await Promise.race([drained, delay(patience, undefined, { ref: false })]);
     await Promise.all(members.map(({ worker }) => worker.terminate()));
     for (const { bufferPort } of members) bufferPort.close();
+  }
+
+  #assertRunning(): void {
+    if (this.#isStopped) throw new Error('the workers were stopped');
   }
 
   #leastBusy(): Member {
