@@ -6,5 +6,8 @@ export type * from './contract.ts';
 export { EngineError } from './errors.ts';
 export { backup } from './backup/index.ts';
 export { initRepository, openRepository } from './repository/index.ts';
+export { exportIndex } from './export-index.ts';
+export { ls } from './ls.ts';
+export { forget, planPrune, prune, reachOf } from './prune/index.ts';
 export { restore } from './restore/index.ts';
 export { findParent, listSnapshots, manifestMac, resolveSnapshot } from './engine.ts';

@@ -1,7 +1,7 @@
 import type { BackupOutcome, BackupRequest, BackupSource, SnapshotReach } from '../contract.ts';
 import { EngineError } from '../errors.ts';
 import { byteString, byteStringFromText, encodeSnapshot, formatTime, gearTable, gearTableInfo, gearTableLength, type ByteString, type Id, type Node } from '../format/index.ts';
-import { compileGlobs, openSourceReader, type SourceReader, type WalkStep } from '../fs/index.ts';
+import { compileGlobs, errnoCodeOf, openSourceReader, type FileStat, type SourceReader, type WalkStep } from '../fs/index.ts';
 import { WorkerPool } from '../pipeline/worker-pool.ts';
 import { loadSnapshot, type ListedFile, type OpenRepository, type PackingWriter, type TableIndex } from '../repository/index.ts';
 import { Archive } from './archive.ts';
@@ -48,6 +48,7 @@ export class BackupRun {
     this.#signal.addEventListener('abort', fail, { once: true });
     const pool = this.#startPool({ index, reach, writer, material, onResult: (result) => queue.receive(result), onError: failed.reject });
     const queue = new FileQueue(pool, this.#reader, this.#statistics);
+    let archiving: Promise<Id> | undefined;
     try {
       const archive = new Archive({
         writer,
@@ -57,14 +58,18 @@ export class BackupRun {
         trees: new TreeReader(this.#repository, index, this.#signal),
         ignoreInodeAndCtime: this.#request.ignoreInodeAndCtime === true,
       });
-      const tree = await Promise.race([this.#archive(archive, queue, sources, parent?.tree), failed.promise]);
+      archiving = this.#archive(archive, queue, sources, parent?.tree);
+      const tree = await Promise.race([archiving, failed.promise]);
       const written = await Promise.race([this.#finishPacks(pool, writer), failed.promise]);
       const snapshot = await this.#saveSnapshot(tree, parent?.id);
       this.#statistics.report(true);
       return this.#outcome(parent?.id, reach.describe(written, this.#repository.indexFiles, snapshot));
     } catch (error) {
       await pool.stop();
+      await Promise.allSettled([archiving]);
       queue.abandon();
+      await writer.uploader.quiesce();
+      writer.free();
       throw error;
     } finally {
       this.#signal.removeEventListener('abort', fail);
@@ -147,8 +152,17 @@ export class BackupRun {
   #nodeAbove(name: ByteString, path: string, tree: SourceTree): Node {
     const source = firstSource(tree);
     const isReal = shownPath(source) === shownPath({ directory: source.directory });
-    if (isReal) return nodeOf(name, this.#reader.statPath(path === '' ? '/' : path), { user: '', group: '' });
-    return virtualDirectory(name, this.#reader.statPath(source.directory));
+    if (isReal) return nodeOf(name, this.#statSource(source, path === '' ? '/' : path), { user: '', group: '' });
+    return virtualDirectory(name, this.#statSource(source, source.directory));
+  }
+
+  #statSource(source: BackupSource, path: string): FileStat {
+    try {
+      return this.#reader.statPath(path);
+    } catch (cause) {
+      const code = errnoCodeOf(cause) ?? 'unknown';
+      throw new EngineError('SourceMissing', `The source ${source.directory} cannot be read (${code}): check the path and whether its volume is mounted.`, { cause });
+    }
   }
 
   #walk(source: BackupSource): Iterable<WalkStep> {

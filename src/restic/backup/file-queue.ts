@@ -74,13 +74,13 @@ export class FileQueue {
 
   /** Hands the batch to the workers as they have room. */
   async flush(): Promise<void> {
-    const batch = this.#batch;
-    this.#batch = [];
-    this.#batchBytes = 0;
-    while (batch.length > 0) {
+    while (this.#batch.length > 0) {
       await this.#pool.room();
-      this.#pool.submit(batch.splice(0, partOf(batch)));
+      const count = partOf(this.#batch);
+      this.#pool.submit(this.#batch.slice(0, count));
+      this.#batch.splice(0, count);
     }
+    this.#batchBytes = 0;
   }
 
   /** Flushes, and waits until every file has come back. */
@@ -98,9 +98,11 @@ export class FileQueue {
     statistics.dataBlobs += result.newBlobs;
     statistics.dataAdded += result.newBytes;
     statistics.bytesAdded += result.bytesAdded;
+    statistics.bytesDone += result.bytes;
     file.stretches[stretch] = result;
     file.left -= 1;
     if (file.left === 0) this.#finish(file);
+    statistics.report();
   }
 
   /** Closes what this thread has open; after a failure. */

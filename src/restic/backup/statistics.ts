@@ -14,7 +14,10 @@ export class Statistics {
   warningCount = 0;
   /** False once a file that is there could not be read. */
   isComplete = true;
+  /** Of the files that are done. */
   bytesProcessed = 0;
+  /** Read so far, or known not to have changed. */
+  bytesDone = 0;
   filesListed = 0;
   bytesListed = 0;
   isListed = false;
@@ -44,6 +47,7 @@ export class Statistics {
   file(change: Change, bytes: number): void {
     this.files[change] += 1;
     this.bytesProcessed += bytes;
+    if (change === 'unmodified') this.bytesDone += bytes;
   }
 
   directory(change: Change): void {
@@ -64,7 +68,7 @@ export class Statistics {
     this.#reportedAt = now;
     this.#onProgress({
       filesDone: this.filesDone,
-      bytesDone: this.bytesProcessed,
+      bytesDone: this.bytesDone,
       bytesAdded: this.bytesAdded,
       ...(this.isListed ? { filesTotal: this.filesListed, bytesTotal: this.bytesListed } : {}),
       ...(this.currentPath === '' ? {} : { currentPath: this.currentPath }),

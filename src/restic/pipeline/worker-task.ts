@@ -30,7 +30,7 @@ export class WorkerTask {
   readonly #reached: Int32Array;
   readonly #key = new Int32Array(8);
   #sourceReader: SourceReader | undefined;
-  #zeros: Buffer | undefined;
+  #idOfZeros: string | undefined;
 
   constructor(start: WorkerStart, post: Post) {
     this.#start = start;
@@ -83,8 +83,9 @@ export class WorkerTask {
           ids.push(this.#blob(bytes, counts));
         },
         zeros: (length: number) => {
-          this.#zeros ??= Buffer.alloc(length);
-          ids.push(this.#blob(this.#zeros, counts));
+          // Always the same length: hashed once.
+          this.#idOfZeros ??= this.#blob(Buffer.alloc(length), counts);
+          ids.push(this.#idOfZeros);
         },
       };
       const outcome = this.#buffers.isStopped ? { bytes: 0, hasChanged: true } : this.#chunks.read(job, sink, data);

@@ -13,6 +13,8 @@ import { TableIndex } from './table-index.ts';
 
 /** How many index files are read at once. */
 const indexReaders = 8;
+/** How often index files are listed anew because a prune replaced some meanwhile. */
+const indexAttempts = 3;
 /** A blob that claims to be larger is an attack on our memory; trees of a million entries stay below. */
 const maxBlobLength = 1024 * 1024 * 1024;
 
@@ -51,14 +53,27 @@ export class OpenRepository implements OpenedRepository {
     this.key.wipe();
   }
 
-  async loadIndex(options: { readonly reload?: boolean; readonly signal?: AbortSignal | undefined } = {}): Promise<TableIndex> {
+  /** @param options - `except`: index files that are about to go, as if they were gone */
+  async loadIndex(options: { readonly reload?: boolean; readonly except?: ReadonlySet<Id>; readonly signal?: AbortSignal | undefined } = {}): Promise<TableIndex> {
     if (this.#index !== undefined && options.reload !== true) return this.#index;
+    for (let attempt = 1; ; attempt += 1) {
+      try {
+        return await this.#readIndex(options.except, options.signal);
+      } catch (error) {
+        // A prune may replace index files between our listing and our reading; what replaces them is there already.
+        const isReplaced = error instanceof StorageError && error.code === 'NotFound';
+        if (!isReplaced || attempt === indexAttempts) throw error;
+      }
+    }
+  }
+
+  async #readIndex(except: ReadonlySet<Id> | undefined, signal: AbortSignal | undefined): Promise<TableIndex> {
     const index = new TableIndex();
-    const files = await collect(this.listFiles('index', options.signal));
+    const files = (await collect(this.listFiles('index', signal))).filter(({ id }) => except?.has(id) !== true);
     const queue = files.values();
     const readers = Array.from({ length: indexReaders }, async () => {
       for (const { id } of queue) {
-        const json = await this.loadUnpacked('index', id, options.signal);
+        const json = await this.loadUnpacked('index', id, signal);
         parseIndex(json, `index ${id}`, (packId, blob) => {
           const number = index.numberOf(packId);
           index.namedBy(number, id);

@@ -66,6 +66,11 @@ export class PackUploader {
     this.throwIfFailed();
   }
 
+  /** Waits until nothing is under way, whatever came of it. */
+  async quiesce(): Promise<void> {
+    await Promise.allSettled(this.#underWay);
+  }
+
   /** Waits for all packs and names the last of them in an index. */
   async finish(): Promise<void> {
     await this.settle(0);

@@ -80,15 +80,23 @@ export class TableIndex implements BlobIndex {
 
   /** Builds all lists first: about 200 bytes a blob while it runs. */
   *packs(): Iterable<PackContents> {
-    const blobsOf: PackedBlob[][] = this.#packIds.map(() => []);
-    this.table.forEach((type, key, { pack, offset, length, uncompressedLength }) => {
-      blobsOf[pack]?.push({ type, id: hexOfKey(key), offset, length, uncompressedLength });
-    });
-    for (const [number, id] of this.#packIds.entries()) {
-      const blobs = blobsOf[number] ?? [];
-      blobs.sort((one, other) => one.offset - other.offset);
-      yield { id, blobs };
+    yield* this.contentsOf(new Set(this.#packIds));
+  }
+
+  /** The given packs with all their blobs; those that no index names come without any. */
+  contentsOf(wanted: ReadonlySet<Id>): PackContents[] {
+    const blobsOf = new Map<number, PackedBlob[]>();
+    for (const id of wanted) {
+      const number = this.#packNumbers.get(id);
+      if (number !== undefined) blobsOf.set(number, []);
     }
+    this.table.forEach((type, key, { pack, offset, length, uncompressedLength }) => {
+      blobsOf.get(pack)?.push({ type, id: hexOfKey(key), offset, length, uncompressedLength });
+    });
+    return Array.from(wanted, (id) => {
+      const blobs = blobsOf.get(this.#packNumbers.get(id) ?? -1) ?? [];
+      return { id, blobs: blobs.sort((one, other) => one.offset - other.offset) };
+    });
   }
 
   #locate(place: Place): BlobLocation {
