@@ -66,7 +66,7 @@ async function copyNativeModules(): Promise<void> {
   const wanted: string[] = [...NATIVE];
   for (const name of wanted) {
     const from = join(checkout, 'node_modules', name);
-    await cp(from, join(draft, 'node_modules', name), { recursive: true, filter: (source) => isNeeded(relative(from, source)) });
+    await cp(from, join(draft, 'node_modules', name), { recursive: true, preserveTimestamps: true, filter: (source) => isNeeded(relative(from, source)) });
     const { dependencies = {}, optionalDependencies = {} } = await manifestOf(from);
     for (const each of Object.keys({ ...dependencies, ...optionalDependencies })) {
       // Of the optional ones npm installed those for this platform.
@@ -79,7 +79,7 @@ async function copyNativeModules(): Promise<void> {
 function isNeeded(path: string): boolean {
   const [top = '', below] = path.split('/');
   if (top === 'prebuilds' && below !== undefined) return below === `${process.platform}-${process.arch}`;
-  return !['src', 'vendor', 'doc', 'extensions', 'CMakeLists.txt'].includes(top) && !/\.(cc|md|d\.ts)$/.test(top);
+  return !['vendor', 'doc', 'extensions', 'CMakeLists.txt'].includes(top) && !/\.(cc|md|d\.ts)$/.test(top);
 }
 
 async function writeLauncher(): Promise<void> {

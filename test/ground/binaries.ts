@@ -1,9 +1,9 @@
 // Programs built from the Go module proxy, one module a folder under `go/`, kept in the cache by the content of that
 // folder. Nothing is built that is there; nothing is downloaded but Go modules.
 import { link, symlink } from 'node:fs/promises';
-import { readdirSync, statSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { cached, versionOf } from './cache.ts';
+import { cached, filesOf, versionOf } from './cache.ts';
 import { run } from './run.ts';
 
 /** Must be the version that `go/kubernetes/go.mod` requires; the binary reports it. */
@@ -43,13 +43,6 @@ export const KUBERNETES_PROGRAMS = [
   'kubelet',
 ] as const;
 export type KubernetesProgram = (typeof KUBERNETES_PROGRAMS)[number];
-
-function filesOf(folder: string): string[] {
-  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
-    .map((name) => join(folder, name))
-    .filter((file) => statSync(file).isFile())
-    .sort();
-}
 
 /** The path of a program, built first when the cache lacks it. Builds say so on standard error, for they take minutes. */
 export async function binary(program: Program): Promise<string> {

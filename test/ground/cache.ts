@@ -1,7 +1,7 @@
 // Where slow builds are kept between runs and checkouts. Every entry is a folder named after the thing and its version,
 // and appears whole or not at all, so that two runs and a killed one cannot spoil each other.
 import { createHash, randomBytes } from 'node:crypto';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { mkdir, readFile, rename, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
@@ -10,6 +10,14 @@ import { join } from 'node:path';
 export function cacheDirectory(): string {
   const { TENANT_BACKUP_CACHE: own, XDG_CACHE_HOME: xdg } = process.env;
   return own ?? join(xdg ?? join(homedir(), '.cache'), 'tenant-backup');
+}
+
+/** Every file below a folder, in a stable order. */
+export function filesOf(folder: string): string[] {
+  return readdirSync(folder, { recursive: true, encoding: 'utf8' })
+    .map((name) => join(folder, name))
+    .filter((file) => statSync(file).isFile())
+    .sort();
 }
 
 /** Twelve hex digits that stand for the content of some files and words. */

@@ -48,7 +48,7 @@ export async function bringUp(): Promise<void> {
 async function startGround(): Promise<void> {
   const programs = await kubernetesPrograms();
   const archives = Promise.all([pauseArchive(), workloadArchive()]);
-  const image = programImage();
+  const image = archives.then(programImage); // It stands on one of them.
   archives.catch(() => undefined); // Awaited below; a failure before that must not end the process without a word.
   image.catch(() => undefined);
   const init = await prepare();
