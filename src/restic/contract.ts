@@ -158,12 +158,41 @@ export interface LsEntry {
 }
 
 export interface PrunePlan {
+  /** `planPrune`: every pack that no snapshot needs. `prune`: those that this run removed. */
   readonly packsToDelete: readonly string[];
+  /** `prune`: packs that nothing refers to any more and that leave once the grace has passed, and their bytes. */
+  readonly packsMarked?: readonly string[];
+  readonly bytesMarked?: number;
   /** Bytes. */
   readonly bytesKept: number;
   readonly bytesFreed: number;
   readonly bytesUnused: number;
   readonly packsKept: number;
+}
+
+/** What a prune replaces. Everything new is stored already; everything old is still there. */
+export interface PruneReplacement {
+  readonly savedPacks: readonly { readonly id: string; readonly size: number }[];
+  readonly savedIndexes: readonly { readonly id: string; readonly size: number }[];
+  /** Index files that go next, and packs that nothing refers to any more then. */
+  readonly removedIndexes: readonly string[];
+  readonly removedPacks: readonly string[];
+  /** What a snapshot needs from now on. */
+  reachOf(snapshotId: string): Promise<SnapshotReach>;
+}
+
+export interface PruneRequest extends LockOptions {
+  /** How long a pack that nothing refers to stays for readers and downloads in flight, ms. */
+  readonly graceMs: number;
+  readonly now: Date;
+  readonly signal?: AbortSignal | undefined;
+  /**
+   * Rewrite packs of which more than this share is waste, 0 to 1 (0.5 is a good choice); off unless set, for it moves data that
+   * manifests name: see `onReplace`.
+   */
+  readonly repackAbove?: number;
+  /** Called before anything old is removed: write the next revision of each manifest that names what is replaced (`layout.md`). */
+  readonly onReplace?: (replacement: PruneReplacement) => Promise<void>;
 }
 
 export interface CheckRequest {
@@ -194,7 +223,9 @@ export interface Engine {
   forget(repository: Repository, request: LockOptions & { snapshots: readonly string[]; signal?: AbortSignal }): Promise<{ removed: readonly string[] }>;
   planPrune(repository: Repository, signal?: AbortSignal): Promise<PrunePlan>;
   /** Two phases (`layout.md`): index first, unreferenced packs once they have been marked for `graceMs`; 0 for people who know. */
-  prune(repository: Repository, request: LockOptions & { graceMs: number; now: Date; signal?: AbortSignal }): Promise<PrunePlan>;
+  prune(repository: Repository, request: PruneRequest): Promise<PrunePlan>;
+  /** What a manifest of a snapshot must name: packs, index files, the snapshot file itself. Reads the snapshot's trees. */
+  reachOf(repository: Repository, snapshot: string, signal?: AbortSignal): Promise<SnapshotReach>;
   check(repository: Repository, request: CheckRequest): Promise<CheckOutcome>;
   /** The key material of the manifest MAC: HKDF input `encrypt ‖ mac.k ‖ mac.r` is never handed out, only MACs are made. */
   manifestMac(repository: Repository, canonicalJson: Uint8Array): Uint8Array;

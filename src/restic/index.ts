@@ -6,6 +6,7 @@ export type * from './contract.ts';
 export { EngineError } from './errors.ts';
 export { backup } from './backup/index.ts';
 export { initRepository, openRepository } from './repository/index.ts';
+export { check } from './check/index.ts';
 export { exportIndex } from './export-index.ts';
 export { ls } from './ls.ts';
 export { forget, planPrune, prune, reachOf } from './prune/index.ts';

@@ -1,0 +1,36 @@
+import { keyOf, keyOfHex, type ListedFile, type OpenRepository } from '../repository/index.ts';
+import type { PackedBlob } from '../format/index.ts';
+import type { Observed } from './observe.ts';
+import type { PackDecision } from './plan.ts';
+
+/**
+ * Copies what is used of packs that go into new ones, still encrypted, each blob verified. The new packs and their index are stored when this ends.
+ * @throws {EngineError} `Damaged` for a blob that does not verify: then nothing has been removed
+ */
+export async function repackPacks(repository: OpenRepository, observed: Observed, decision: PackDecision, signal?: AbortSignal): Promise<readonly ListedFile[]> {
+  const stays = new Set(decision.keep.map((index) => observed.packs[index]?.id));
+  const moving = new Set(decision.repack.flatMap((index) => observed.packs[index]?.id ?? []));
+  const done = new Set<string>();
+  const writer = await repository.startWriting(signal);
+  for (const pack of observed.index.contentsOf(moving)) {
+    signal?.throwIfAborted();
+    const wanted = pack.blobs.filter((blob) => isNeeded(observed, blob, stays) && !done.has(`${blob.type}${blob.id}`));
+    if (wanted.length === 0) continue;
+    const bytes = await repository.store.get(keyOf('data', pack.id), { signal });
+    for (const blob of wanted) {
+      const sealed = bytes.subarray(blob.offset, blob.offset + blob.length);
+      repository.openBlob(blob, sealed);
+      await writer.saveEncrypted(blob, sealed);
+      done.add(`${blob.type}${blob.id}`);
+    }
+  }
+  const { packs } = await writer.finish();
+  return packs;
+}
+
+/** Used, and in no pack that stays. */
+function isNeeded({ used, index }: Observed, { type, id }: PackedBlob, stays: ReadonlySet<string | undefined>): boolean {
+  if (!used.table.has(type, keyOfHex(id))) return false;
+  return !index.lookupAll(type, id).some(({ packId }) => stays.has(packId));
+}
+
