@@ -152,3 +152,25 @@ function reachFiles({ packs, indexes, snapshot }: SnapshotReach): ManifestFile[]
     ...packs.map(({ id, size }) => ({ name: `data/${id.slice(0, 2)}/${id}`, size })),
   ];
 }
+
+/**
+ * The manifest of the snapshot that a person means, for keyless readers: an id, the beginning of one, or `latest`.
+ * @throws {EngineError} `NoSuchSnapshot`, `AmbiguousSnapshot`.
+ */
+export async function findManifest(store: ObjectStore, idOrLatest: string, signal?: AbortSignal): Promise<Manifest> {
+  const all = await manifestedSnapshots(store, signal);
+  const meant = idOrLatest === 'latest' ? all : all.filter((id) => id.startsWith(idOrLatest));
+  if (idOrLatest !== 'latest' && meant.length > 1) {
+    throw new EngineError('AmbiguousSnapshot', `${meant.length} snapshots begin with "${idOrLatest}"; give more of the id`);
+  }
+  let found: Manifest | undefined;
+  for (const snapshot of meant) {
+    const manifest = await readManifest(store, snapshot, { signal });
+    if (manifest !== undefined && (found === undefined || manifest.createdAt > found.createdAt)) found = manifest;
+  }
+  if (found !== undefined) return found;
+  throw new EngineError(
+    'NoSuchSnapshot',
+    `${store.location} has no manifest of ${idOrLatest === 'latest' ? 'any snapshot' : `a snapshot "${idOrLatest}"`}; list them with snapshots, and give one that tenant-backup made`,
+  );
+}

@@ -14,6 +14,7 @@ export type StorageErrorCode =
   | 'Locked'
   | 'Aborted'
   | 'InvalidUrl'
+  /** The store or service cannot do what is asked: Object Lock, STS. */
   | 'Unsupported'
   | 'InvalidKey'
   | 'Unexpected';

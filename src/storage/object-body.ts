@@ -71,7 +71,7 @@ export function deletionFailure(failures: readonly { readonly key: string; reado
 /** For stores that have no locks. */
 export function refuseRetention(key: string, location: string, options: PutOptions): void {
   if (options.retention === undefined) return;
-  throw new StorageError('Unexpected', `${key} cannot be locked: ${location} has no Object Lock; use an S3 bucket that was created with it`, {
+  throw new StorageError('Unsupported', `${key} cannot be locked: ${location} has no Object Lock; use an S3 bucket that was created with it`, {
     retryable: false,
     context: { key, location },
   });

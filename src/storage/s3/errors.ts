@@ -118,6 +118,7 @@ export function s3Error(error: unknown, subject: S3Subject): StorageError {
 function rowOf(name: string | undefined, code: string | undefined, message: string, status: number | undefined): Row {
   // MinIO and others answer AccessDenied to a locked version and tell so only in words.
   if ((name === 'AccessDenied' || name === 'InvalidRequest') && /WORM|object is locked|object lock/i.test(message)) return LOCKED;
+  if (/ObjectLockConfiguration/.test(message)) return { code: 'Unsupported', advice: 'the bucket was created without Object Lock; create one with it' };
   // Its STS has no code of its own for a wrong key either.
   if (name === 'AccessDenied' && /signature we calculated|access key id you provided does not exist/i.test(message)) return BAD_KEY;
   const known =

@@ -1,0 +1,74 @@
+import { EngineError } from '../restic/errors.ts';
+import type { ObjectInfo, ObjectStore } from '../storage/index.ts';
+import { promisedHash } from './content-name.ts';
+
+/**
+ * The parts of a repository in the order in which they are put: the target is valid at every instant, because what refers comes
+ * after what it refers to. Locks, results and prune marks are not among them.
+ */
+const PUT_ORDER = ['keys/', 'wrappings/', 'config', 'data/', 'index/', 'exports/', 'snapshots/', 'manifests/'] as const;
+/** The other way round, so that whatever a listed object refers to is in a listing that comes later. */
+const LIST_ORDER = [...PUT_ORDER].reverse();
+
+const BESIDE_CONTENT = /^(?:config|wrappings\/first\.json|manifests\/[0-9a-f]{64}\/[1-9][0-9]*\.json)$/;
+
+export interface CopyPlan {
+  /** What the target lacks, a part after the other. */
+  readonly parts: readonly (readonly ObjectInfo[])[];
+  readonly objects: number;
+  readonly bytes: number;
+  /** Objects that the target has. */
+  readonly present: number;
+}
+
+/**
+ * Compares two repositories by their listings.
+ * @throws {EngineError} `NoRepository`; `AlreadyInitialized` when the target is another repository; `Damaged` when an object there has
+ *   another size than here.
+ */
+export async function planCopy(from: ObjectStore, to: ObjectStore, signal?: AbortSignal): Promise<CopyPlan> {
+  await refuseOther(from, to, signal);
+  const missing = new Map<string, ObjectInfo[]>();
+  let present = 0;
+  for (const part of LIST_ORDER) {
+    const [there, here] = await Promise.all([sizesIn(to, part, signal), listAll(from, part, signal)]);
+    for (const { key, size } of here) refuseConflict(key, size, there.get(key), to);
+    missing.set(part, here.filter(({ key }) => !there.has(key)));
+    present += here.filter(({ key }) => there.has(key)).length;
+  }
+  const parts = PUT_ORDER.map((part) => missing.get(part) ?? []);
+  const all = parts.flat();
+  return { parts, objects: all.length, bytes: all.reduce((sum, { size }) => sum + size, 0), present };
+}
+
+/** Everything below the part that belongs to a repository; foreign files stay behind. */
+async function listAll(store: ObjectStore, part: string, signal: AbortSignal | undefined): Promise<ObjectInfo[]> {
+  const found: ObjectInfo[] = [];
+  for await (const info of store.list(part, { signal })) {
+    if (promisedHash(info.key) !== undefined || BESIDE_CONTENT.test(info.key)) found.push(info);
+  }
+  return found;
+}
+
+async function sizesIn(store: ObjectStore, part: string, signal: AbortSignal | undefined): Promise<Map<string, number>> {
+  return new Map((await listAll(store, part, signal)).map(({ key, size }) => [key, size]));
+}
+
+function refuseConflict(key: string, size: number, sizeThere: number | undefined, to: ObjectStore): void {
+  if (sizeThere === undefined || sizeThere === size) return;
+  throw new EngineError('Damaged', `${key} has ${sizeThere} bytes in ${to.location} and ${size} in the source; one of them is damaged. Run check on both`, {
+    context: { key, location: to.location },
+  });
+}
+
+async function refuseOther(from: ObjectStore, to: ObjectStore, signal: AbortSignal | undefined): Promise<void> {
+  const [here, there] = await Promise.all([configOf(from, signal), configOf(to, signal)]);
+  if (here === undefined) throw new EngineError('NoRepository', `there is no repository in ${from.location}: config is missing`);
+  if (there !== undefined && !Buffer.from(here).equals(there)) {
+    throw new EngineError('AlreadyInitialized', `${to.location} holds another repository; copy to a place of its own`);
+  }
+}
+
+async function configOf(store: ObjectStore, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+  return (await store.head('config', { signal })) === undefined ? undefined : store.get('config', { signal });
+}
