@@ -5,9 +5,17 @@
 import { EXIT } from './exit-status.ts';
 import { runProgram } from './program.ts';
 
+/** `timeout` and npm send a signal twice in one breath; a person who presses again means it. */
+const SAME_SIGNAL_MS = 1000;
+
 const cancel = new AbortController();
+let firstAt: number | undefined;
 for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.once(name, () => cancel.abort(name));
+  process.on(name, () => {
+    firstAt ??= performance.now();
+    if (!cancel.signal.aborted) cancel.abort(name);
+    else if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(name === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
+  });
 }
 // The reader of a pipe may have seen enough (`… ls | head`).
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -15,10 +23,13 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(EXIT.failed);
 });
 
-process.exitCode = await runProgram(process.argv.slice(2), {
+const status = await runProgram(process.argv.slice(2), {
   stdin: process.stdin,
   stdout: process.stdout,
   stderr: process.stderr,
   signal: cancel.signal,
   now: () => performance.now(),
 });
+// All is said and done: a socket or thread that somebody forgot must not keep a Job from ending.
+for (const stream of [process.stdout, process.stderr]) await new Promise((written) => stream.write('', written));
+process.exit(status);

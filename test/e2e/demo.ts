@@ -3,11 +3,12 @@
  * refused, the data is damaged, a Restore brings every byte back, and Debian's restic finds the repository sound as it lies in
  * S3. Prints a report and ends 0 or 1. `SEED=` changes the data. What it made stays, to be looked at; the next run replaces it.
  */
-import { access, mkdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CLUSTER } from '../ground/layout.ts';
 import { compareTrees } from '../support/compare-tree.ts';
 import { apply, environment, kubectl, waitFor } from '../support/cluster.ts';
-import { census, copyAside, damage, makeCustomerData, workOneDay } from './demo/customer-data.ts';
+import { census, copyAside, damage, makeCustomerData, workOneDay, type TreeCensus } from './demo/customer-data.ts';
 import { startReport, type Report } from './demo/report.ts';
 import { CLAIM, LOCATION, NAMESPACE, POLICY, backup, customerResources, locationResources, policy, restore } from './demo/resources.ts';
 import { openedByRestic } from './demo/restic-check.ts';
@@ -19,12 +20,12 @@ const PATIENCE = 90;
 
 async function demo(report: Report): Promise<void> {
   const env = environment();
-  const volume = join(env['CLUSTER_DIRECTORY'] ?? join(import.meta.dirname, '../../.cluster'), 'demo/volume');
+  const volume = join(CLUSTER, 'demo/volume');
   const aside = join(volume, '../aside');
 
   await report.step('cluster', (say) => describeCluster(env, say));
   await report.step('what the last demo left is removed', () => removeLastDemo(volume));
-  const before = await report.step(`customer data made (SEED=${SEED})`, (say) => {
+  const before: TreeCensus = await report.step(`customer data made (SEED=${SEED})`, (say) => {
     makeCustomerData(volume, SEED);
     const found = census(volume);
     say(Object.entries(found).map(([what, count]) => `${what} ${count.toLocaleString('en-US')}`).join(', '));
@@ -33,7 +34,7 @@ async function demo(report: Report): Promise<void> {
   });
   await report.step(`location, namespace, volume, workload and policy applied`, async (say) => {
     await apply(locationResources(env));
-    await apply(customerResources(volume, env['NODE_NAME'] ?? '', env['WORKLOAD_IMAGE'] ?? env['IMAGE'] ?? ''));
+    await apply(customerResources(volume, env['NODE_NAME'] ?? '', env['WORKLOAD_IMAGE'] ?? ''));
     await apply([policy()]);
     await conditionOf('backuplocation', LOCATION, 'Ready');
     await conditionOf('backuppolicy', POLICY, 'Ready');
@@ -77,7 +78,6 @@ async function describeCluster(env: Readonly<Record<string, string>>, say: (line
   const { serverVersion } = JSON.parse(version) as { serverVersion: { gitVersion: string } };
   say(`Kubernetes ${serverVersion.gitVersion}, node ${env['NODE_NAME'] ?? '?'}`);
   say(`S3 of data center A ${env['S3_A_ENDPOINT'] ?? '?'}, KMS ${env['KMS_A_ENDPOINT'] ?? '?'}; KMS of data center B ${env['KMS_B_ENDPOINT'] ?? '?'}`);
-  await access(join(import.meta.dirname, '../support/compare-tree.ts'));
 }
 
 /** A namespace of the same name made later is another tenant, so each run starts from nothing. */

@@ -115,7 +115,7 @@ describe('the command line on a directory', () => {
     ['no key at all', ['snapshots'], /the key is missing; give --secret-key-file/],
     ['two keys', ['snapshots', '--kms', 'local:/x', '--secret-key-file', '/y'], /both name the key/],
     ['a key file that is not there', ['snapshots', '--secret-key-file', '/nowhere'], /\/nowhere: it cannot be read/],
-    ['an unknown option', ['backup', '--fast'], /unknown option '--fast'/],
+    ['an unknown option', ['backup', '--source', '/x', '--fast'], /unknown option '--fast'/],
     ['forget without saying what', ['forget', '--secret-key-file', '/y'], /either their ids, or --keep-last N/],
     ['forget of everything by number', ['forget', '--keep-last', '0', '--secret-key-file', '/y'], /--keep-last: a number from 1 on/],
     ['a subset that is none', ['check', '--read-data-subset', '0%', '--secret-key-file', '/y'], /--read-data-subset: a share above 0%/],

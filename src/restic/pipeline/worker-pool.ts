@@ -35,7 +35,6 @@ export class WorkerPool {
   readonly #size: number;
   #roomWaiters: (() => void)[] = [];
   #isStopped = false;
-  #stopped = false;
 
   constructor(options: WorkerPoolOptions, size = Math.min(maxWorkers, availableParallelism())) {
     this.#options = options;
@@ -58,11 +57,12 @@ export class WorkerPool {
     this.#assertRunning();
   }
 
-  /** After `stop`, jobs are dropped: a worker that starts then would keep the process alive for good. */
-  /** @throws {Error} when the pool was stopped; then the caller keeps the jobs */
+  /**
+   * A worker that starts after `stop` would keep the process alive for good.
+   * @throws {Error} when the pool was stopped; then the caller keeps the jobs
+   */
   submit(jobs: readonly FileJob[]): void {
     this.#assertRunning();
-    if (this.#stopped) return;
     const member = this.#leastBusy();
     member.batches += 1;
     send(member, { kind: 'files', jobs });
@@ -83,7 +83,7 @@ export class WorkerPool {
 
   /** Ends the workers without waiting for their work. They get a moment to close the files that they were given. */
   async stop(): Promise<void> {
-    this.#stopped = true;
+    this.#isStopped = true;
     const members = this.#members.splice(0);
     for (const member of members) {
       Atomics.store(member.wakeUps, 0, -1);
@@ -94,6 +94,7 @@ export class WorkerPool {
     await Promise.race([drained, delay(patience, undefined, { ref: false })]);
     await Promise.all(members.map(({ worker }) => worker.terminate()));
     for (const { bufferPort } of members) bufferPort.close();
+    this.#wake();
   }
 
   #assertRunning(): void {
