@@ -7,11 +7,12 @@ import { CLUSTER, HOST_LINK } from './layout.ts';
 import { forgetRecord, isAlive, readRecord, type Record } from './record.ts';
 import { run, until } from './run.ts';
 
-/** Takes the ground down. @returns whether there was one. */
+/** Takes this checkout's ground down, and what a dead one of another checkout left. @returns whether there was one. */
 export async function takeDown(): Promise<boolean> {
   const record = readRecord();
-  if (record) await undo(record);
-  const there = record !== undefined || existsSync(CLUSTER);
+  const foreign = record !== undefined && record.directory !== CLUSTER && isAlive(record);
+  if (record && !foreign) await undo(record);
+  const there = (record !== undefined && !foreign) || existsSync(CLUSTER);
   await removeDirectory(CLUSTER);
   return there;
 }

@@ -10,7 +10,7 @@ import { startApiServer, startControllers, type Programs } from './control-plane
 import { logTail } from './daemons.ts';
 import { startDataCenters } from './data-centers.ts';
 import { takeDown } from './down.ts';
-import { writeGroundEnvironment, type GroundEnvironment } from './env-file.ts';
+import { readGroundEnvironment, writeGroundEnvironment, type GroundEnvironment } from './env-file.ts';
 import { importImage, programImage } from './images.ts';
 import { API_SERVER, CLUSTER, GROUND_ADDRESS, HOST_ADDRESS, NODE_NAME, WORKLOAD_IMAGE, paths } from './layout.ts';
 import { PRIVATE_PLACES, furnishNamespaces, startNamespaces, type Init } from './namespaces.ts';
@@ -31,18 +31,29 @@ export async function bringUp(): Promise<void> {
   if (process.env['USE_EXISTING_CLUSTER'] === '1') throw new Error('not here yet');
   demandPrerequisites();
   const before = readRecord();
-  if (before && isAlive(before)) {
-    if (before.directory !== CLUSTER) throw new Error(`a ground runs already, from ${before.directory}: run \`make cluster-down\` there first`);
-    if (existsSync(paths.env)) {
-      say('cluster: our own, already up');
-      return;
-    }
+  if (before && isAlive(before) && before.directory !== CLUSTER) {
+    throw new Error(`a ground runs already, from ${before.directory}: run \`make cluster-down\` there first`);
+  }
+  if (groundIsUp()) {
+    say('cluster: our own, already up; bringing image and chart up to date');
+    const built = await programImage();
+    await importImage(built.archive);
+    await writeGroundEnvironment({ ...readGroundEnvironment(), IMAGE: built.reference });
+    await installChart(built.reference);
+    say(`up to date with image ${built.reference}`);
+    return;
   }
   if (before) say('removing what an earlier run left behind');
   await takeDown();
   say(`cluster: our own, one node under ${CLUSTER}`);
   await startGround();
   say('the ground is up');
+}
+
+/** Whether this checkout's ground runs and came up whole. */
+export function groundIsUp(): boolean {
+  const record = readRecord();
+  return record !== undefined && isAlive(record) && record.directory === CLUSTER && existsSync(paths.env);
 }
 
 async function startGround(): Promise<void> {
