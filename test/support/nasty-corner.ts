@@ -10,7 +10,8 @@ const mebibyte = 1024 * 1024;
 
 /**
  * Everything that a backup program is known to lose, below `nasty/`.
- * @param beyondRestic also what restic itself cannot keep: sockets, paths longer than PATH_MAX, link targets that are not UTF-8 (before 0.16).
+ * @param beyondRestic also what restic cannot keep: sockets, paths longer than PATH_MAX, times beyond 2262; and, before 0.16, link targets that
+ *   are not UTF-8 and attributes of symlinks
  */
 export function buildNastyCorner(writer: TreeWriter, libc: Libc, root: number, random: SeededRandom, beyondRestic: boolean): void {
   const corner = byteString('nasty');
@@ -23,11 +24,7 @@ export function buildNastyCorner(writer: TreeWriter, libc: Libc, root: number, r
   attributes(writer, at, random);
   sizes(writer, at, random);
   depth(writer, libc, at, random, beyondRestic ? '-deep'.repeat(6) : '');
-  if (beyondRestic) {
-    libc.makeNodeAt(at, byteString('socket'), c.S_IFSOCK | 0o700, 0);
-    writer.times(at, byteString('socket'), { seconds: 1_400_000_000, nanoseconds: 1 });
-    libc.makeSymlinkAt(byteStringFromBytes(Buffer.from([0x2e, 0x2f, 0xff, 0xfe])), at, byteString('link-bytes'));
-  }
+  if (beyondRestic) unkept(writer, libc, at);
   writer.seal(root, corner, at, random);
 }
 
@@ -115,14 +112,27 @@ function times(writer: TreeWriter, at: number): void {
     ['before-1970', -1, 999_999_999],
     ['1901', -2_147_483_648, 1],
     ['2038', 2_147_483_648, 500_000_000],
-    ['2400', 13_569_465_600, 123_456_700],
-    ['2446', 15_032_385_535, 999_999_999],
+    ['2200', 7_258_118_400, 123_456_700],
   ];
-  for (const [label, seconds, nanoseconds] of points) {
-    const name = byteString(`time-${label}`);
-    writer.file(at, name, Buffer.from(label));
-    writer.times(at, name, { seconds, nanoseconds });
-  }
+  for (const [label, seconds, nanoseconds] of points) timedFile(writer, at, label, seconds, nanoseconds);
+}
+
+function timedFile(writer: TreeWriter, at: number, label: string, seconds: number, nanoseconds: number): void {
+  const name = byteString(`time-${label}`);
+  writer.file(at, name, Buffer.from(label));
+  writer.times(at, name, { seconds, nanoseconds });
+}
+
+/** What restic does not keep, or did not for long: see `buildNastyCorner`. */
+function unkept(writer: TreeWriter, libc: Libc, at: number): void {
+  libc.makeNodeAt(at, byteString('socket'), c.S_IFSOCK | 0o700, 0);
+  writer.times(at, byteString('socket'), { seconds: 1_400_000_000, nanoseconds: 1 });
+  libc.makeSymlinkAt(byteStringFromBytes(Buffer.from([0x2e, 0x2f, 0xff, 0xfe])), at, byteString('link-bytes'));
+  const link = byteString('xattr-symlink');
+  libc.makeSymlinkAt(byteString('xattr-user'), at, link);
+  writer.xattr(at, link, 'trusted.on-a-link', Buffer.from('yes'));
+  timedFile(writer, at, '2400', 13_569_465_600, 123_456_700);
+  timedFile(writer, at, '2446', 15_032_385_535, 999_999_999);
 }
 
 function attributes(writer: TreeWriter, at: number, random: SeededRandom): void {
@@ -147,9 +157,6 @@ function attributes(writer: TreeWriter, at: number, random: SeededRandom): void 
   writer.file(at, capable, Buffer.from('#!/bin/true'));
   writer.orNot(() => writer.libc.chownAt(at, capable, 33, 33));
   writer.xattr(at, capable, 'security.capability', netBindService());
-  const link = byteString('xattr-symlink');
-  writer.libc.makeSymlinkAt(byteString('xattr-user'), at, link);
-  writer.xattr(at, link, 'trusted.on-a-link', Buffer.from('yes'));
 }
 
 /** u::rw- u:1000:r-- g::r-- g:33:rw- m::rw- o::r--, as `linux/posix_acl_xattr.h` lays it out. */
