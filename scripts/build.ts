@@ -5,6 +5,7 @@
  *     dist/main.mjs          checks that Node's version, in JavaScript that any Node understands, then loads the program
  *     dist/program.mjs …     the program, split so that a command loads only what it needs
  *     dist/worker.mjs        what the pipeline's worker threads run
+ *     dist/restore-worker.mjs  the same for restoring
  *     dist/node_modules/     the native modules, which cannot be bundled, for this platform alone
  */
 import { chmod, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
@@ -40,6 +41,7 @@ async function bundle(): Promise<void> {
     entryPoints: [
       { in: 'src/cmd/main.ts', out: 'program' },
       { in: 'src/restic/pipeline/worker.ts', out: 'worker' },
+      { in: 'src/restic/restore/worker.ts', out: 'restore-worker' },
     ],
     outdir: draft,
     outExtension: { '.js': '.mjs' },
