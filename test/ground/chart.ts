@@ -27,3 +27,8 @@ export async function installChart(image: string, kubeconfig: string = paths.kub
     '--timeout=2m',
   ]);
 }
+
+/** Removes the chart, but not the CRDs, which it keeps. */
+export async function uninstallChart(kubeconfig: string): Promise<void> {
+  await run(await binary('helm'), ['uninstall', RELEASE, `--namespace=${NAMESPACE}`, `--kubeconfig=${kubeconfig}`, '--ignore-not-found', '--wait', '--timeout=1m']);
+}

@@ -4,7 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { binary } from './binaries.ts';
 import { startDaemon } from './daemons.ts';
-import { CLUSTER, GROUND_ADDRESS, PORTS } from './layout.ts';
+import { CLUSTER, PORTS } from './layout.ts';
 import { KMS_CREDENTIALS, KMS_REGION, createKmsKey, motoServer } from './kms.ts';
 import type { Init } from './namespaces.ts';
 import { S3_REGION, fullUser, generateCredentials, minioCommand, replicatorUser, setUpS3 } from './s3.ts';
@@ -16,20 +16,20 @@ const dataCenters = {
   b: { bucket: 'tenant-backup-b', objectLock: true, user: replicatorUser },
 } as const;
 
-/** Starts both and returns their lines of `.cluster/env`. */
-export async function startDataCenters(init: Init): Promise<Record<string, string>> {
-  const parts = await Promise.all([startS3(init, 'a'), startS3(init, 'b'), startKms(init, 'a'), startKms(init, 'b')]);
+/** Starts both on an address that pods reach, and returns their lines of `.cluster/env`. */
+export async function startDataCenters(init: Init, address: string): Promise<Record<string, string>> {
+  const parts = await Promise.all([startS3(init, address, 'a'), startS3(init, address, 'b'), startKms(init, address, 'a'), startKms(init, address, 'b')]);
   return Object.assign({}, ...parts) as Record<string, string>;
 }
 
-async function startS3(init: Init, letter: Letter): Promise<Record<string, string>> {
+async function startS3(init: Init, address: string, letter: Letter): Promise<Record<string, string>> {
   const { bucket, objectLock, user: userOf } = dataCenters[letter];
   const folder = join(CLUSTER, `s3-${letter}`);
   await mkdir(folder, { recursive: true });
   const [root, user, port] = [generateCredentials(), userOf(bucket), PORTS.s3[letter]];
-  const command = minioCommand({ address: `${GROUND_ADDRESS}:${port}`, console: `127.0.0.1:${port + 1}`, folder, root });
+  const command = minioCommand({ address: `${address}:${port}`, console: `127.0.0.1:${port + 1}`, folder, root });
   await startDaemon(init, `s3-${letter}`, { command: [await binary('minio'), ...command.args], env: command.env });
-  const endpoint = `http://${GROUND_ADDRESS}:${port}`;
+  const endpoint = `http://${address}:${port}`;
   await setUpS3({ endpoint, root, bucket, objectLock, users: [user] });
   return prefixed(`S3_${letter.toUpperCase()}_`, {
     ENDPOINT: endpoint,
@@ -42,10 +42,10 @@ async function startS3(init: Init, letter: Letter): Promise<Record<string, strin
   });
 }
 
-async function startKms(init: Init, letter: Letter): Promise<Record<string, string>> {
+async function startKms(init: Init, address: string, letter: Letter): Promise<Record<string, string>> {
   const port = PORTS.kms[letter];
-  await startDaemon(init, `kms-${letter}`, { command: [await motoServer(), '-H', GROUND_ADDRESS, '-p', String(port)], env: {} });
-  const endpoint = `http://${GROUND_ADDRESS}:${port}`;
+  await startDaemon(init, `kms-${letter}`, { command: [await motoServer(), '-H', address, '-p', String(port)], env: {} });
+  const endpoint = `http://${address}:${port}`;
   return prefixed(`KMS_${letter.toUpperCase()}_`, {
     ENDPOINT: endpoint,
     REGION: KMS_REGION,

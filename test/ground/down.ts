@@ -3,12 +3,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { rm, rmdir, writeFile } from 'node:fs/promises';
 import { removeControlGroups } from './cgroups.ts';
-import { CLUSTER, HOST_LINK } from './layout.ts';
+import { uninstallChart } from './chart.ts';
+import { CLUSTER, EXISTING_RECORD, HOST_LINK } from './layout.ts';
 import { forgetRecord, isAlive, readRecord, type Record } from './record.ts';
 import { run, until } from './run.ts';
 
 /** Takes this checkout's ground down, and what a dead one of another checkout left. @returns whether there was one. */
 export async function takeDown(): Promise<boolean> {
+  const existing = readRecord(EXISTING_RECORD);
+  if (existing) await leaveExistingCluster(existing);
   const record = readRecord();
   const foreign = record !== undefined && record.directory !== CLUSTER && isAlive(record);
   if (record && !foreign) await undo(record);
@@ -17,12 +20,24 @@ export async function takeDown(): Promise<boolean> {
   return there;
 }
 
-async function undo(record: Record): Promise<void> {
-  const { init } = record;
-  if (init && isAlive(record)) {
-    process.kill(init.pid, 'SIGKILL'); // The kernel ends every other process of the namespace with it.
-    await until('the end of the ground', 20, () => Promise.resolve(!isAlive(record)));
+async function endProcesses(record: Record): Promise<void> {
+  if (!record.init || !isAlive(record)) return;
+  process.kill(record.init.pid, 'SIGKILL'); // The kernel ends every other process of the namespace with it.
+  await until('the end of the ground', 20, () => Promise.resolve(!isAlive(record)));
+}
+
+/** Removes our chart from somebody's cluster. Its CRDs stay, with what people keep in them: that is the chart's promise. */
+async function leaveExistingCluster(record: Record): Promise<void> {
+  if (record.existingCluster !== undefined && existsSync(record.existingCluster)) {
+    await uninstallChart(record.existingCluster).catch((error: unknown) => {
+      console.error(`the chart could not be removed from the existing cluster: ${error instanceof Error ? error.message : String(error)}`);
+    });
   }
+  await endProcesses(record);
+}
+
+async function undo(record: Record): Promise<void> {
+  await endProcesses(record);
   await run('ip', ['link', 'delete', HOST_LINK]).catch(() => undefined); // It may have gone with its other end.
   await until('the control groups to be empty', 20, async () => {
     await removeControlGroups();

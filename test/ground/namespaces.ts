@@ -31,17 +31,25 @@ export const PRIVATE_PLACES = [
 export interface Init {
   readonly pid: number;
   readonly startTime: string;
+  /** Which namespaces it has of its own, as options of unshare and nsenter name them. */
+  readonly namespaces: readonly string[];
 }
 
+/** What a whole node needs of its own. */
+export const NODE_NAMESPACES = ['mount', 'pid', 'net'] as const;
+/** What a few servers need to be found and ended together; `user` lets somebody else than root have that. */
+export const SERVER_NAMESPACES = process.getuid?.() === 0 ? (['mount', 'pid'] as const) : (['user', 'mount', 'pid'] as const);
+
 /** Starts process 1 of new namespaces. It outlives this program and holds them until it is killed. */
-export async function startNamespaces(): Promise<Init> {
+export async function startNamespaces(namespaces: readonly string[]): Promise<Init> {
   const pause = await binary('pause');
-  const holder = spawn(
-    'unshare',
-    // `slave`, so that a mount which a test makes on the machine is seen by pods, but none of the ground's leaks out.
-    ['--mount', '--propagation', 'slave', '--pid', '--net', '--fork', '--kill-child', '--mount-proc', pause],
-    { detached: true, stdio: 'ignore' },
-  );
+  const options = namespaces.map((name) => `--${name}`);
+  if (namespaces.includes('user')) options.push('--map-root-user');
+  // `slave`, so that a mount which a test makes on the machine is seen by pods, but none of the ground's leaks out.
+  const holder = spawn('unshare', [...options, '--propagation', 'slave', '--fork', '--kill-child', '--mount-proc', pause], {
+    detached: true,
+    stdio: 'ignore',
+  });
   holder.unref();
   let pid = 0;
   await until('process 1 of the ground', 5, () => {
@@ -51,12 +59,12 @@ export async function startNamespaces(): Promise<Init> {
   });
   const startTime = startTimeOf(pid);
   if (startTime === undefined) throw new Error('process 1 of the ground ended at once; is this machine allowed to make namespaces?');
-  return { pid, startTime };
+  return { pid, startTime, namespaces: [...namespaces] };
 }
 
 /** The command line that runs a program inside the ground's namespaces. */
 export function inside(init: Init, command: readonly string[]): { command: string; args: string[] } {
-  return { command: 'nsenter', args: ['--target', String(init.pid), '--mount', '--pid', '--net', '--', ...command] };
+  return { command: 'nsenter', args: ['--target', String(init.pid), ...init.namespaces.map((name) => `--${name}`), '--', ...command] };
 }
 
 export async function runInside(init: Init, script: string): Promise<string> {

@@ -9,22 +9,25 @@ const Record = z.object({
   /** The `.cluster` folder of the checkout that runs it. */
   directory: z.string(),
   /** Process 1 of the ground's namespaces as this machine sees it; without it everything of the ground is dead. */
-  init: z.object({ pid: z.number(), startTime: z.string() }).optional(),
+  init: z.object({ pid: z.number(), startTime: z.string(), namespaces: z.array(z.string()).readonly() }).optional(),
   /** Kernel settings as they were before the kubelet changed them. */
   sysctls: z.record(z.string(), z.string()),
   /** Folders of the machine that were made as mount points, deepest last. */
   folders: z.array(z.string()),
+  /** The kubeconfig of an existing cluster that got our chart. */
+  existingCluster: z.string().optional(),
 });
 export type Record = z.infer<typeof Record>;
 
-export function readRecord(): Record | undefined {
-  if (!existsSync(RECORD)) return undefined;
-  return Record.parse(JSON.parse(readFileSync(RECORD, 'utf8')));
+/** @param file - where the record is: the machine's, or that of a checkout that uses an existing cluster. */
+export function readRecord(file: string = RECORD): Record | undefined {
+  if (!existsSync(file)) return undefined;
+  return Record.parse(JSON.parse(readFileSync(file, 'utf8')));
 }
 
-export async function writeRecord(record: Record): Promise<void> {
-  await writeFile(`${RECORD}.new`, JSON.stringify(record));
-  await rename(`${RECORD}.new`, RECORD);
+export async function writeRecord(record: Record, file: string = RECORD): Promise<void> {
+  await writeFile(`${file}.new`, JSON.stringify(record));
+  await rename(`${file}.new`, file);
 }
 
 export async function forgetRecord(): Promise<void> {

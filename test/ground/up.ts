@@ -11,9 +11,10 @@ import { logTail } from './daemons.ts';
 import { startDataCenters } from './data-centers.ts';
 import { takeDown } from './down.ts';
 import { readGroundEnvironment, writeGroundEnvironment, type GroundEnvironment } from './env-file.ts';
+import { useExistingCluster } from './existing-cluster.ts';
 import { importImage, programImage } from './images.ts';
-import { API_SERVER, CLUSTER, GROUND_ADDRESS, HOST_ADDRESS, NODE_NAME, WORKLOAD_IMAGE, paths } from './layout.ts';
-import { PRIVATE_PLACES, furnishNamespaces, startNamespaces, type Init } from './namespaces.ts';
+import { API_SERVER, CLUSTER, EXISTING_RECORD, GROUND_ADDRESS, HOST_ADDRESS, NODE_NAME, WORKLOAD_IMAGE, paths } from './layout.ts';
+import { NODE_NAMESPACES, PRIVATE_PLACES, furnishNamespaces, startNamespaces, type Init } from './namespaces.ts';
 import { startContainerd, startKubelet, startProxy } from './node.ts';
 import { makeCertificates, writeKubeconfig } from './pki.ts';
 import { demandPrerequisites } from './prerequisites.ts';
@@ -28,7 +29,7 @@ const say = (what: string): void => console.log(`${((Date.now() - started) / 100
 
 /** Brings everything up, or brings image and chart up to date when it is up already. */
 export async function bringUp(): Promise<void> {
-  if (process.env['USE_EXISTING_CLUSTER'] === '1') throw new Error('not here yet');
+  if (process.env['USE_EXISTING_CLUSTER'] === '1') return useExistingCluster(say);
   demandPrerequisites();
   const before = readRecord();
   if (before && isAlive(before) && before.directory !== CLUSTER) {
@@ -52,7 +53,7 @@ export async function bringUp(): Promise<void> {
 
 /** Whether this checkout's ground runs and came up whole. */
 export function groundIsUp(): boolean {
-  const record = readRecord();
+  const record = readRecord(EXISTING_RECORD) ?? readRecord();
   return record !== undefined && isAlive(record) && record.directory === CLUSTER && existsSync(paths.env);
 }
 
@@ -63,7 +64,7 @@ async function startGround(): Promise<void> {
   archives.catch(() => undefined); // Awaited below; a failure before that must not end the process without a word.
   image.catch(() => undefined);
   const init = await prepare();
-  const [, dataCenters] = await Promise.all([startNode(init, programs), startDataCenters(init)]);
+  const [, dataCenters] = await Promise.all([startNode(init, programs), startDataCenters(init, GROUND_ADDRESS)]);
   say('Kubernetes, S3 and KMS answer');
   for (const archive of await archives) await importImage(archive);
   const built = await image;
@@ -98,7 +99,7 @@ async function prepare(): Promise<Init> {
   await writeRecord(record);
   for (const place of PRIVATE_PLACES) await mkdir(place, { recursive: true });
   for (const folder of [CLUSTER, paths.etc, paths.logs, paths.pids]) await mkdir(folder, { recursive: true, mode: 0o700 });
-  const init = await startNamespaces();
+  const init = await startNamespaces(NODE_NAMESPACES);
   await writeRecord({ ...record, init });
   await Promise.all([furnishNamespaces(init), makeControlGroups(), makeCertificates()]);
   return init;
