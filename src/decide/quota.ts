@@ -38,15 +38,6 @@ export function decideQuota(policy: BackupPolicy, backups: readonly Backup[]): Q
   };
 }
 
-/** Whether any backup waits for an answer; only then is a live look needed. */
-export function wantsSlot(policy: BackupPolicy, backup: Backup): boolean {
-  if (backup.spec.policy !== policy.metadata.name || backup.spec.trigger !== 'Manual') return false;
-  if ((backup.status?.phase ?? 'Pending') !== 'Pending') return false;
-  const quota = policy.status?.quota;
-  const { uid } = backup.metadata;
-  return !(quota?.slots.some((slot) => slot.uid === uid) ?? false) && !(quota?.refused?.some((slot) => slot.uid === uid) ?? false);
-}
-
 function slotOf(backup: Backup): Slot {
   return { uid: backup.metadata.uid, name: backup.metadata.name };
 }

@@ -1,0 +1,164 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { KubeConfig } from '@kubernetes/client-node';
+import { createServer, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Informer, KubeConnection, ResourceClient, resourceTypes, type InformerEvent, type KubeObject } from '../../src/kube/index.ts';
+
+/** Plays the list and watch of one collection. A stand-in; test/integration/kube-api.test.ts has the real API server. */
+class ListWatchServer {
+  readonly server: Server;
+  readonly watches: { from: string; response: ServerResponse }[] = [];
+  items: KubeObject[] = [];
+  version = '1';
+  lists = 0;
+
+  constructor() {
+    this.server = createServer((request, response) => {
+      const query = new URL(request.url ?? '', 'http://x').searchParams;
+      response.setHeader('content-type', 'application/json');
+      if (query.get('watch') === 'true') {
+        response.writeHead(200);
+        response.flushHeaders();
+        this.watches.push({ from: query.get('resourceVersion') ?? '', response });
+        return;
+      }
+      this.lists += 1;
+      response.end(JSON.stringify({ items: this.items, metadata: { resourceVersion: this.version } }));
+    });
+  }
+
+  async start(): Promise<string> {
+    await new Promise<void>((resolve) => this.server.listen(0, '127.0.0.1', resolve));
+    return `http://127.0.0.1:${(this.server.address() as AddressInfo).port}`;
+  }
+
+  send(type: string, object: object): void {
+    this.watches.at(-1)?.response.write(`${JSON.stringify({ type, object })}\n`);
+  }
+
+  async stop(): Promise<void> {
+    this.server.closeAllConnections();
+    await new Promise((resolve) => this.server.close(resolve));
+  }
+}
+
+function object(name: string, resourceVersion: string, uid = `uid-${name}`, labels: Record<string, string> = {}): KubeObject {
+  return { metadata: { name, namespace: 'n', uid, resourceVersion, labels } };
+}
+
+async function until(isSo: () => boolean): Promise<void> {
+  const end = Date.now() + 5000;
+  while (!isSo()) {
+    if (Date.now() > end) throw new Error('waited in vain');
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+}
+
+describe('Informer', () => {
+  let api: ListWatchServer;
+  let informer: Informer<KubeObject>;
+  let events: InformerEvent<KubeObject>[];
+  let stop: AbortController;
+  let running: Promise<void>;
+  let connection: KubeConnection;
+
+  beforeEach(async () => {
+    api = new ListWatchServer();
+    const config = new KubeConfig();
+    config.loadFromClusterAndUser({ name: 'c', server: await api.start(), skipTLSVerify: true }, { name: 'u' });
+    connection = new KubeConnection(config);
+    informer = new Informer(new ResourceClient(connection, resourceTypes.pods), {
+      indexes: { color: ({ metadata }) => [metadata.labels?.['color'] ?? 'none'] },
+    });
+    events = [];
+    informer.listen((event) => events.push(event));
+    stop = new AbortController();
+  });
+
+  afterEach(async () => {
+    stop.abort();
+    await running;
+    connection.close();
+    await api.stop();
+  });
+
+  async function start(items: KubeObject[], version: string): Promise<void> {
+    api.items = items;
+    api.version = version;
+    running = informer.run(stop.signal);
+    await informer.synced;
+    await until(() => api.watches.length > 0);
+  }
+
+  it('lists, then follows what changes', async () => {
+    await start([object('a', '5')], '5');
+    api.send('ADDED', object('b', '6'));
+    api.send('MODIFIED', object('a', '7'));
+    api.send('DELETED', object('b', '8'));
+    await until(() => events.length === 4);
+    expect(events.map(({ type, object: each }) => `${type} ${each.metadata.name}`)).toEqual(['added a', 'added b', 'modified a', 'deleted b']);
+    expect(api.watches[0]?.from).toBe('5');
+  });
+
+  it('keeps its indexes in step', async () => {
+    await start([object('a', '5', 'u', { color: 'red' })], '5');
+    api.send('MODIFIED', object('a', '6', 'u', { color: 'blue' }));
+    await until(() => events.length === 2);
+    expect(informer.byIndex('color', 'red')).toEqual([]);
+    expect(informer.byIndex('color', 'blue').map(({ metadata }) => metadata.name)).toEqual(['a']);
+  });
+
+  it('goes on from a bookmark when the server ends a watch', async () => {
+    await start([], '5');
+    api.send('BOOKMARK', { metadata: { resourceVersion: '40' } });
+    api.watches[0]?.response.end();
+    await until(() => api.watches.length === 2);
+    expect(api.watches[1]?.from).toBe('40');
+    expect(api.lists).toBe(1);
+  });
+
+  it('lists anew when its version has expired, and tells what it missed', async () => {
+    await start([object('a', '5'), object('b', '5')], '5');
+    api.items = [object('b', '9'), object('c', '9')];
+    api.version = '9';
+    api.send('ERROR', { code: 410, message: 'too old' });
+    await until(() => events.length === 5);
+    expect(events.slice(2).map(({ type, object: each }) => `${type} ${each.metadata.name}`).sort()).toEqual(['added c', 'deleted a', 'modified b']);
+  });
+
+  it('comes back after a connection that broke in the middle of a line', async () => {
+    await start([object('a', '5')], '5');
+    api.items = [object('a', '7')];
+    api.version = '7';
+    api.watches[0]?.response.write('{"type":"MODI');
+    api.watches[0]?.response.destroy();
+    await until(() => informer.get('a', 'n')?.metadata.resourceVersion === '7');
+    expect(events.at(-1)?.type).toBe('modified');
+  });
+
+  it('tells of both when an object was deleted and made again while it was blind', async () => {
+    await start([object('a', '5', 'first')], '5');
+    api.items = [object('a', '9', 'second')];
+    api.version = '9';
+    api.send('ERROR', { code: 410 });
+    await until(() => events.length === 3);
+    expect(events.slice(1).map(({ type, object: each }) => `${type} ${each.metadata.uid}`)).toEqual(['deleted first', 'added second']);
+  });
+
+  it('sees its own write before the watch tells, and does not fall back behind it', async () => {
+    await start([object('a', '5')], '5');
+    informer.remember(object('a', '8'));
+    api.send('MODIFIED', object('a', '7'));
+    api.send('ADDED', object('z', '9'));
+    await until(() => informer.get('z', 'n') !== undefined);
+    expect(informer.get('a', 'n')?.metadata.resourceVersion).toBe('8');
+  });
+
+  it('does not bring back by its own write what has been deleted since', async () => {
+    await start([object('a', '5')], '5');
+    api.send('DELETED', object('a', '6'));
+    await until(() => events.length === 2);
+    informer.remember(object('a', '5'));
+    expect(informer.get('a', 'n')).toBeUndefined();
+  });
+});
