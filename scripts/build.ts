@@ -51,6 +51,8 @@ async function bundle(): Promise<void> {
     splitting: true,
     format: 'esm',
     platform: 'node',
+    // ES modules first: of a CommonJS package that is loaded late, a split bundle has the default export alone, and more code.
+    mainFields: ['module', 'main'],
     target: 'node26',
     external: [...NATIVE],
     minifySyntax: true,
