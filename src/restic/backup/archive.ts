@@ -1,4 +1,4 @@
-import { textOf, encodeNode, encodeNodeHead, isSameTime, nodeTypeOf, type ByteString, type Node } from '../format/index.ts';
+import { textOf, encodeNode, encodeNodeHead, isSameTime, nodeTypeOf, TimeFormatter, type ByteString, type Node } from '../format/index.ts';
 import { errnoCodeOf, type EnterStep, type EntryStep, type FileDetails, type WalkStep } from '../fs/index.ts';
 import type { PackingWriter } from '../repository/index.ts';
 import { DirectoryFrame, type FrameOwner } from './directory-frame.ts';
@@ -26,6 +26,7 @@ export interface ArchiveOptions {
 export class Archive implements FrameOwner {
   readonly #options: ArchiveOptions;
   readonly #owners = new Map<string, Pick<FileDetails, 'user' | 'group'>>();
+  readonly #times = new TimeFormatter();
   #steps = 0;
 
   constructor(options: ArchiveOptions) {
@@ -104,7 +105,7 @@ export class Archive implements FrameOwner {
 
   async #enter(step: EnterStep, name: ByteString, above: DirectoryFrame | undefined, previousRoot: ParentTree | undefined): Promise<DirectoryFrame> {
     const known = this.#previousOf(step, name, above);
-    const head = known.text === undefined ? encodeNodeHead(nodeOf(name, step.stat, step.details(this.#warn))) : headOf(known.text);
+    const head = known.text === undefined ? encodeNodeHead(nodeOf(name, step.stat, step.details(this.#warn), this.#times)) : headOf(known.text);
     const subtree = known.text === undefined ? known.node?.subtree : subtreeOf(known.text);
     const previous = previousRoot ?? (subtree === undefined ? undefined : await this.loadPrevious(subtree, step.path));
     return new DirectoryFrame({ owner: this, above, head, previous, previousNode: known.text, isKnown: subtree !== undefined });
@@ -131,7 +132,7 @@ export class Archive implements FrameOwner {
     const previous = above?.previous;
     if (previous === undefined) return {};
     const details = step.stat.type === 'file' || step.stat.type === 'dir' ? this.#ownerOf(step) : step.details(this.#warn);
-    const head = encodeNodeHead(nodeOf(name, step.stat, details)).slice(0, -contentMember.length);
+    const head = encodeNodeHead(nodeOf(name, step.stat, details, this.#times)).slice(0, -contentMember.length);
     const text = previous.takeIfUnchanged(head);
     return text === undefined ? { node: previous.find(name) } : { text };
   }
@@ -155,7 +156,7 @@ export class Archive implements FrameOwner {
     const known = this.#previousOf(step, step.name, frame);
     if (step.stat.type === 'file') this.#file(step, frame, known);
     else if (known.text !== undefined) frame.takeOver(known.text);
-    else frame.add(encodeNode(nodeOf(step.name, step.stat, step.details(this.#warn))));
+    else frame.add(encodeNode(nodeOf(step.name, step.stat, step.details(this.#warn), this.#times)));
   }
 
   #file(step: EntryStep, frame: DirectoryFrame, known: { readonly text?: string; readonly node?: Node | undefined }): void {
@@ -167,7 +168,7 @@ export class Archive implements FrameOwner {
       frame.takeOver(known.text);
       return;
     }
-    const node = nodeOf(step.name, step.stat, step.details(this.#warn));
+    const node = nodeOf(step.name, step.stat, step.details(this.#warn), this.#times);
     const content = this.#unchangedContent(node, known.node);
     if (content !== undefined) {
       statistics.file('unmodified', size);

@@ -1,6 +1,6 @@
 import type { BackupOutcome, BackupRequest, BackupSource, SnapshotReach } from '../contract.ts';
 import { EngineError } from '../errors.ts';
-import { byteString, byteStringFromText, encodeSnapshot, formatTime, gearTable, gearTableInfo, gearTableLength, type ByteString, type Id, type Node } from '../format/index.ts';
+import { byteString, byteStringFromText, encodeSnapshot, formatTime, gearTable, gearTableInfo, gearTableLength, TimeFormatter, type ByteString, type Id, type Node } from '../format/index.ts';
 import { compileGlobs, errnoCodeOf, openSourceReader, type FileStat, type SourceReader, type WalkStep } from '../fs/index.ts';
 import { WorkerPool } from '../pipeline/worker-pool.ts';
 import { loadSnapshot, type ListedFile, type OpenRepository, type PackingWriter, type TableIndex } from '../repository/index.ts';
@@ -48,6 +48,7 @@ export class BackupRun {
     this.#signal.addEventListener('abort', fail, { once: true });
     const pool = this.#startPool({ index, reach, writer, material, onResult: (result) => queue.receive(result), onError: failed.reject });
     const queue = new FileQueue(pool, this.#reader, this.#statistics);
+    const trees = new TreeReader(this.#repository, index, this.#signal);
     let archiving: Promise<Id> | undefined;
     try {
       const archive = new Archive({
@@ -55,7 +56,7 @@ export class BackupRun {
         queue,
         reach,
         statistics: this.#statistics,
-        trees: new TreeReader(this.#repository, index, this.#signal),
+        trees,
         ignoreInodeAndCtime: this.#request.ignoreInodeAndCtime === true,
       });
       archiving = this.#archive(archive, queue, sources, parent?.tree);
@@ -75,6 +76,7 @@ export class BackupRun {
       this.#signal.removeEventListener('abort', fail);
       index.table.onSegment = undefined;
       new Uint8Array(material).fill(0);
+      trees.free();
     }
   }
 
@@ -152,8 +154,8 @@ export class BackupRun {
   #nodeAbove(name: ByteString, path: string, tree: SourceTree): Node {
     const source = firstSource(tree);
     const isReal = shownPath(source) === shownPath({ directory: source.directory });
-    if (isReal) return nodeOf(name, this.#statSource(source, path === '' ? '/' : path), { user: '', group: '' });
-    return virtualDirectory(name, this.#statSource(source, source.directory));
+    if (isReal) return nodeOf(name, this.#statSource(source, path === '' ? '/' : path), { user: '', group: '' }, new TimeFormatter());
+    return virtualDirectory(name, this.#statSource(source, source.directory), new TimeFormatter());
   }
 
   #statSource(source: BackupSource, path: string): FileStat {

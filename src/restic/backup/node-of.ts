@@ -1,9 +1,9 @@
 import type { FileDetails, FileStat } from '../fs/index.ts';
-import { formatTime, goModeOf, type ByteString, type Node } from '../format/index.ts';
+import { goModeOf, type ByteString, type Node, type TimeFormatter } from '../format/index.ts';
 
 /** The node of a file system entry, as restic fills it; `content` and `subtree` come later. The access time is not kept, for it would make every tree new. */
-export function nodeOf(name: ByteString, stat: FileStat, details: Pick<FileDetails, 'user' | 'group' | 'linkTarget'> & Partial<FileDetails>): Node {
-  const mtime = formatTime(stat.mtime);
+export function nodeOf(name: ByteString, stat: FileStat, details: Pick<FileDetails, 'user' | 'group' | 'linkTarget'> & Partial<FileDetails>, times: TimeFormatter): Node {
+  const mtime = times.format(stat.mtime);
   const isLinkable = stat.type === 'file' || stat.type === 'symlink' || stat.type === 'dev' || stat.type === 'chardev';
   return {
     name,
@@ -11,7 +11,7 @@ export function nodeOf(name: ByteString, stat: FileStat, details: Pick<FileDetai
     mode: goModeOf(stat.mode),
     mtime,
     atime: mtime,
-    ctime: formatTime(stat.ctime),
+    ctime: times.format(stat.ctime),
     uid: stat.uid,
     gid: stat.gid,
     user: details.user,
@@ -28,7 +28,7 @@ export function nodeOf(name: ByteString, stat: FileStat, details: Pick<FileDetai
 }
 
 /** A directory that exists in the snapshot's paths only, such as `/volumes`; as old as the source below it, so that it stays the same. */
-export function virtualDirectory(name: ByteString, source: FileStat): Node {
-  const mtime = formatTime(source.mtime);
+export function virtualDirectory(name: ByteString, source: FileStat, times: TimeFormatter): Node {
+  const mtime = times.format(source.mtime);
   return { name, type: 'dir', mode: goModeOf(0o040755), mtime, atime: mtime, ctime: mtime, uid: 0, gid: 0, content: null };
 }

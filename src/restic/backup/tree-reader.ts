@@ -1,8 +1,12 @@
-import { damaged, type BlobLocation, type Id, type PackedBlob } from '../format/index.ts';
-import { keyOf, type OpenRepository, type TableIndex } from '../repository/index.ts';
+import { damaged, type BlobLocation, type Id } from '../format/index.ts';
+import { BlobCodec } from '../pipeline/blob-codec.ts';
+import { keyOf, keyOfBytes, keyOfHex, type OpenRepository, type TableIndex } from '../repository/index.ts';
 
 /** Packs of trees that are kept, bytes: a walk comes back to the same few. */
 const keptBytes = 48 * 1024 * 1024;
+
+/** A tree that claims to be larger is an attack on our memory; a million entries stay below. */
+const maxTreeLength = 1024 * 1024 * 1024;
 
 /** Loads the parent's trees a pack at a time: one request a directory would be slow from far away. */
 export class TreeReader {
@@ -10,15 +14,19 @@ export class TreeReader {
   readonly #index: TableIndex;
   readonly #signal: AbortSignal | undefined;
   readonly #packs = new Map<Id, Uint8Array>();
+  readonly #codec: BlobCodec;
+  readonly #digest = new Int32Array(8);
+  readonly #wanted = new Int32Array(8);
   #kept = 0;
 
   constructor(repository: OpenRepository, index: TableIndex, signal: AbortSignal | undefined) {
     this.#repository = repository;
+    this.#codec = new BlobCodec(repository.key.material);
     this.#index = index;
     this.#signal = signal;
   }
 
-  /** The tree's JSON, verified. Synchronous where its pack is at hand. */
+  /** The tree's JSON, verified; valid until the next call. Synchronous where its pack is at hand. */
   load(id: Id): Uint8Array | Promise<Uint8Array> {
     const place = this.#index.lookup('tree', id);
     if (place === undefined) throw damaged(`tree ${id}`, 'no index file names it');
@@ -39,7 +47,15 @@ export class TreeReader {
   }
 
   #open(id: Id, { offset, length, uncompressedLength }: BlobLocation, pack: Uint8Array): Uint8Array {
-    const blob: PackedBlob = { type: 'tree', id, offset, length, uncompressedLength };
-    return this.#repository.openBlob(blob, pack.subarray(offset, offset + length));
+    keyOfHex(id, this.#wanted);
+    if (uncompressedLength > maxTreeLength) throw damaged(`tree ${id}`, 'it claims an impossible length');
+    const tree = this.#codec.open(pack.subarray(offset, offset + length), uncompressedLength);
+    if (tree === undefined) throw damaged(`tree ${id}`, 'its bytes are not what was written');
+    if (keyOfBytes(this.#codec.sha256(tree), this.#digest).some((word, i) => word !== this.#wanted[i])) throw damaged(`tree ${id}`, 'its content is not what its id says');
+    return tree;
+  }
+
+  free(): void {
+    this.#codec.free();
   }
 }

@@ -44,15 +44,44 @@ function pad(value: number, width: number): string {
  */
 export function formatTime(time: Timespec): string {
   const days = Math.floor(time.seconds / secondsADay);
+  return `${formatDate(days)}T${formatClock(time.seconds - days * secondsADay)}${formatFraction(time.nanoseconds)}Z`;
+}
+
+function formatDate(days: number): string {
   const { year, month, day } = civilFromDays(days);
-  const second = time.seconds - days * secondsADay;
-  const clock = `${pad(Math.floor(second / 3600), 2)}:${pad(Math.floor(second / 60) % 60, 2)}:${pad(second % 60, 2)}`;
-  const fraction = time.nanoseconds === 0 ? '' : `.${pad(time.nanoseconds, 9).replace(/0+$/, '')}`;
   const clamped = Math.min(Math.max(year, 0), 9999);
   // Go's AddDate carries a 29 February that the new year lacks over to 1 March.
   const overflows = clamped !== year && month === 2 && day === 29 && !isLeap(clamped);
-  const date = overflows ? `${pad(clamped, 4)}-03-01` : `${pad(clamped, 4)}-${pad(month, 2)}-${pad(day, 2)}`;
-  return `${date}T${clock}${fraction}Z`;
+  return overflows ? `${pad(clamped, 4)}-03-01` : `${pad(clamped, 4)}-${pad(month, 2)}-${pad(day, 2)}`;
+}
+
+function formatClock(second: number): string {
+  return `${pad(Math.floor(second / 3600), 2)}:${pad(Math.floor(second / 60) % 60, 2)}:${pad(second % 60, 2)}`;
+}
+
+function formatFraction(nanoseconds: number): string {
+  if (nanoseconds === 0) return '';
+  let digits = nanoseconds;
+  let width = 9;
+  while (digits % 10 === 0) {
+    digits /= 10;
+    width -= 1;
+  }
+  return `.${pad(digits, width)}`;
+}
+
+/** Formats many times that lie close together, as those of a directory's files do: date and clock are made once a second. */
+export class TimeFormatter {
+  #seconds = Number.NaN;
+  #text = '';
+
+  format(time: Timespec): string {
+    if (time.seconds !== this.#seconds) {
+      this.#seconds = time.seconds;
+      this.#text = formatTime({ seconds: time.seconds, nanoseconds: 0 }).slice(0, -1);
+    }
+    return `${this.#text}${formatFraction(time.nanoseconds)}Z`;
+  }
 }
 
 function isLeap(year: number): boolean {

@@ -1,5 +1,5 @@
-import { createCipheriv, hash, randomFillSync } from 'node:crypto';
-import { constants, zstdCompressSync } from 'node:zlib';
+import { createCipheriv, createDecipheriv, hash, randomFillSync } from 'node:crypto';
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import sodium from 'sodium-native';
 import { macLength, nonceLength, sealOverhead, zstdLevel } from '../format/index.ts';
 import { bindNative, type Native } from './native.ts';
@@ -26,6 +26,7 @@ export class BlobCodec {
   readonly #nonces = Buffer.alloc(noncePool);
   #nextNonce = noncePool;
   #scratch = Buffer.alloc(0);
+  #decrypted = Buffer.alloc(0);
 
   /** @param material - 64 bytes of a `CipherKey` */
   constructor(material: Uint8Array, useNative = true) {
@@ -54,11 +55,25 @@ export class BlobCodec {
     this.#drawNonce(nonce);
     if (this.#native === undefined) body.set(createCipheriv('aes-256-ctr', this.#material.subarray(0, 32), nonce).update(payload));
     else this.#native.encryptCtr(nonce, payload, body);
-    this.#oneTimeKey.set(this.#material.subarray(48, 64), 0);
-    this.#oneTimeKey.set(this.#nonceCipher.update(nonce), 16);
     const macAt = at + nonceLength + payload.length;
-    sodium.crypto_onetimeauth(target.subarray(macAt, macAt + macLength), body, this.#oneTimeKey);
+    sodium.crypto_onetimeauth(target.subarray(macAt, macAt + macLength), body, this.#macKeyFor(nonce));
     return payload.length + sealOverhead;
+  }
+
+  /**
+   * The plaintext of a sealed blob; valid until the next call. `undefined` when it is damaged.
+   * @param uncompressedLength - 0 when it is not compressed
+   */
+  open(sealed: Uint8Array, uncompressedLength: number): Uint8Array | undefined {
+    if (sealed.length < sealOverhead) return undefined;
+    const nonce = sealed.subarray(0, nonceLength);
+    const body = sealed.subarray(nonceLength, sealed.length - macLength);
+    if (!sodium.crypto_onetimeauth_verify(sealed.subarray(sealed.length - macLength), body, this.#macKeyFor(nonce))) return undefined;
+    const payload = this.#decrypt(nonce, body);
+    if (uncompressedLength === 0) return payload;
+    const opened = this.#scratchOf(uncompressedLength);
+    const length = this.#native === undefined ? decompressInto(opened, payload) : this.#native.decompress(opened, payload);
+    return length === uncompressedLength ? opened : undefined;
   }
 
   free(): void {
@@ -81,9 +96,28 @@ export class BlobCodec {
       const frame = zstdCompressSync(bytes, { params: { [constants.ZSTD_c_compressionLevel]: level } });
       return frame.length <= limit ? frame : undefined;
     }
-    if (this.#scratch.length < limit) this.#scratch = Buffer.allocUnsafeSlow(Math.max(limit, this.#scratch.length * 2, 1 << 20));
-    const length = this.#native.compress(this.#scratch.subarray(0, limit), bytes, level);
-    return length < 0 ? undefined : this.#scratch.subarray(0, length);
+    const target = this.#scratchOf(limit);
+    const length = this.#native.compress(target, bytes, level);
+    return length < 0 ? undefined : target.subarray(0, length);
+  }
+
+  #scratchOf(length: number): Buffer {
+    if (this.#scratch.length < length) this.#scratch = Buffer.allocUnsafeSlow(Math.max(length, this.#scratch.length * 2, 1 << 20));
+    return this.#scratch.subarray(0, length);
+  }
+
+  #decrypt(nonce: Uint8Array, body: Uint8Array): Uint8Array {
+    if (this.#native === undefined) return createDecipheriv('aes-256-ctr', this.#material.subarray(0, 32), nonce).update(body);
+    if (this.#decrypted.length < body.length) this.#decrypted = Buffer.allocUnsafeSlow(Math.max(body.length, this.#decrypted.length * 2));
+    const plaintext = this.#decrypted.subarray(0, body.length);
+    this.#native.encryptCtr(nonce, body, plaintext);
+    return plaintext;
+  }
+
+  #macKeyFor(nonce: Uint8Array): Uint8Array {
+    this.#oneTimeKey.set(this.#material.subarray(48, 64), 0);
+    this.#oneTimeKey.set(this.#nonceCipher.update(nonce), 16);
+    return this.#oneTimeKey;
   }
 
   #drawNonce(nonce: Uint8Array): void {
@@ -93,5 +127,13 @@ export class BlobCodec {
     }
     nonce.set(this.#nonces.subarray(this.#nextNonce, this.#nextNonce + nonceLength));
     this.#nextNonce += nonceLength;
+  }
+}
+
+function decompressInto(target: Buffer, frame: Uint8Array): number {
+  try {
+    return zstdDecompressSync(frame, { maxOutputLength: Math.max(1, target.length) }).copy(target);
+  } catch {
+    return -1;
   }
 }

@@ -8,7 +8,9 @@ import { createRequire } from 'node:module';
 export interface Native {
   /** Bytes of the frame written, or a negative number when it did not fit. */
   compress(target: Uint8Array, source: Uint8Array, level: number): number;
-  /** AES-256-CTR of `source` into `target` of the same length; `iv`: 16 bytes. */
+  /** Bytes written, or a negative number when the frame is broken or does not fit. */
+  decompress(target: Uint8Array, source: Uint8Array): number;
+  /** AES-256-CTR of `source` into `target` of the same length, which decrypts too; `iv`: 16 bytes. */
   encryptCtr(iv: Uint8Array, source: Uint8Array, target: Uint8Array): void;
   sha256(source: Uint8Array, target: Uint8Array): void;
   free(): void;
@@ -20,14 +22,19 @@ type Foreign = (...args: unknown[]) => unknown;
 export function bindNative(key: Uint8Array): Native | undefined {
   const functions = loadFunctions();
   if (functions === undefined) return undefined;
-  const { createContext, compressContext, freeContext, isError, newCipher, freeCipher, aes256Ctr, initCipher, updateCipher, sha256 } = functions;
-  const zstd = createContext();
+  const { createContext, compressContext, freeContext, createDecompressor, decompressContext, freeDecompressor, isError, newCipher, freeCipher, aes256Ctr, initCipher, updateCipher, sha256 } = functions;
+  const compressor = createContext();
+  const decompressor = createDecompressor();
   const cipher = newCipher();
   if (initCipher(cipher, aes256Ctr(), null, key, new Uint8Array(16)) !== 1) return undefined;
   const written = new Int32Array(1);
   return {
     compress(target, source, level) {
-      const length = compressContext(zstd, target, target.length, source, source.length, level);
+      const length = compressContext(compressor, target, target.length, source, source.length, level);
+      return isError(length) === 0 ? Number(length) : -1;
+    },
+    decompress(target, source) {
+      const length = decompressContext(decompressor, target, target.length, source, source.length);
       return isError(length) === 0 ? Number(length) : -1;
     },
     encryptCtr(iv, source, target) {
@@ -39,7 +46,8 @@ export function bindNative(key: Uint8Array): Native | undefined {
       sha256(source, source.length, target);
     },
     free() {
-      freeContext(zstd);
+      freeContext(compressor);
+      freeDecompressor(decompressor);
       freeCipher(cipher);
     },
   };
@@ -60,6 +68,9 @@ const prototypes = {
   createContext: 'void *ZSTD_createCCtx()',
   compressContext: 'size_t ZSTD_compressCCtx(void *context, void *target, size_t capacity, void *source, size_t length, int level)',
   freeContext: 'size_t ZSTD_freeCCtx(void *context)',
+  createDecompressor: 'void *ZSTD_createDCtx()',
+  decompressContext: 'size_t ZSTD_decompressDCtx(void *context, void *target, size_t capacity, void *source, size_t length)',
+  freeDecompressor: 'size_t ZSTD_freeDCtx(void *context)',
   isError: 'uint ZSTD_isError(size_t code)',
   newCipher: 'void *EVP_CIPHER_CTX_new()',
   freeCipher: 'void EVP_CIPHER_CTX_free(void *context)',

