@@ -27,8 +27,11 @@ const SYSCTLS = ['/proc/sys/vm/overcommit_memory', '/proc/sys/vm/panic_on_oom', 
 const started = Date.now();
 const say = (what: string): void => console.log(`${((Date.now() - started) / 1000).toFixed(1).padStart(5)} s  ${what}`);
 
-/** Brings everything up, or brings image and chart up to date when it is up already. */
-export async function bringUp(): Promise<void> {
+/**
+ * Brings everything up, or brings image and chart up to date when it is up already.
+ * @param bare - without our image and chart: for tests of the ground itself.
+ */
+export async function bringUp({ bare = false } = {}): Promise<void> {
   if (process.env['USE_EXISTING_CLUSTER'] === '1') return useExistingCluster(say);
   demandPrerequisites();
   const before = readRecord();
@@ -47,7 +50,7 @@ export async function bringUp(): Promise<void> {
   if (before) say('removing what an earlier run left behind');
   await takeDown();
   say(`cluster: our own, one node under ${CLUSTER}`);
-  await startGround();
+  await startGround(bare);
   say('the ground is up');
 }
 
@@ -57,19 +60,21 @@ export function groundIsUp(): boolean {
   return record !== undefined && isAlive(record) && record.directory === CLUSTER && existsSync(paths.env);
 }
 
-async function startGround(): Promise<void> {
+async function startGround(bare: boolean): Promise<void> {
   const programs = await kubernetesPrograms();
   const archives = Promise.all([pauseArchive(), workloadArchive()]);
-  const image = archives.then(programImage); // It stands on one of them.
+  const image = bare ? undefined : archives.then(programImage); // It stands on one of them.
   archives.catch(() => undefined); // Awaited below; a failure before that must not end the process without a word.
-  image.catch(() => undefined);
+  image?.catch(() => undefined);
   const init = await prepare();
   const [, dataCenters] = await Promise.all([startNode(init, programs), startDataCenters(init, GROUND_ADDRESS)]);
   say('Kubernetes, S3 and KMS answer');
   for (const archive of await archives) await importImage(archive);
   const built = await image;
-  await importImage(built.archive);
-  say(`image ${built.reference} is on the node`);
+  if (built) {
+    await importImage(built.archive);
+    say(`image ${built.reference} is on the node`);
+  }
   await until('the node to be ready', 60, () => nodeIsReady(programs));
   // Pods cannot be made before it is there, so this also says that the controllers work.
   await until('the first service account', 30, async () => (await kubectl(programs, ['get', 'serviceaccount', 'default', '--output=name'])) !== '');
@@ -82,11 +87,11 @@ async function startGround(): Promise<void> {
     GROUND_ADDRESS,
     HOST_ADDRESS,
     GROUND_INIT_PID: String(init.pid),
-    IMAGE: built.reference,
+    IMAGE: built?.reference ?? '',
     WORKLOAD_IMAGE,
   };
   await writeGroundEnvironment(environment);
-  await installChart(built.reference);
+  if (built) await installChart(built.reference);
 }
 
 /** Writes the record first, then makes namespaces, control groups and certificates. */
@@ -129,7 +134,7 @@ function kubectl(programs: Programs, args: readonly string[]): Promise<string> {
 
 if (import.meta.main) {
   try {
-    await bringUp();
+    await bringUp({ bare: process.argv.includes('--bare') });
   } catch (error) {
     console.error(error instanceof Error ? `cluster-up: ${error.message}` : error);
     process.exitCode = 1;
