@@ -15,7 +15,7 @@ import type { AttemptFacts, JobFact } from './observed.ts';
 import { forgetOrders } from './orders.ts';
 import { checkLocation, type Ground, type GroundFacts } from './preconditions.ts';
 import { admit, type QueueFacts, type WaitingMover } from './queue.ts';
-import { retryDelayMs } from './retry.ts';
+import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 
 /** Lets a backup go without forgetting its snapshot: the last resort when the bucket is gone for good. */
 export const ANNOTATION_ABANDON = `${GROUP}/abandon`;
@@ -160,7 +160,7 @@ function forgetStart(input: ForgetInput, ground: Pick<Ground, 'location' | 'tena
   const others = input.forget.wanting.filter((other) => other.metadata.uid !== uid);
   const all = [backup, ...others];
   const name = attemptName(uid, attempt);
-  const dead = all.flatMap((one) => earlierAttemptNames(one.metadata.uid, Math.min(one.status?.attempt ?? 0, FIRST_FORGET_ATTEMPT - 1) + 1));
+  const dead = all.flatMap((one) => earlierAttemptNames(one.metadata.uid, Math.min(one.status?.attempt ?? 0, MAX_ATTEMPTS) + 1));
   return {
     orders: forgetOrders({
       attempt: { name, number: attempt, uid },

@@ -1,0 +1,233 @@
+/** A namespace with policy, tenant, location and volume on a `FakeCluster`, and the reconcilers that work in it, in small steps. */
+import type { Backup, BackupLocation, BackupPolicy, BackupTenant, MoverOrders, MoverResult, Restore } from '../../src/api/index.ts';
+import { BackupReconciler } from '../../src/controller/backup/index.ts';
+import { RestoreReconciler } from '../../src/controller/restore/index.ts';
+import { cacheIndexes } from '../../src/controller/caches.ts';
+import { AdmissionLock, type MoverContext } from '../../src/controller/mover/index.ts';
+import type { CredentialMinter, ResultReader } from '../../src/controller/ports.ts';
+import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod } from '../../src/controller/raw-objects.ts';
+import { decideQuota } from '../../src/decide/quota.ts';
+import type { EventInput } from '../../src/kube/index.ts';
+import { FakeCluster, Killed, type Stored } from './fake-cluster.ts';
+
+export const NS = 'shop';
+export const TENANT_ID = '0123456789abcdef0123456789abcdef';
+const START = Date.parse('2030-01-01T00:00:00Z');
+
+/** How a mover's pod ends. */
+export interface MoverEnd {
+  readonly exitCode: number;
+  readonly reason?: string;
+  readonly message?: string;
+  /** Whether the pod is gone, so that only the bucket knows. */
+  readonly lost?: boolean;
+}
+
+export type MoverScript = (orders: MoverOrders) => MoverEnd | 'running';
+
+export class MoverWorld {
+  readonly cluster = new FakeCluster(START);
+  readonly events: EventInput[] = [];
+  readonly ran: MoverOrders[] = [];
+  /** Result objects in the bucket, by key. */
+  readonly results = new Map<string, unknown>();
+  script: MoverScript = (orders) => ended(orders);
+  minter: CredentialMinter = {
+    mint: () => Promise.resolve({ credentials: { version: 1, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: { primary: { accessKeyId: 'k', secretAccessKey: 's' } } }, expiresAt: undefined }),
+  };
+  readonly #reader: ResultReader = { read: (_location, _tenant, key) => Promise.resolve(this.results.get(key)) };
+  #backups!: BackupReconciler;
+  #restores!: RestoreReconciler;
+  readonly #started = new Set<string>();
+
+  constructor() {
+    const { cluster } = this;
+    const ns = cluster.put('namespaces', undefined, { metadata: { name: NS, uid: 'ns-uid' }, status: { phase: 'Active' } });
+    cluster.put('backuplocations', undefined, location());
+    cluster.put('backuptenants', undefined, { metadata: { name: 'shop-tenant' }, spec: { tenantId: TENANT_ID, namespace: NS, namespaceUID: ns.metadata.uid, location: 'here' } });
+    cluster.put('backuppolicies', NS, { metadata: { name: 'daily' }, spec: { location: 'here', copyMethod: 'Direct', quota: { maxBackups: 7 }, maxAge: '14d', mover: {}, workload: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'app' } } });
+    cluster.put('persistentvolumeclaims', NS, { metadata: { name: 'data' }, spec: { volumeMode: 'Filesystem', accessModes: ['ReadWriteOnce'] }, status: { phase: 'Bound' } });
+    cluster.put('statefulsets', NS, { metadata: { name: 'app', uid: 'app-uid' }, spec: { replicas: 2 } });
+    this.restart();
+  }
+
+  /** A new operator: nothing is remembered. */
+  restart(): void {
+    const { cluster } = this;
+    const isOurs = ({ metadata }: { metadata: { labels?: Readonly<Record<string, string>> | undefined } }) => metadata.labels?.['app.kubernetes.io/managed-by'] === 'tenant-backup';
+    const context: MoverContext = {
+      connection: cluster,
+      caches: {
+        namespaces: cluster.cache<RawNamespace>('namespaces'),
+        claims: cluster.cache<RawClaim>('persistentvolumeclaims', cacheIndexes.claims),
+        locations: cluster.cache<BackupLocation>('backuplocations'),
+        tenants: cluster.cache<BackupTenant>('backuptenants', cacheIndexes.tenants),
+        policies: cluster.cache<BackupPolicy>('backuppolicies', cacheIndexes.policies),
+        backups: cluster.cache<Backup>('backups', cacheIndexes.backups),
+        restores: cluster.cache<Restore>('restores', cacheIndexes.restores),
+        jobs: cluster.cache<RawJob>('jobs', cacheIndexes.jobs, isOurs),
+        moverPods: cluster.cache<RawPod>('pods', cacheIndexes.moverPods, isOurs),
+        warnings: [cluster.cache<RawEvent>('events', cacheIndexes.warnings)],
+      },
+      clock: { now: () => cluster.now },
+      minter: { mint: (...args) => this.minter.mint(...args) },
+      results: this.#reader,
+      listener: { listen: () => undefined, spoken: () => ({ progress: undefined, trouble: undefined }), forget: () => undefined },
+      admission: new AdmissionLock(),
+      defaultImage: 'mover:1',
+    };
+    const events = { record: (_subject: unknown, event: EventInput) => void this.events.push(event) };
+    this.#backups = new BackupReconciler(context, events, () => undefined);
+    this.#restores = new RestoreReconciler(context, events, () => undefined);
+  }
+
+  backup(name: string): Backup | undefined {
+    return this.cluster.find('backups', NS, name) as unknown as Backup | undefined;
+  }
+
+  restore(name: string): Restore | undefined {
+    return this.cluster.find('restores', NS, name) as unknown as Restore | undefined;
+  }
+
+  createBackup(name: string, spec: Record<string, unknown> = {}): void {
+    this.cluster.put('backups', NS, { metadata: { name, uid: `uid-${name}` }, spec: { policy: 'daily', ...spec } });
+  }
+
+  createRestore(name: string, backup: string, spec: Record<string, unknown> = {}): void {
+    this.cluster.put('restores', NS, { metadata: { name, uid: `uid-${name}` }, spec: { source: { backup }, ...spec } });
+  }
+
+  /** Everybody has one turn; a killed operator is started anew and goes on in the next. */
+  async turn(): Promise<void> {
+    this.#grantSlots();
+    await this.#reconcileAll();
+    this.#kubelet();
+    this.cluster.collectGarbage();
+    this.#workloadPods();
+  }
+
+  /** Turns until nothing changes any more, time included: whoever waits for a time gets it. */
+  async settle(turns = 60): Promise<void> {
+    let quiet = 0;
+    for (let turn = 0; turn < turns && quiet < 3; turn++) {
+      const before = this.#snapshot();
+      await this.turn();
+      this.cluster.now += 20_000;
+      quiet = before === this.#snapshot() ? quiet + 1 : 0;
+    }
+  }
+
+  async #reconcileAll(): Promise<void> {
+    for (const [kind, reconciler] of [['backups', this.#backups], ['restores', this.#restores]] as const) {
+      for (const { metadata } of this.cluster.all(kind)) {
+        try {
+          await reconciler.reconcile(`${NS}/${metadata.name}`, new AbortController().signal);
+        } catch (error) {
+          if (!(error instanceof Killed)) throw error;
+          this.restart();
+          return;
+        }
+      }
+    }
+  }
+
+  #grantSlots(): void {
+    const policy = this.cluster.find('backuppolicies', NS, 'daily') as unknown as BackupPolicy | undefined;
+    if (policy === undefined) return;
+    const quota = decideQuota(policy, this.cluster.all('backups') as unknown as Backup[]);
+    this.cluster.change('backuppolicies', NS, 'daily', { status: { quota: { refused: null, ...quota } } });
+  }
+
+  /** The Job controller and the kubelet: a pod for each Job, that runs for one turn and then ends as the script says. */
+  #kubelet(): void {
+    for (const job of this.cluster.all('jobs')) {
+      const pod = this.cluster.find('pods', NS, `${job.metadata.name}-pod`);
+      const secret = this.cluster.find('secrets', NS, job.metadata.name) as unknown as { data: Record<string, string> } | undefined;
+      if (job.metadata.deletionTimestamp !== undefined || secret === undefined) continue;
+      const orders = JSON.parse(Buffer.from(secret.data['orders.json'] ?? '', 'base64').toString()) as MoverOrders;
+      if (pod === undefined) this.#startPod(job, orders);
+      else this.#endPod(job, orders);
+    }
+  }
+
+  #startPod(job: Stored, orders: MoverOrders): void {
+    if (this.#started.has(job.metadata.uid)) return;
+    this.#started.add(job.metadata.uid);
+    this.ran.push(orders);
+    this.cluster.put('pods', NS, {
+      metadata: { name: `${job.metadata.name}-pod`, labels: { ...job.metadata.labels, 'batch.kubernetes.io/job-name': job.metadata.name, 'job-name': job.metadata.name }, ownerReferences: [{ kind: 'Job', name: job.metadata.name, uid: job.metadata.uid }] },
+      spec: { nodeName: 'node-1' },
+      status: { phase: 'Running', containerStatuses: [{ name: 'mover', state: { running: {} } }] },
+    });
+  }
+
+  #endPod(job: Stored, orders: MoverOrders): void {
+    const end = this.script(orders);
+    if (end === 'running') return;
+    const name = `${job.metadata.name}-pod`;
+    if (end.lost === true) {
+      this.cluster.remove('pods', NS, name);
+      this.cluster.change('jobs', NS, job.metadata.name, { status: { conditions: [{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'Job has reached the specified backoff limit' }] } });
+      return;
+    }
+    this.cluster.change('pods', NS, name, {
+      status: { phase: end.exitCode === 0 ? 'Succeeded' : 'Failed', containerStatuses: [{ name: 'mover', state: { terminated: { exitCode: end.exitCode, reason: end.reason ?? 'Completed', message: end.message ?? '' } } }] },
+    });
+  }
+
+  /** The StatefulSet's pod holds the volume as long as it has replicas. */
+  #workloadPods(): void {
+    const replicas = this.cluster.find('statefulsets', NS, 'app')?.spec?.['replicas'] as number | undefined;
+    const pod = this.cluster.find('pods', NS, 'app-0');
+    if ((replicas ?? 0) > 0 && pod === undefined) {
+      this.cluster.put('pods', NS, { metadata: { name: 'app-0' }, spec: { nodeName: 'node-1', volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] }, status: { phase: 'Running' } });
+    }
+    if ((replicas ?? 0) === 0 && pod !== undefined) this.cluster.remove('pods', NS, 'app-0');
+  }
+
+  #snapshot(): string {
+    const all = ['backups', 'restores', 'jobs', 'secrets', 'pods', 'statefulsets'].flatMap((kind) => this.cluster.all(kind));
+    return JSON.stringify(all, (key, value: unknown) => (key === 'resourceVersion' ? undefined : value));
+  }
+}
+
+/** A mover's good end. */
+export function ended(orders: MoverOrders, changes: Partial<MoverResult> = {}): MoverEnd {
+  return { exitCode: 0, message: JSON.stringify(result(orders, changes)) };
+}
+
+export function result(orders: MoverOrders, changes: Partial<MoverResult> = {}): MoverResult {
+  return {
+    version: 1,
+    task: orders.task,
+    attempt: orders.attempt.name,
+    uid: orders.attempt.uid,
+    outcome: 'succeeded',
+    startedAt: '2030-01-01T00:00:00Z',
+    finishedAt: '2030-01-01T00:00:01Z',
+    ...(orders.task === 'backup' ? { backup: { snapshotId: 'ab'.repeat(32), complete: true, files: 3, directories: 1, filesUnchanged: 0, bytesProcessed: 1_048_576, bytesAdded: 4096 } } : {}),
+    ...(orders.task === 'restore' ? { restore: { complete: true, files: 3, directories: 1, filesSkippedIdentical: 0, bytesWritten: 4096, deleted: 1 } } : {}),
+    ...(orders.task === 'forget' ? { forget: { removed: [...orders.snapshots], bytesFreed: 4096 } } : {}),
+    warnings: [],
+    warningCount: 0,
+    ...changes,
+  };
+}
+
+export function failed(orders: MoverOrders, code: string, message: string, retryable: boolean): MoverEnd {
+  const value = result(orders, { outcome: 'failed', failure: { code, message, retryable } });
+  return { exitCode: retryable ? 75 : 1, reason: 'Error', message: JSON.stringify({ ...value, backup: undefined, restore: undefined, forget: undefined }) };
+}
+
+function location() {
+  return {
+    metadata: { name: 'here' },
+    spec: {
+      s3: { endpoint: 'http://s3.test', region: 'us-east-1', bucket: 'bucket', prefix: '', forcePathStyle: true, credentialsSecretRef: { name: 's3' }, sts: { mode: 'Auto', sessionDuration: '1h' } },
+      kms: { provider: 'aws', aws: { region: 'us-east-1', keyId: 'alias/a', credentialsSecretRef: { name: 'kms' } } },
+      limits: { movers: 10, moversPerNamespace: 1 },
+      mover: { resources: { limits: { memory: '1Gi' } } },
+    },
+    status: { conditions: [{ type: 'Ready', status: 'True', reason: 'Ready', message: '', lastTransitionTime: '2030-01-01T00:00:00Z' }] },
+  };
+}
