@@ -116,7 +116,8 @@ async function startS3Container(root: Root): Promise<Started> {
       .withCommand(command.args)
       .withEnvironment(command.env)
       .withExposedPorts(9000)
-      .withWaitStrategy(Wait.forListeningPorts()),
+      // Asked from outside: the image holds no shell that could look from inside.
+      .withWaitStrategy(Wait.forHttp('/minio/health/live', 9000)),
   );
   return startedContainer(container, 9000);
 }
@@ -125,7 +126,7 @@ async function startKmsContainer(): Promise<Started> {
   const container = await containerOf(
     'kms',
     () => Promise.resolve(),
-    (image) => image.withExposedPorts(5000).withWaitStrategy(Wait.forListeningPorts()),
+    (image) => image.withExposedPorts(5000).withWaitStrategy(Wait.forHttp('/moto-api/', 5000)),
     { MOTO_VERSION },
   );
   return startedContainer(container, 5000);
