@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
 import { z } from 'zod';
-import { RECORD } from './layout.ts';
+import { CLUSTER, EXISTING_RECORD, RECORD } from './layout.ts';
 
 const Record = z.object({
   /** The `.cluster` folder of the checkout that runs it. */
@@ -47,4 +47,14 @@ export function startTimeOf(pid: number): string | undefined {
 /** Whether the recorded ground still runs, rather than another process that got its id. */
 export function isAlive(record: Record): boolean {
   return record.init !== undefined && startTimeOf(record.init.pid) === record.init.startTime;
+}
+
+/**
+ * Process 1 of this checkout's running ground, for `daemons.ts`: a test that stops the S3 service of a data center says
+ * `stopDaemon(runningInit(), 's3-a')` and afterwards `restartDaemon(…)`. @throws when no ground is up.
+ */
+export function runningInit(): NonNullable<Record['init']> {
+  const record = readRecord(EXISTING_RECORD) ?? readRecord();
+  if (!record?.init || record.directory !== CLUSTER || !isAlive(record)) throw new Error('no ground is up: run `make cluster-up` first');
+  return record.init;
 }

@@ -38,7 +38,7 @@ export async function startS3(options: { readonly objectLock?: boolean } = {}): 
   const bucket = 'tenant-backup-test';
   const user = fullUser(bucket);
   const started = (await dockerAnswers()) ? await startS3Container(root) : await startS3Process(root);
-  console.error(`S3 for this test: ${started.how} at ${started.endpoint}`);
+  say(`S3 for this test: ${started.how} at ${started.endpoint}`);
   try {
     await setUpS3({ endpoint: started.endpoint, root, bucket, objectLock: options.objectLock ?? false, users: [user] });
   } catch (error) {
@@ -60,7 +60,7 @@ export async function startS3(options: { readonly objectLock?: boolean } = {}): 
 /** Starts a KMS API with one key. */
 export async function startKms(): Promise<KmsService> {
   const started = (await dockerAnswers()) ? await startKmsContainer() : await startKmsProcess();
-  console.error(`KMS for this test: ${started.how} at ${started.endpoint}`);
+  say(`KMS for this test: ${started.how} at ${started.endpoint}`);
   try {
     const keyId = await createKmsKey(started.endpoint, 'tests');
     const credentials = { accessKeyId: KMS_CREDENTIALS.accessKeyId, secretAccessKey: KMS_CREDENTIALS.secretAccessKey };
@@ -69,6 +69,11 @@ export async function startKms(): Promise<KmsService> {
     await started.stop();
     throw error;
   }
+}
+
+/** One line; Jest would add where console.error was called from. */
+function say(line: string): void {
+  process.stderr.write(`${line}\n`);
 }
 
 interface Started {
