@@ -8,7 +8,10 @@ import {
   S3Client,
 } from '@aws-sdk/client-s3';
 import { AssumeRoleCommand, STSClient } from '@aws-sdk/client-sts';
+import { restartDaemon, stopDaemon } from '../ground/daemons.ts';
 import { readGroundEnvironment } from '../ground/env-file.ts';
+import { runningInit } from '../ground/record.ts';
+import { until } from '../ground/run.ts';
 
 const env = readGroundEnvironment();
 const clients: { destroy(): void }[] = [];
@@ -60,19 +63,39 @@ describe('the first data center', () => {
   });
 });
 
+describe('a data center', () => {
+  it('can be stopped by a test, and has its objects when it is started again', async () => {
+    const at = { Bucket: env['S3_A_BUCKET'] ?? '', Key: 'ground/stays' };
+    const user = s3('A');
+    await user.send(new PutObjectCommand({ ...at, Body: 'x' }));
+
+    await stopDaemon(runningInit(), 's3-a');
+    try {
+      await expect(user.send(new GetObjectCommand(at))).rejects.toThrow('ECONNREFUSED');
+    } finally {
+      await restartDaemon(runningInit(), 's3-a');
+    }
+
+    await until('the S3 service', 30, async () => (await fetch(`${env['S3_A_ENDPOINT'] ?? ''}/minio/health/cluster`)).ok);
+    const { Body: body } = await user.send(new GetObjectCommand(at));
+    expect(await body?.transformToString()).toBe('x');
+    await user.send(new DeleteObjectCommand(at));
+  });
+});
+
 describe('the second data center', () => {
   it('lets its user put and extend a lock, and neither shorten it, bypass it nor delete', async () => {
     const user = s3('B');
     const at = { Bucket: env['S3_B_BUCKET'] ?? '', Key: `ground/${Date.now()}` };
-    const until = (seconds: number): Date => new Date(Date.now() + seconds * 1000);
+    const inSeconds = (seconds: number): Date => new Date(Date.now() + seconds * 1000);
     const { VersionId: version } = await user.send(
-      new PutObjectCommand({ ...at, Body: 'x', ObjectLockMode: 'COMPLIANCE', ObjectLockRetainUntilDate: until(20) }),
+      new PutObjectCommand({ ...at, Body: 'x', ObjectLockMode: 'COMPLIANCE', ObjectLockRetainUntilDate: inSeconds(20) }),
     );
-    const extended = until(40);
+    const extended = inSeconds(40);
 
     await user.send(new PutObjectRetentionCommand({ ...at, VersionId: version, Retention: { Mode: 'COMPLIANCE', RetainUntilDate: extended } }));
 
-    const shorten = new PutObjectRetentionCommand({ ...at, VersionId: version, Retention: { Mode: 'COMPLIANCE', RetainUntilDate: until(5) } });
+    const shorten = new PutObjectRetentionCommand({ ...at, VersionId: version, Retention: { Mode: 'COMPLIANCE', RetainUntilDate: inSeconds(5) } });
     await expect(user.send(shorten)).rejects.toMatchObject({ name: expect.stringMatching(/AccessDenied|InvalidRequest|ObjectLocked/) });
     await expect(user.send(new DeleteObjectCommand({ ...at, VersionId: version }))).rejects.toMatchObject({ name: 'AccessDenied' });
     await expect(user.send(new DeleteObjectCommand({ ...at, VersionId: version, BypassGovernanceRetention: true }))).rejects.toMatchObject({ name: 'AccessDenied' });
