@@ -45,7 +45,14 @@ describe('the chunker', () => {
   });
 
   it('ends a chunk without a cut at 8 MiB', () => {
-    expect(cuts(new Uint8Array(20_000_000), [1_000_000])).toEqual([maxChunkLength, 2 * maxChunkLength]);
+    expect(cuts(new Uint8Array(20_000_000).fill(1), [1_000_000])).toEqual([maxChunkLength, 2 * maxChunkLength]);
+  });
+
+  it('takes a run of zeros for a cut, so that free space in pages ends chunks', () => {
+    const pages = bytes.slice(0, 8_000_000);
+    for (let page = 4096; page < pages.length; page += 4096) pages.fill(0, page - 100, page);
+    const found = cuts(pages, [pages.length]);
+    expect(pages.length / found.length).toBeLessThan(minChunkLength + 10_000);
   });
 
   it('cuts elsewhere in another repository', () => {

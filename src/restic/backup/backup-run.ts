@@ -179,7 +179,7 @@ export class BackupRun {
   }
 
   async #finishPacks(pool: WorkerPool, writer: PackingWriter): Promise<readonly ListedFile[]> {
-    for (const open of await pool.finish()) writer.data.merge(open);
+    writer.data.finishOthers(await pool.finish());
     return (await writer.finish()).packs;
   }
 

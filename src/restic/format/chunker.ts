@@ -13,10 +13,14 @@ const windowLength = 32;
 /** 19 bits: cuts come 512 KiB after the minimum on average, so that chunks have 1 MiB. The upper bits, for they see the whole window. */
 const cutMask = 0xffffe000 | 0;
 
-/** @param derived - `gearTableLength` bytes */
+/**
+ * A zero byte adds nothing, so a run of zeros is a cut: the free space in a database's pages then ends chunks soon after the
+ * minimum, and a page that changes takes less with it (restic's own hash does the same).
+ * @param derived - `gearTableLength` bytes
+ */
 export function gearTable(derived: Uint8Array): Int32Array {
   const view = new DataView(derived.buffer, derived.byteOffset, gearTableLength);
-  return Int32Array.from({ length: 256 }, (_, i) => view.getInt32(i * 4, true));
+  return Int32Array.from({ length: 256 }, (_, i) => (i === 0 ? 0 : view.getInt32(i * 4, true)));
 }
 
 /** Finds cuts in a stream that comes in pieces; where the pieces end makes no difference. */

@@ -25,11 +25,8 @@ export interface ReadOutcome {
 export class FileChunks {
   readonly #chunker: Chunker;
   readonly #buffer = Buffer.allocUnsafeSlow(bufferLength);
-  #zeroCut: number | undefined;
-  readonly #gear: Int32Array;
 
   constructor(gear: Int32Array) {
-    this.#gear = gear;
     this.#chunker = new Chunker(gear);
   }
 
@@ -81,22 +78,16 @@ export class FileChunks {
     return filled;
   }
 
-  /** Within a hole, chunks of zeros follow one another where the chunker would cut them; they need not be read or scanned. */
+  /** Within a hole, chunks of zeros as large as the format allows follow one another; they need not be read or scanned. */
   #skipHoles(holes: HoleFinder | undefined, from: number, limit: number, sink: ChunkSink): number {
     if (holes === undefined) return from;
-    const cut = (this.#zeroCut ??= this.#cutOfZeros());
     let position = from;
     const hole = Math.min(holes.holeFrom(position), limit - position);
-    for (let left = hole; left >= cut; left -= cut) {
-      sink.zeros(cut);
-      position += cut;
+    for (let left = hole; left >= maxChunkLength; left -= maxChunkLength) {
+      sink.zeros(maxChunkLength);
+      position += maxChunkLength;
     }
     return position;
-  }
-
-  #cutOfZeros(): number {
-    const cut = new Chunker(this.#gear).next(new Uint8Array(maxChunkLength), 0, maxChunkLength);
-    return cut < 0 ? maxChunkLength : cut;
   }
 }
 

@@ -71,11 +71,18 @@ export class PackBuilder {
     this.#enter(pack, id, sealed.length, uncompressedLength);
   }
 
-  /** Takes over all blobs of a pack that another builder left open. */
-  merge(other: OpenPack): void {
-    const pack = this.#pick(other.length);
-    append(pack, other);
-    if (pack.length >= packTarget) this.#finish(pack);
+  /** Finishes the packs that other builders left open, joined as far as they fit, in the buffers that they have. */
+  finishOthers(packs: readonly OpenPack[]): void {
+    let current: OpenPack | undefined;
+    for (const pack of [...packs].sort((one, other) => other.length - one.length)) {
+      if (current !== undefined && current.length + pack.length <= packTarget) {
+        append(current, pack);
+        continue;
+      }
+      if (current !== undefined) this.#finish(current);
+      current = pack;
+    }
+    if (current !== undefined) this.#finish(current);
   }
 
   /** The packs that are open; the builder has none afterwards. Two that fit into one come as one. */
