@@ -8,16 +8,17 @@
  *     dist/restore-worker.mjs  the same for restoring
  *     dist/node_modules/     the native modules, which cannot be bundled, for this platform alone
  */
-import { chmod, cp, mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { hash } from 'node:crypto';
+import { chmod, cp, mkdir, readFile, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { existsSync, statSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { build } from 'esbuild';
 import { z } from 'zod';
 
 const checkout = join(import.meta.dirname, '..');
 const dist = join(checkout, 'dist');
-/** Built beside and moved into place, so that a program that runs meanwhile finds either the old files or the new ones. */
-const draft = join(checkout, 'dist.new');
+/** Built beside and moved into place, so that a program that starts meanwhile finds either the old files or the new ones. */
+const draft = join(checkout, `dist.${process.pid}`);
 
 /** They load machine code by paths of their own. */
 const NATIVE = ['koffi', 'sodium-native'] as const;
@@ -32,8 +33,29 @@ await mkdir(draft);
 await bundle();
 await copyNativeModules();
 await writeLauncher();
-await rm(dist, { recursive: true, force: true });
-await rename(draft, dist);
+await putInPlace();
+
+/** Leaves `dist/` alone when nothing changed: what runs from it would not find chunks that it has yet to load. */
+async function putInPlace(): Promise<void> {
+  if (existsSync(dist) && (await describe(dist)) === (await describe(draft))) {
+    await rm(draft, { recursive: true });
+    return;
+  }
+  const old = `${draft}.old`;
+  if (existsSync(dist)) await rename(dist, old);
+  await rename(draft, dist);
+  await rm(old, { recursive: true, force: true });
+}
+
+/** The names and contents of a folder as one text. */
+async function describe(folder: string): Promise<string> {
+  const names = (await readdir(folder, { recursive: true })).sort();
+  const contents = names.map(async (name) => {
+    const file = join(folder, name);
+    return `${name} ${statSync(file).isFile() ? hash('sha256', await readFile(file)) : ''}`;
+  });
+  return (await Promise.all(contents)).join('\n');
+}
 
 async function bundle(): Promise<void> {
   await build({

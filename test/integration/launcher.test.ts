@@ -1,0 +1,49 @@
+// The program as people start it: `dist/tenant-backup`, which `make build` makes.
+import { execFile } from 'node:child_process';
+import { mkdtemp, rm, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+const program = join(import.meta.dirname, '..', '..', 'dist', 'tenant-backup');
+let folder: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'tenant-backup-launcher-'));
+});
+afterAll(() => rm(folder, { recursive: true }));
+
+interface Ended {
+  readonly status: number;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+function start(command: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+  return new Promise((resolve) => {
+    execFile(command, ['--version'], { env: { PATH: process.env['PATH'], ...env } }, (error, stdout, stderr) => {
+      resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr });
+    });
+  });
+}
+
+describe('the launcher', () => {
+  it('starts the program through links, as a kubectl plugin is installed', async () => {
+    await symlink(program, join(folder, 'kubectl-tenant_backup'));
+
+    const { status, stdout } = await start(join(folder, 'kubectl-tenant_backup'));
+
+    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
+  });
+
+  it('says in one line that Node is too old, before it loads anything that needs a newer one', async () => {
+    const old = join(folder, 'old-node');
+    const pretend = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.20.2'})`;
+    await writeFile(old, `#!/bin/sh\nexec '${process.execPath}' --import "${pretend}" "$@"\n`, { mode: 0o755 });
+
+    const { status, stdout, stderr } = await start(program, { TENANT_BACKUP_NODE: old });
+
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(/^tenant-backup: Node 20\.20\.2 is too old; Node \d+ or newer is needed: [^\n]+\n$/);
+  });
+});
