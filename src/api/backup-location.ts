@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { Conditions } from './condition.ts';
-import { Duration, SecretReference } from './fields.ts';
+import { Duration, Labels, ObjectName, SecretReference } from './fields.ts';
 import { defineKind, withRules, type KubernetesResource } from './kind.ts';
 
 const httpUrl = z.string().max(2048).regex(/^https?:\/\/[^\s/?#]+(:[0-9]+)?\/?$/);
@@ -19,7 +19,12 @@ const S3 = z.object({
     .default('')
     .meta({ description: 'Path inside the bucket, without slashes at its ends. Empty: the whole bucket.' }),
   forcePathStyle: z.boolean().default(true).meta({ description: 'Address the bucket in the path (MinIO and most others) instead of the host name.' }),
-  caBundle: z.string().max(262_144).optional().meta({ description: 'PEM certificates to trust for this endpoint, beside the public ones.' }),
+  caBundle: withRules(
+    z.string().max(262_144),
+    { rule: "self.contains('-----BEGIN CERTIFICATE-----')", message: 'must be PEM, with `-----BEGIN CERTIFICATE-----`' },
+  )
+    .optional()
+    .meta({ description: 'PEM certificates to trust for this endpoint, beside the public ones.' }),
   credentialsSecretRef: SecretReference.meta({
     description: "Secret in the operator's namespace with the keys `accessKeyId` and `secretAccessKey`.",
   }),
@@ -31,7 +36,13 @@ const S3 = z.object({
       }),
       endpoint: httpUrl.optional().meta({ description: 'URL of the STS service. Leave out where it is the S3 endpoint itself (MinIO), or for AWS.' }),
       roleArn: z.string().max(2048).optional().meta({ description: 'Role to assume. MinIO needs none.' }),
-      sessionDuration: Duration.default('1h').meta({ description: 'How long a session lasts; it is renewed under a running mover.' }),
+      sessionDuration: withRules(Duration, {
+        // CEL's own durations know no days; STS services give 12 hours at most.
+        rule: "!self.contains('d') && duration(self) >= duration('15m') && duration(self) <= duration('12h')",
+        message: 'must be between 15m and 12h',
+      })
+        .default('1h')
+        .meta({ description: 'How long a session lasts, 15 minutes to 12 hours; it is renewed under a running mover.' }),
     })
     .prefault({})
     .meta({ description: 'How movers get credentials that reach one tenant only.' }),
@@ -64,7 +75,19 @@ const Kms = withRules(
 );
 export type KmsSettings = z.infer<typeof Kms>;
 
-const ResourceList = z.record(z.string(), z.string().max(32)).meta({ description: 'Quantities by resource name, e.g. `memory: 512Mi`.' });
+const ResourceList = withRules(
+  z.record(z.string(), z.string().max(32)).meta({ description: 'Quantities by resource name, e.g. `memory: 512Mi`.', maxProperties: 16 }),
+  { rule: 'self.all(name, isQuantity(self[name]) && quantity(self[name]).sign() >= 0)', message: 'every value must be a quantity such as `500m` or `512Mi`' },
+);
+
+const Resources = withRules(
+  z.object({ requests: ResourceList.optional(), limits: ResourceList.optional() }),
+  {
+    // What is no quantity is refused by the rule on the list itself.
+    rule: '!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || !isQuantity(self.requests[name]) || !isQuantity(self.limits[name]) || quantity(self.requests[name]).compareTo(quantity(self.limits[name])) <= 0)',
+    message: 'a request must not be above its limit',
+  },
+);
 
 export const BackupLocationSpec = withRules(
   z.object({
@@ -85,12 +108,11 @@ export const BackupLocationSpec = withRules(
       .object({
         image: z.string().min(1).max(1024).optional().meta({ description: "Image of the movers. Leave out for the operator's own." }),
         imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional().meta({ description: 'When the kubelet pulls the image.' }),
-        resources: z
-          .object({ requests: ResourceList.optional(), limits: ResourceList.optional() })
+        resources: Resources
           .prefault({ requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '1Gi' } })
           .meta({ description: 'Resources of a mover.' }),
-        nodeSelector: z.record(z.string(), z.string()).optional().meta({ description: 'Labels of nodes that movers may run on.' }),
-        priorityClassName: z.string().max(253).optional().meta({ description: "Priority class of the movers' pods." }),
+        nodeSelector: Labels.optional().meta({ description: 'Labels of nodes that movers may run on.' }),
+        priorityClassName: ObjectName.optional().meta({ description: "Priority class of the movers' pods." }),
       })
       .prefault({})
       .meta({ description: 'How movers run.' }),

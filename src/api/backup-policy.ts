@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { Conditions } from './condition.ts';
-import { Duration, ObjectName } from './fields.ts';
+import { Annotations, Duration, Labels, ObjectName } from './fields.ts';
 import { defineKind, immutable, listMap, type KubernetesResource } from './kind.ts';
 
 export const BackupPolicySpec = z.object({
@@ -39,8 +39,8 @@ export const BackupPolicySpec = z.object({
   maxAge: Duration.default('14d').meta({ description: 'The condition `Protected` holds while the newest complete backup is younger than this.' }),
   mover: z
     .object({
-      labels: z.record(z.string(), z.string()).optional().meta({ description: "Labels for the movers' Jobs and pods, e.g. for a queueing system." }),
-      annotations: z.record(z.string(), z.string()).optional().meta({ description: "Annotations for the movers' Jobs and pods." }),
+      labels: Labels.optional().meta({ description: "Labels for the movers' Jobs and pods, e.g. for a queueing system." }),
+      annotations: Annotations.optional().meta({ description: "Annotations for the movers' Jobs and pods." }),
     })
     .prefault({})
     .meta({ description: 'What movers of this policy carry.' }),

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { withRules } from './kind.ts';
 
 /** A DNS-1123 subdomain, as names of most Kubernetes objects are. */
 export const ObjectName = z
@@ -8,11 +9,34 @@ export const ObjectName = z
   .regex(/^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$/);
 
 /** `90s`, `30m`, `36h` or `14d`, or a sum such as `1d12h`. CEL's own duration type knows no days. */
-export const Duration = z
-  .string()
-  .max(32)
-  .regex(/^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$/)
-  .min(2);
+export const Duration = withRules(
+  z
+    .string()
+    .max(32)
+    .regex(/^([0-9]{1,6}d)?([0-9]{1,6}h)?([0-9]{1,6}m)?([0-9]{1,6}s)?$/)
+    .min(2),
+  { rule: "self.matches('[1-9]')", message: 'must be a duration above zero, such as 30m, 36h or 14d' },
+);
+
+/** `[prefix/]name`, as keys of labels and annotations are. */
+const QUALIFIED_NAME = '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$';
+
+function areQualifiedNames<T extends z.ZodType>(map: T): T {
+  return withRules(map, { rule: `self.all(key, key.matches('${QUALIFIED_NAME}'))`, message: 'every key must be a name such as `example.com/queue`' });
+}
+
+/** Labels: what the API server would refuse on a Job is refused here, where a person sees it. */
+export const Labels = areQualifiedNames(
+  z.record(
+    z.string(),
+    z
+      .string()
+      .max(63)
+      .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/),
+  ).meta({ maxProperties: 64 }),
+);
+
+export const Annotations = areQualifiedNames(z.record(z.string(), z.string().max(4096)).meta({ maxProperties: 64 }));
 
 export const Timestamp = z.string().meta({ format: 'date-time' });
 
