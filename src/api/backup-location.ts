@@ -77,7 +77,7 @@ export type KmsSettings = z.infer<typeof Kms>;
 
 const ResourceList = withRules(
   z.record(z.string(), z.string().max(32)).meta({ description: 'Quantities by resource name, e.g. `memory: 512Mi`.', maxProperties: 16 }),
-  { rule: 'self.all(name, isQuantity(self[name]) && quantity(self[name]).sign() >= 0)', message: 'every value must be a quantity such as `500m` or `512Mi`' },
+  { rule: 'self.all(name, isQuantity(self[name]) && !self[name].startsWith("-"))', message: 'every value must be a quantity such as `500m` or `512Mi`' },
 );
 
 const Resources = withRules(
