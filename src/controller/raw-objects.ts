@@ -30,6 +30,7 @@ export interface RawCondition {
   readonly status: string;
   readonly reason?: string;
   readonly message?: string;
+  readonly lastTransitionTime?: string;
 }
 
 export interface RawJob extends KubeObject {

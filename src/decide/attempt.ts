@@ -40,7 +40,8 @@ export function attemptState(identity: AttemptIdentity, facts: AttemptFacts, now
   }
   const trouble = troubleOf(facts);
   if (pod?.running === true) return { kind: 'running', trouble, node: pod.node, pod: pod.name };
-  if (now - job.createdAt > START_DEADLINE_MS) {
+  if (job.suspended) return { kind: 'starting', trouble: { reason: 'JobSuspended', message: `Job ${job.name} is suspended: the queueing system of the cluster has not admitted it yet.` }, node: undefined };
+  if (now - (job.resumedAt ?? job.createdAt) > START_DEADLINE_MS) {
     const why = trouble ?? { reason: 'MoverNotStarted', message: 'its pod did not start' };
     return { kind: 'failed', code: why.reason, message: `${why.message}; given up after ${START_DEADLINE_MS / 60_000} minutes`, retryable: false, node: pod?.node };
   }

@@ -12,7 +12,7 @@ import { displayTime } from './display.ts';
 import { holdsForgetPlace } from './forget.ts';
 import type { Failure } from './failure-reason.ts';
 import { mergeConditions } from './conditions.ts';
-import { WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
+import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
 import { admit, type WaitingMover } from './queue.ts';
 
 type BackupPlan = Plan<BackupStep>;
@@ -72,9 +72,10 @@ function decidePending(facts: BackupFacts, now: number): BackupPlan {
 
 /** Something is missing: said at once, given up after half an hour. */
 function pending(backup: Backup, why: Failure, now: number): BackupPlan {
-  const deadline = Date.parse(backup.metadata.creationTimestamp) + WAIT_DEADLINE_MS;
+  const patience = backup.spec.trigger === 'Safety' ? SAFETY_WAIT_DEADLINE_MS : WAIT_DEADLINE_MS;
+  const deadline = Date.parse(backup.metadata.creationTimestamp) + patience;
   if (now < deadline) return { steps: [write(backup, now, { phase: 'Pending', conditions: [notStored(why.reason, why.message)] })], wakeAt: deadline };
-  const message = `${why.message} Given up after ${WAIT_DEADLINE_MS / 60_000} minutes; create a new Backup once this is mended.`;
+  const message = `${why.message} Given up after ${patience / 60_000} minutes; create a new Backup once this is mended.`;
   return { steps: [write(backup, now, { phase: 'Failed', conditions: [notStored(why.reason, message)], fields: { completedAt: displayTime(now) } })] };
 }
 
@@ -85,6 +86,8 @@ function decideQueued(facts: BackupFacts, now: number): BackupPlan {
   const due = timeOf(backup.status?.nextAttemptAt);
   if (due !== undefined && due > now) return { steps: [], wakeAt: due };
   const checked = check(facts);
+  // A workload that is down waits for a safety backup, so that one waits no longer than in Pending.
+  if (!checked.ok && backup.spec.trigger === 'Safety') return pending(backup, checked, now);
   if (!checked.ok) return { steps: [write(backup, now, { phase: 'Queued', conditions: [notStored(checked.reason, checked.message)] })] };
   return queue(facts, checked, now);
 }

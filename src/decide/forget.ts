@@ -112,7 +112,8 @@ function lead(input: ForgetInput, now: number): ForgetState {
   const place = checkLocation(tenant.spec.location, ground.location);
   if (!place.ok) return { kind: 'waiting', reason: place.reason, message: `${place.message} The snapshot is forgotten once it is ready. ${letGo}` };
   if (holdsForgetPlace(backup)) return { kind: 'start', start: forgetStart(input, { location: place.location, tenant }, backup.status?.attempt ?? FIRST_FORGET_ATTEMPT) };
-  const due = timeOf(backup.status?.nextAttemptAt);
+  // Before the first forget attempt the time is that of the transfer's next attempt, which will not be made.
+  const due = (backup.status?.attempt ?? 0) < FIRST_FORGET_ATTEMPT ? undefined : timeOf(backup.status?.nextAttemptAt);
   if (due !== undefined && due > now) {
     const before = backup.status?.conditions?.find(({ type }) => type === 'Deleted');
     return { kind: 'waiting', reason: before?.reason ?? 'Retrying', message: before?.message ?? 'It is tried again.', wakeAt: due };

@@ -36,6 +36,10 @@ export interface JobFact {
   readonly annotations: Readonly<Record<string, string>>;
   /** Milliseconds since the epoch. */
   readonly createdAt: number;
+  /** A queueing system (Kueue) keeps it from starting. */
+  readonly suspended: boolean;
+  /** Milliseconds since the epoch at which such a system let it start, if one did. */
+  readonly resumedAt: number | undefined;
   readonly deleting: boolean;
   /** `Complete` or `Failed` once the Job controller says so, with its reason and message. */
   readonly ended: { readonly as: 'Complete' | 'Failed'; readonly reason: string; readonly message: string } | undefined;

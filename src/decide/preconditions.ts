@@ -5,6 +5,8 @@ import { wantedVolumes, type Volumes } from './volumes.ts';
 
 /** How long something may lack what it needs before it is given up. */
 export const WAIT_DEADLINE_MS = 30 * 60_000;
+/** A safety backup keeps a customer's workload down while it waits. */
+export const SAFETY_WAIT_DEADLINE_MS = 5 * 60_000;
 
 /** Who works where: what every mover needs. */
 export interface Ground {

@@ -95,7 +95,9 @@ describe('a Backup of 1 MiB', () => {
     const forms = [written, written.slice(5, 34), Buffer.from(written).toString('base64').slice(0, 40)];
     const everything = await kubectl(['get', 'secrets,pods,jobs,events,backups.backup.dupp.de,backuptenants.backup.dupp.de,configmaps', '-A', '-o', 'yaml']);
     for (const form of forms) expect(everything).not.toContain(form);
-    const folders = ['etcd', 'logs', 'private', 'kubelet'].map((folder) => join(CLUSTER, folder));
+    const folders = ['etcd', 'logs', 'private'].map((folder) => join(CLUSTER, folder));
+    // What is there is found: the name of the tenant lies in etcd and in logs.
+    expect(await filesWith('e2e-backup', folders)).toMatch(/etcd.*logs/s);
     for (const form of forms) expect(await filesWith(form, folders)).toBe('');
     key.fill(0);
   });
@@ -158,6 +160,11 @@ describe('a mover that runs', () => {
 
   it('shows how far it is, and is stopped by spec.cancel with nothing kept', async () => {
     await waitFor('progress', 30, async () => (await getObject<StatusLike>('bk', 'large', 'e2e-large'))?.status?.['progress'] as object | undefined);
+    const key = await secretKeyOf(LOCATION, await tenantIdOf('e2e-large'));
+    const said = await kubectl(['logs', pod?.metadata.name ?? '', '-n', 'e2e-large']);
+    expect(said).toContain('"progress"');
+    expect(said).not.toContain(Buffer.from(key).toString('utf8').slice(5, 34));
+    key.fill(0);
     await kubectl(['patch', 'bk', 'large', '-n', 'e2e-large', '--type=merge', '-p', '{"spec":{"cancel":true}}']);
     const backup = await waitForPhase('bk', 'large', 'e2e-large', ['Cancelled', 'Stored', 'Failed'], 90);
     expect(backup.status?.phase).toBe('Cancelled');

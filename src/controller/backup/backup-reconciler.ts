@@ -8,6 +8,7 @@ import {
   decideStartRefused,
   identityOf,
   isEnding,
+  isTerminal,
   takesPlace,
   wantsForgetting,
   type BackupFacts,
@@ -83,16 +84,18 @@ export class BackupReconciler {
     const namespace = backup.metadata.namespace ?? '';
     const ground = observeGround(context, namespace, backup.spec.policy);
     const attempt = await this.#attempt(backup, ground, signal);
+    // Most backups of a cluster are at rest; a look at one of them must not cost a look at the whole queue.
+    const atRest = isTerminal(backup.status?.phase) && !isEnding(backup);
     const starting = backup.status?.phase === 'Transferring' && !isEnding(backup) && attempt.job === undefined && backup.status.jobName === undefined;
     return {
       backup,
       ground,
-      claims: observeClaims(context, namespace),
+      claims: atRest ? [] : observeClaims(context, namespace),
       users: starting ? await observeUsers(context, namespace, signal) : [],
       attempt,
       liveJobs: liveJobs(context, namespace),
       forget: await this.#forget(backup, ground, signal),
-      queue: observeQueue(context, locationOf(context, backup)),
+      queue: atRest ? undefined : observeQueue(context, locationOf(context, backup)),
       siblings: context.caches.backups.byIndex('policy', `${namespace}/${backup.spec.policy}`).filter(({ metadata }) => metadata.uid !== backup.metadata.uid),
       defaultImage: context.defaultImage,
     };

@@ -3,7 +3,7 @@ import { coveredBy, isTerminal } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { jobFact } from '../mover/facts.ts';
-import { locationOf, watchMovers, type MoverContext, type QueueWaker } from '../mover/index.ts';
+import { locationOf, onLocationChange, watchMovers, type MoverContext, type QueueWaker } from '../mover/index.ts';
 
 /** Tells which Backups to look at when something that they depend on has changed. */
 export function watchForBackups(caches: Caches, context: MoverContext, waker: QueueWaker, wake: (key: string) => void): void {
@@ -22,7 +22,7 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
     wakeAll(inNamespace(object.metadata.namespace), (other) => isWaiting(other) || isLeaving(other) || isCovered(caches, other));
   });
   caches.policies.listen(({ object }) => wakeAll(caches.backups.byIndex('policy', keyOf(object))));
-  caches.locations.listen(({ object }) => wakeAll(atLocation(object.metadata.name)));
+  onLocationChange(caches, (location) => wakeAll(atLocation(location)));
   caches.tenants.listen(({ object }) => wakeAll(inNamespace(object.spec.namespace)));
   caches.namespaces.listen(({ object }) => {
     if (object.metadata.deletionTimestamp !== undefined || object.status?.phase === 'Terminating') wakeAll(inNamespace(object.metadata.name), () => true);

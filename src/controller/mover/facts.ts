@@ -17,6 +17,8 @@ export function claimFact({ metadata, spec, status }: RawClaim): ClaimFact {
 }
 
 export function jobFact({ metadata, status }: RawJob): JobFact {
+  const suspension = status?.conditions?.find(({ type }) => type === 'Suspended');
+  const resumedAt = suspension?.status === 'False' ? Date.parse(suspension.lastTransitionTime ?? '') : NaN;
   const end = status?.conditions?.find(({ type, status: holds }) => holds === 'True' && (type === 'Complete' || type === 'Failed'));
   return {
     name: metadata.name,
@@ -24,6 +26,8 @@ export function jobFact({ metadata, status }: RawJob): JobFact {
     owners: (metadata.ownerReferences ?? []).map(({ kind, uid }) => ({ kind, uid })),
     annotations: metadata.annotations ?? {},
     createdAt: timeOf(metadata),
+    suspended: suspension?.status === 'True',
+    resumedAt: Number.isNaN(resumedAt) ? undefined : resumedAt,
     deleting: metadata.deletionTimestamp !== undefined,
     ended: end === undefined ? undefined : { as: end.type === 'Complete' ? 'Complete' : 'Failed', reason: end.reason ?? '', message: end.message ?? '' },
   };

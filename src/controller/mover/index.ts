@@ -3,7 +3,7 @@ export { fromCaches, liveJobs, observeAttempt, type AttemptPlace } from './attem
 export { observeClaims, observeGround, observeUsers, tenantOf } from './ground-observer.ts';
 export { MoverChildren, type MoverName } from './mover-children.ts';
 export { AdmissionLock, type MoverCaches, type MoverContext } from './mover-context.ts';
-export { watchMovers } from './mover-sources.ts';
+export { onLocationChange, watchMovers } from './mover-sources.ts';
 export { locationOf, observeQueue } from './queue-observer.ts';
 export { LogListener, type Listener, type OpenLog } from './spoken-lines.ts';
 export { transitionEvent } from './transition-event.ts';

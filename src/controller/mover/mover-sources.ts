@@ -1,3 +1,4 @@
+import { findCondition } from '../../decide/index.ts';
 import { jobOfPod, type Caches } from '../caches.ts';
 import type { RawJob } from '../raw-objects.ts';
 
@@ -20,4 +21,16 @@ export function watchMovers(caches: Caches, ownerKind: 'Backup' | 'Restore', wak
       wakeOwnersOf(namespace, pod === undefined ? name : jobOfPod(pod.metadata));
     });
   }
+}
+
+/** Calls back when a location's spec or readiness has changed, not for each count in its status: thousands of objects look at it. */
+export function onLocationChange(caches: Caches, changed: (location: string) => void): void {
+  const seen = new Map<string, string>();
+  caches.locations.listen(({ type, object: { metadata, status } }) => {
+    const ready = findCondition(status?.conditions, 'Ready');
+    const now = type === 'deleted' ? 'gone' : `${metadata.generation} ${ready?.status ?? ''} ${ready?.reason ?? ''}`;
+    if (seen.get(metadata.name) === now) return;
+    seen.set(metadata.name, now);
+    changed(metadata.name);
+  });
 }

@@ -1,8 +1,7 @@
 import { hasEnded } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
-import { tenantOf, type MoverContext, type QueueWaker } from '../mover/index.ts';
-import { watchMovers } from '../mover/index.ts';
+import { onLocationChange, tenantOf, watchMovers, type MoverContext, type QueueWaker } from '../mover/index.ts';
 
 /** Tells which Restores to look at when something that they depend on has changed. */
 export function watchForRestores(caches: Caches, context: MoverContext, waker: QueueWaker, wake: (key: string) => void): void {
@@ -23,8 +22,8 @@ export function watchForRestores(caches: Caches, context: MoverContext, waker: Q
   caches.tenants.listen(({ object }) => wakeNamespace(object.spec.namespace));
   caches.claims.listen(({ object }) => wakeNamespace(object.metadata.namespace));
   caches.namespaces.listen(({ object }) => wakeNamespace(object.metadata.name));
-  caches.locations.listen(({ object }) => {
-    for (const { metadata } of caches.policies.byIndex('location', object.metadata.name)) wakeNamespace(metadata.namespace);
+  onLocationChange(caches, (location) => {
+    for (const { metadata } of caches.policies.byIndex('location', location)) wakeNamespace(metadata.namespace);
   });
   watchMovers(caches, 'Restore', wake);
 }

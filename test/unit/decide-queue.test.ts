@@ -1,0 +1,79 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { lineUp, type QueueFacts, type RunningMover, type WaitingMover } from '../../src/decide/queue.ts';
+
+let arrivals = 0;
+
+function waiting(name: string, namespace: string, changes: Partial<WaitingMover> = {}): WaitingMover {
+  return { uid: name, name, task: 'backup', namespace, location: 'here', safetyFor: undefined, queuedAt: new Date(arrivals++ * 1000).toISOString(), ...changes };
+}
+
+function running(uid: string, namespace: string, changes: Partial<RunningMover> = {}): RunningMover {
+  return { uid, task: 'backup', namespace, location: 'here', safetyFor: undefined, ...changes };
+}
+
+function queue(facts: Partial<QueueFacts>): QueueFacts {
+  return { location: 'here', running: [], waiting: [], limit: 2, ...facts };
+}
+
+/** `name` for one that is admitted, `name: reason` for one that waits, in line. */
+function answers(facts: QueueFacts): string[] {
+  return lineUp(facts).map(({ mover, admission }) => (admission.admitted ? mover.name : `${mover.name}: ${admission.reason}`));
+}
+
+describe('the queue for movers', () => {
+  it('admits first come, first served, up to the limit, and tells the place', () => {
+    const line = lineUp(queue({ waiting: [waiting('a', 'n1'), waiting('b', 'n2'), waiting('c', 'n3'), waiting('d', 'n4')] }));
+    expect(line.map(({ admission }) => admission)).toEqual([
+      { admitted: true },
+      { admitted: true },
+      { admitted: false, reason: 'LocationBusy', message: '3rd in line: 0 of 2 movers of BackupLocation here run.' },
+      { admitted: false, reason: 'LocationBusy', message: '4th in line: 0 of 2 movers of BackupLocation here run.' },
+    ]);
+  });
+
+  it('is fair between namespaces: fifty of one do not keep another waiting', () => {
+    const many = Array.from({ length: 50 }, (_, i) => waiting(`many-${i}`, 'greedy'));
+    const last = waiting('last', 'modest');
+    expect(answers(queue({ waiting: [...many, last] })).slice(0, 2)).toEqual(['many-0', 'last']);
+  });
+
+  it('lets one mover of a namespace run at a time, and a waiting one hinder nobody else', () => {
+    expect(answers(queue({ running: [running('x', 'n1')], waiting: [waiting('a', 'n1'), waiting('b', 'n2')] }))).toEqual(['b', 'a: NamespaceBusy']);
+  });
+
+  it('lets a restore come before the backups of its namespace, and alone', () => {
+    expect(answers(queue({ waiting: [waiting('a', 'n1'), waiting('r', 'n1', { task: 'restore' })] }))).toEqual(['r', 'a: RestoreRunning']);
+  });
+
+  it('gives a safety backup the place of its restore, even where all are taken', () => {
+    const safety = waiting('s', 'n1', { safetyFor: 'r' });
+    expect(answers(queue({ limit: 1, running: [running('r', 'n1', { task: 'restore' })], waiting: [safety] }))).toEqual(['s']);
+    expect(answers(queue({ limit: 1, running: [running('x', 'n2')], waiting: [safety] }))).toEqual(['s: LocationBusy']);
+  });
+
+  it('rounds places beyond the tenth, so that a moving queue does not rewrite every status', () => {
+    const line = lineUp(queue({ limit: 0, waiting: Array.from({ length: 57 }, (_, i) => waiting(`w${i}`, `n${i}`)) }));
+    expect(line.map(({ admission }) => (admission.admitted ? '' : admission.message.split(':')[0])).filter((_, i) => [0, 9, 10, 56].includes(i))).toEqual(['1st in line', '10th in line', 'about 20th in line', 'about 60th in line']);
+  });
+
+  it('never exceeds the limit, never runs two of a namespace, and never leaves a free place to nobody', () => {
+    const namespaces = fc.integer({ min: 0, max: 4 }).map((n) => `n${n}`);
+    const task = fc.constantFrom('backup', 'restore', 'forget');
+    fc.assert(
+      fc.property(fc.array(fc.tuple(namespaces, task), { maxLength: 4 }), fc.array(fc.tuple(namespaces, task), { maxLength: 12 }), fc.integer({ min: 1, max: 5 }), (run, wait, limit) => {
+        const facts = queue({
+          limit,
+          running: [...new Map(run).entries()].map(([namespace, its], i) => running(`r${i}`, namespace, { task: its })),
+          waiting: wait.map(([namespace, its], i) => waiting(`w${i}`, namespace, { task: its })),
+        });
+        const admitted = lineUp(facts).filter(({ admission }) => admission.admitted);
+        const home = [...facts.running, ...admitted.map(({ mover }) => mover)].map(({ namespace }) => namespace);
+        expect(new Set(home).size).toBe(home.length);
+        expect(admitted.length).toBeLessThanOrEqual(Math.max(0, limit - facts.running.length));
+        const idle = facts.waiting.filter(({ namespace }) => !home.includes(namespace));
+        if (home.length < limit) expect(idle).toEqual([]);
+      }),
+    );
+  });
+});
