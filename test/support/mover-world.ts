@@ -35,6 +35,8 @@ export class MoverWorld {
   minter: CredentialMinter = {
     mint: () => Promise.resolve({ credentials: { version: 1, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: { primary: { accessKeyId: 'k', secretAccessKey: 's' } } }, expiresAt: undefined }),
   };
+  /** The caches do not show Jobs, their pods and safety backups yet. */
+  blind = false;
   readonly #reader: ResultReader = { read: (_location, _tenant, key) => Promise.resolve(this.results.get(key)) };
   #backups!: BackupReconciler;
   #restores!: RestoreReconciler;
@@ -63,10 +65,10 @@ export class MoverWorld {
         locations: cluster.cache<BackupLocation>('backuplocations'),
         tenants: cluster.cache<BackupTenant>('backuptenants', cacheIndexes.tenants),
         policies: cluster.cache<BackupPolicy>('backuppolicies', cacheIndexes.policies),
-        backups: cluster.cache<Backup>('backups', cacheIndexes.backups),
+        backups: cluster.cache<Backup>('backups', cacheIndexes.backups, ({ spec }) => !this.blind || spec.trigger !== 'Safety'),
         restores: cluster.cache<Restore>('restores', cacheIndexes.restores),
-        jobs: cluster.cache<RawJob>('jobs', cacheIndexes.jobs, isOurs),
-        moverPods: cluster.cache<RawPod>('pods', cacheIndexes.moverPods, isOurs),
+        jobs: cluster.cache<RawJob>('jobs', cacheIndexes.jobs, (job) => !this.blind && isOurs(job)),
+        moverPods: cluster.cache<RawPod>('pods', cacheIndexes.moverPods, (pod) => !this.blind && isOurs(pod)),
         warnings: [cluster.cache<RawEvent>('events', cacheIndexes.warnings)],
       },
       clock: { now: () => cluster.now },

@@ -137,6 +137,20 @@ describe('a backup', () => {
     await world.settle();
     expect(stored(world.backup('first'))?.reason).toBe('NameTaken');
     expect(world.cluster.all('jobs')).toHaveLength(1);
+    world.cluster.remove('backups', NS, 'first');
+    await world.settle();
+    expect(world.cluster.all('jobs')).toHaveLength(1);
+  });
+
+  it('is made once even when the caches are behind what was just made', async () => {
+    const world = new MoverWorld();
+    world.createBackup('first');
+    world.blind = true;
+    await world.turn();
+    await world.turn();
+    world.blind = false;
+    await world.settle();
+    expect(essence(world, 'first')).toMatchObject({ phase: 'Stored', attempt: 1, ran: ['backup 1'], jobs: 0, secrets: 0 });
   });
 
   it('is refused as the eighth', async () => {

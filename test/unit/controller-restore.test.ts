@@ -154,6 +154,33 @@ describe('a restore in place', () => {
     expect(essence(world)).toEqual(good);
   });
 
+  it('restores nothing under a program that was started again meanwhile', async () => {
+    const world = await withBackup();
+    world.script = (orders) => {
+      if (orders.task === 'backup') world.cluster.put('pods', NS, { metadata: { name: 'shell' }, spec: { nodeName: 'node-1', volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] }, status: { phase: 'Running' } });
+      return ended(orders);
+    };
+    world.createRestore('back', 'first');
+    await world.settle(20);
+    expect(world.restore('back')?.status?.phase).toBe('Restoring');
+    expect(succeeded(world)).toMatchObject({ reason: 'VolumesInUse', message: expect.stringContaining('Pod shell uses volume data again') });
+    expect(world.ran.map(({ task }) => task)).toEqual(['backup']);
+    world.cluster.remove('pods', NS, 'shell');
+    await world.settle();
+    expect(essence(world)).toEqual(good);
+  });
+
+  it('makes one safety backup even when the caches are behind what was just made', async () => {
+    const world = await withBackup();
+    world.createRestore('back', 'first');
+    for (let turn = 0; turn < 20 && world.cluster.all('backups').length < 2; turn++) await world.turn();
+    world.blind = true;
+    await world.turn();
+    world.blind = false;
+    await world.settle();
+    expect(essence(world)).toEqual(good);
+  });
+
   it.each([
     ['an autoscaler', 'WorkloadAutoscaled', (world: MoverWorld) => void world.cluster.put('horizontalpodautoscalers', NS, { metadata: { name: 'hpa' }, spec: { scaleTargetRef: { kind: 'StatefulSet', name: 'app' } } })],
     ['Flux', 'WorkloadManaged', (world: MoverWorld) => world.cluster.change('statefulsets', NS, 'app', { metadata: { labels: { 'kustomize.toolkit.fluxcd.io/name': 'apps' } } })],

@@ -68,6 +68,10 @@ describe('a result', () => {
     expect(endedWith(value)).toMatchObject({ kind: 'failed', code: 'ResultRefused', retryable: false });
   });
 
+  it('of another version is refused with both versions named', () => {
+    expect(endedWith({ ...good, version: 2 })).toMatchObject({ message: expect.stringMatching(/has version 2; this operator knows 1/) });
+  });
+
   it('that was cut off is looked for in the bucket', () => {
     const cut = JSON.stringify(good).slice(0, 100);
     expect(endedWith(cut)).toEqual({ kind: 'resultWanted' });

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { NS, MoverWorld } from '../support/mover-world.ts';
 import { displayBytes, displayDuration, displayList, displayOrdinal } from '../../src/decide/display.ts';
+import { mergeConditions } from '../../src/decide/conditions.ts';
 import { attemptName, labelValue, safetyBackupName } from '../../src/decide/child-names.ts';
 import { moverJob } from '../../src/decide/mover-job.ts';
 import { renewalTime } from '../../src/decide/renewal.ts';
@@ -67,8 +68,8 @@ describe('a stored backup', () => {
     world.createBackup('first', { ttl: '1d' });
     await world.settle();
     world.cluster.now += 25 * 60 * MINUTE;
-    await world.turn();
-    expect(world.backup('first')).toBeDefined();
+    await world.settle(5);
+    expect(world.backup('first')?.metadata.deletionTimestamp).toBeUndefined();
     world.createBackup('second');
     await world.settle();
     world.cluster.now += 61 * MINUTE;
@@ -145,6 +146,17 @@ describe('credentials of a mover', () => {
     expect(renewalTime(job(60))).toBe(at + 30 * MINUTE);
     expect(renewalTime(job(5))).toBe(at + 2 * MINUTE);
     expect(renewalTime({ ...job(60), annotations: {} })).toBeUndefined();
+  });
+});
+
+describe('a condition', () => {
+  const at = (time: string, status: 'True' | 'False', message = '') => ({ type: 'Stored', status, reason: 'R', message, lastTransitionTime: time, observedGeneration: 1 });
+
+  it('keeps its time until its status changes, and leaves others alone', () => {
+    const other = { ...at('t0', 'True'), type: 'Complete' };
+    const input = { type: 'Stored', status: 'False', reason: 'R', message: 'new words' } as const;
+    expect(mergeConditions([at('t0', 'False'), other], [input], 1, 't1')).toEqual([at('t0', 'False', 'new words'), other]);
+    expect(mergeConditions([at('t0', 'True'), other], [input], 1, 't1')).toEqual([at('t1', 'False', 'new words'), other]);
   });
 });
 
