@@ -69,7 +69,7 @@ describe('a stored backup', () => {
     await world.settle();
     world.cluster.now += 25 * 60 * MINUTE;
     await world.settle(5);
-    expect(world.backup('first')?.metadata.deletionTimestamp).toBeUndefined();
+    expect(world.backup('first')?.status?.phase).toBe('Stored');
     world.createBackup('second');
     await world.settle();
     world.cluster.now += 61 * MINUTE;
