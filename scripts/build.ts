@@ -79,7 +79,6 @@ async function bundle(): Promise<void> {
     external: [...NATIVE],
     minifySyntax: true,
     minifyWhitespace: true,
-    keepNames: true,
     legalComments: 'none',
     logLevel: 'warning',
     // Some dependencies are CommonJS and ask for `require`.

@@ -107,9 +107,10 @@ export class BackupRun {
       tableBuffers: () => index.table.buffers,
       reached: reach.bits,
       canCompress: this.#repository.config.version === 2,
-      onResult: (result) => {
-        onResult(result);
+      onResult,
+      onBatch: () => {
         index.table.growIfNeeded();
+        this.#statistics.report();
       },
       onPack: (pack, release) => {
         writer.uploader.upload(pack, release);

@@ -102,7 +102,6 @@ export class FileQueue {
     file.stretches[stretch] = result;
     file.left -= 1;
     if (file.left === 0) this.#finish(file);
-    statistics.report();
   }
 
   /** Closes what this thread has open; after a failure. */
@@ -115,20 +114,22 @@ export class FileQueue {
   }
 
   #finish(file: OpenFile): void {
-    const path = textOf(file.path);
     const results = file.stretches.filter((result) => result !== undefined);
     const problem = results.find((result) => result.problem !== undefined)?.problem;
     const hasChanged = !this.#isAsListed(file) || results.some((result) => result.hasChanged);
     if (problem !== undefined) {
+      const path = textOf(file.path);
       this.#statistics.warn({ path, kind: 'unreadable', message: `${path} cannot be read (${problem}); it is missing from this backup` });
       file.frame.fill(file.slot, undefined, false);
       return;
     }
     const { content, bytes } = joined(results);
+    let { node } = file;
     if (hasChanged) {
+      const path = textOf(file.path);
+      node = { ...node, size: bytes, error: 'changed while it was read' };
       this.#statistics.warn({ path, kind: 'changed', message: `${path} changed while it was read; this backup has it as it was found. Quiesce its writer to get one moment of it` });
     }
-    const node: Node = { ...file.node, size: bytes, ...(hasChanged ? { error: 'changed while it was read' } : {}) };
     this.#statistics.file(file.change, bytes);
     file.frame.fill(file.slot, `${encodeNodeHead(node)}[${content}]${encodeNodeTail(node)}`, false);
   }
@@ -153,6 +154,7 @@ function partOf(batch: readonly FileJob[]): number {
 
 /** The content up to the first stretch that came back short: what the file shrank to. */
 function joined(results: readonly FileResult[]): { readonly content: string; readonly bytes: number } {
+  if (results.length === 1 && results[0] !== undefined) return results[0];
   const contents: string[] = [];
   let bytes = 0;
   for (const result of results) {

@@ -1,7 +1,7 @@
 import type { PathWarning } from '../contract.ts';
 import { EngineError } from '../errors.ts';
 import { byteString, byteStringFromText, textOf, type ByteString } from '../format/byte-string.ts';
-import type { EnterStep, EntryStep, FileStat, ProblemStep, WalkOptions, WalkStep } from './contract.ts';
+import type { EnterStep, EntryStep, FileDetails, FileStat, ProblemStep, WalkOptions, WalkStep } from './contract.ts';
 import { readDetails } from './details.ts';
 import { errnoCodeOf, LibcError } from './libc-error.ts';
 import * as c from './libc-constants.ts';
@@ -42,8 +42,15 @@ export class Walk {
       for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) {
         this.#options.signal?.throwIfAborted();
         const name = frame.names[frame.next++];
-        if (name === undefined) yield* this.#leave(frame);
-        else yield* this.#entry(frame, name);
+        if (name === undefined) {
+          yield* this.#leave(frame);
+          continue;
+        }
+        const path = byteString(`${frame.path}/${name}`);
+        const found = this.#look(frame, name, path);
+        if (found === undefined) continue;
+        if ('step' in found) yield found;
+        else yield* this.#directory(frame, found, path, name);
       }
     } finally {
       for (const frame of this.#frames) if (frame.descriptor >= 0) this.#libc.close(frame.descriptor);
@@ -64,19 +71,17 @@ export class Walk {
     yield* this.#enter(descriptor, this.#libc.stat(descriptor), path, byteString(''));
   }
 
-  *#entry(frame: Frame, name: ByteString): Generator<WalkStep> {
-    const path = byteString(`${frame.path}/${name}`);
+  /** What stands behind a name. Directories come back as their stat, to be entered; everything else as the step that tells of it. */
+  #look(frame: Frame, name: ByteString, path: ByteString): WalkStep | FileStat | undefined {
     let stat: FileStat;
     try {
       stat = this.#libc.statAt(frame.descriptor, name);
     } catch (error) {
-      yield problem(name, path, error);
-      return;
+      return problem(name, path, error);
     }
     const isDirectory = stat.type === 'dir';
-    if (this.#options.select?.(path, isDirectory) === false) return;
-    if (isDirectory) yield* this.#directory(frame, stat, path, name);
-    else yield this.#describe(frame.descriptor, stat, path, name);
+    if (this.#options.select?.(path, isDirectory) === false) return undefined;
+    return isDirectory ? stat : new Entry(this.#libc, this.#names, { at: frame.descriptor, name, stat, path });
   }
 
   *#directory(frame: Frame, stat: FileStat, path: ByteString, name: ByteString): Generator<WalkStep> {
@@ -144,19 +149,36 @@ export class Walk {
     return true;
   }
 
-  #describe(at: number, stat: FileStat, path: ByteString, name: ByteString): EntryStep {
-    return {
-      step: 'entry',
-      name,
-      path,
-      stat,
-      details: (warn) => this.#details(at, name, stat, path, warn),
-      open: () => openFile(this.#libc, at, name, stat),
-    };
-  }
-
   #details(at: number, name: ByteString, stat: FileStat, path: ByteString, warn: (warning: PathWarning) => void): ReturnType<typeof readDetails> {
     return readDetails(this.#libc, this.#names, { at, name, stat, path }, warn);
+  }
+}
+
+/** One of many, so its functions are shared instead of made for each. */
+class Entry implements EntryStep {
+  readonly step = 'entry';
+  readonly name: ByteString;
+  readonly path: ByteString;
+  readonly stat: FileStat;
+  readonly #libc: Libc;
+  readonly #names: OwnerNames;
+  readonly #at: number;
+
+  constructor(libc: Libc, names: OwnerNames, entry: { readonly at: number; readonly name: ByteString; readonly stat: FileStat; readonly path: ByteString }) {
+    this.#libc = libc;
+    this.#names = names;
+    this.#at = entry.at;
+    this.name = entry.name;
+    this.path = entry.path;
+    this.stat = entry.stat;
+  }
+
+  details(warn: (warning: PathWarning) => void): FileDetails {
+    return readDetails(this.#libc, this.#names, { at: this.#at, name: this.name, stat: this.stat, path: this.path }, warn);
+  }
+
+  open(): number {
+    return openFile(this.#libc, this.#at, this.name, this.stat);
   }
 }
 

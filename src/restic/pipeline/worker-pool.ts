@@ -1,13 +1,15 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { MessageChannel, SHARE_ENV, Worker, type MessagePort } from 'node:worker_threads';
-import type { FileJob, FileResult, FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { unpackResults, type FileJob, type FileResult, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
 import type { OpenPack } from './pack-builder.ts';
 
 /** Each worker holds up to three packs and a read buffer, about 75 MiB; four of them saturate what one process should take. */
 const maxWorkers = 4;
 /** Batches in a worker's hands: one being read, one that waits so that it never idles. */
 const maxBatches = 3;
+/** A worker's garbage is short-lived and small; left alone its heap would grow to many times what it needs, MiB. */
+const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 /** How long a worker may take to let go, ms. */
 const patience = 2_000;
 
@@ -15,6 +17,8 @@ export interface WorkerPoolOptions extends Omit<WorkerStart, 'wakeUps' | 'buffer
   /** Asked when a worker starts, for the table may have grown by then. */
   readonly tableBuffers: () => readonly SharedArrayBuffer[];
   readonly onResult: (result: FileResult) => void;
+  /** After the results of a batch. */
+  readonly onBatch: () => void;
   /** `release` gives the pack's buffer back to its worker. */
   readonly onPack: (pack: { readonly body: Buffer; readonly length: number; readonly sha256: Uint8Array; readonly header: Uint8Array }, release: () => void) => void;
   readonly onError: (error: unknown) => void;
@@ -113,7 +117,7 @@ export class WorkerPool {
     const wakeUps = new SharedArrayBuffer(4);
     const { material, gear, reached, canCompress } = this.#options;
     const start: WorkerStart = { material, gear, table: this.#options.tableBuffers(), reached, canCompress, wakeUps, bufferPort: port2 };
-    const worker = new Worker(workerUrl(), { workerData: start, transferList: [port2], env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false });
+    const worker = new Worker(workerUrl(), { workerData: start, transferList: [port2], env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false, resourceLimits });
     const member: Member = { worker, bufferPort: port1, wakeUps: new Int32Array(wakeUps), batches: 0, finished: Promise.withResolvers() };
     port1.unref();
     worker.on('message', (message: FromWorker) => {
@@ -133,7 +137,8 @@ export class WorkerPool {
     switch (message.kind) {
       case 'results':
         member.batches -= 1;
-        for (const result of message.results) this.#options.onResult(result);
+        for (const result of unpackResults(message)) this.#options.onResult(result);
+        this.#options.onBatch();
         this.#wake();
         return;
       case 'pack': {

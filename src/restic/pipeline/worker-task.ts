@@ -4,7 +4,7 @@ import { errnoCodeOf, openSourceReader, type SourceReader } from '../fs/index.ts
 import { BlobTable, keyOfBytes } from '../repository/blob-table.ts';
 import { BlobCodec } from './blob-codec.ts';
 import { FileChunks } from './file-chunks.ts';
-import type { FileJob, FileResult, FromWorker, PackMessage, ToWorker, WorkerStart } from './messages.ts';
+import { packResults, type FileJob, type FileResult, type FromWorker, type PackMessage, type ToWorker, type WorkerStart } from './messages.ts';
 import { PackBuilder, packCapacity } from './pack-builder.ts';
 
 /** Two packs are open and one is on its way to the store; more would only hold memory. */
@@ -56,7 +56,7 @@ export class WorkerTask {
   handle(message: ToWorker): void {
     switch (message.kind) {
       case 'files':
-        this.#post({ kind: 'results', results: message.jobs.map((job) => this.#file(job)) }, []);
+        this.#files(message.jobs);
         return;
       case 'segment':
         this.#table.addSegment(message.buffer);
@@ -71,6 +71,11 @@ export class WorkerTask {
       default:
         message satisfies never;
     }
+  }
+
+  #files(jobs: readonly FileJob[]): void {
+    const packed = packResults(jobs.map((job) => this.#file(job)));
+    this.#post({ kind: 'results', ...packed }, [packed.numbers.buffer]);
   }
 
   #file(job: FileJob): FileResult {
@@ -89,7 +94,9 @@ export class WorkerTask {
         },
       };
       const outcome = this.#buffers.isStopped ? { bytes: 0, hasChanged: true } : this.#chunks.read(job, sink, data);
-      return { ticket: job.ticket, content: ids.length === 0 ? '' : `"${ids.join('","')}"`, ...outcome, ...counts };
+      const { newBlobs, newBytes, bytesAdded } = counts;
+      const content = ids.length === 0 ? '' : `"${ids.join('","')}"`;
+      return { ticket: job.ticket, content, bytes: outcome.bytes, hasChanged: outcome.hasChanged, newBlobs, newBytes, bytesAdded };
     } catch (error) {
       const problem = errnoCodeOf(error);
       if (problem === undefined) throw error;
