@@ -17,7 +17,7 @@ import {
   type MoverStart,
   type Plan,
 } from '../../decide/index.ts';
-import { EventRecorder, ResourceClient, resourceTypes, type ReconcileResult } from '../../kube/index.ts';
+import { ResourceClient, isKubeError, resourceTypes, type EventRecorder, type ReconcileResult } from '../../kube/index.ts';
 import {
   MoverChildren,
   fromCaches,
@@ -156,7 +156,7 @@ export class BackupReconciler {
       case 'addFinalizer':
         return this.#remember(await this.#backups.writeFinalizers(current, [...(current.metadata.finalizers ?? []), FINALIZER], signal));
       case 'removeFinalizer':
-        return this.#remember(await this.#backups.writeFinalizers(current, (current.metadata.finalizers ?? []).filter((each) => each !== FINALIZER), signal));
+        return this.#removeFinalizer(current, signal);
       case 'writeStatus':
         return this.#writeStatus(current, step.status, signal);
       case 'stopMover':
@@ -188,6 +188,17 @@ export class BackupReconciler {
       if (!(error instanceof PortError)) throw error;
       const now = this.#context.clock.now();
       return start.orders.task === 'forget' ? decideForgetRefused(facts, error, now) : decideStartRefused(facts, error, now);
+    }
+  }
+
+  /** With its last finalizer the object is gone, and a cache that is behind may ask for it once more. */
+  async #removeFinalizer(current: Backup, signal: AbortSignal): Promise<Backup> {
+    const finalizers = (current.metadata.finalizers ?? []).filter((each) => each !== FINALIZER);
+    try {
+      return this.#remember(await this.#backups.writeFinalizers(current, finalizers, signal));
+    } catch (error) {
+      if (!isKubeError(error, 'NotFound')) throw error;
+      return current;
     }
   }
 

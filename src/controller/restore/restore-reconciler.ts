@@ -150,7 +150,7 @@ export class RestoreReconciler {
       case 'addFinalizer':
         return this.#remember(await this.#restores.writeFinalizers(current, [...(current.metadata.finalizers ?? []), FINALIZER], signal));
       case 'removeFinalizer':
-        return this.#remember(await this.#restores.writeFinalizers(current, (current.metadata.finalizers ?? []).filter((each) => each !== FINALIZER), signal));
+        return this.#removeFinalizer(current, signal);
       case 'writeStatus':
         return this.#writeStatus(current, step.status, signal);
       case 'scale':
@@ -196,6 +196,17 @@ export class RestoreReconciler {
     } catch (error) {
       if (!(error instanceof PortError)) throw error;
       return decideRestoreRefused(facts, error, this.#context.clock.now());
+    }
+  }
+
+  /** With its last finalizer the object is gone, and a cache that is behind may ask for it once more. */
+  async #removeFinalizer(current: Restore, signal: AbortSignal): Promise<Restore> {
+    const finalizers = (current.metadata.finalizers ?? []).filter((each) => each !== FINALIZER);
+    try {
+      return this.#remember(await this.#restores.writeFinalizers(current, finalizers, signal));
+    } catch (error) {
+      if (!isKubeError(error, 'NotFound')) throw error;
+      return current;
     }
   }
 
