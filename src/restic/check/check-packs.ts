@@ -32,7 +32,7 @@ export async function checkPacks(repository: OpenRepository, index: TableIndex, 
     else present.set(id, size);
   }
   const chosen = choosePacks([...present.keys()], request.readData ?? 'none');
-  const workers = new RestoreWorkers({ root: -1, keyMaterial: Uint8Array.from(repository.key.material) });
+  const workers = new RestoreWorkers({ root: -1, keyMaterial: Uint8Array.from(repository.key.material), umask: 0o777 });
   let bytesDone = 0;
   let filesDone = 0;
   const bytesTotal = [...present].reduce((sum, [id, size]) => sum + (chosen.has(id) ? size : 0), 0);

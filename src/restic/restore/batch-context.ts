@@ -17,7 +17,9 @@ export interface BatchContext {
   /** The target, for messages. */
   readonly directory: string;
   readonly skipDamaged: boolean;
-  readonly signal: AbortSignal | undefined;
+  readonly signal: AbortSignal;
+  /** Ends what is under way when something has failed. */
+  readonly stop: AbortController;
   /** New files that are not finished: removed when the restore fails. */
   readonly openFiles: Set<FileState>;
   readonly nextTask: () => number;

@@ -6,14 +6,12 @@ import { failFileWithCode, type BatchContext } from './batch-context.ts';
 import type { BlobUse, FilePart } from './file-state.ts';
 import { finishFile, metadataWarning, openFile } from './finish-file.ts';
 import type { CompareResult, FileMode, WriteResult } from './messages.ts';
-import { planReads, splitRead, type NeededBlob, type PackRead } from './read-plan.ts';
+import { planReads, type NeededBlob, type PackRead } from './read-plan.ts';
 import { assertRecoverable, recoverUse, rescueFile } from './recover.ts';
 import { buildTask, type TaskFile } from './write-task.ts';
 
-/** Requests to the store in flight; each holds up to 8 MiB. */
-const readers = 6;
-/** What one task of a thread decodes, bytes of ciphertext: small, so that threads end together. */
-const taskSize = 1024 * 1024;
+/** Ranges that are being read or decoded, 2 MiB each. */
+const readers = 8;
 /** Less than this much data, and fewer files, are done before threads would have started. */
 const largeBytes = 4 * 1024 * 1024;
 const largeFiles = 256;
@@ -93,7 +91,7 @@ export class ContentBatch {
     const queue = this.#parts.filter((part) => part.file.isExisting).values();
     const compare = async (): Promise<void> => {
       for (const part of queue) {
-        signal?.throwIfAborted();
+        signal.throwIfAborted();
         const { ids, lengths, position } = part;
         const result = (await workers.run({ kind: 'compare', number: nextTask(), ...splitPath(part.file.path), ids, lengths, position }, this.#isLarge)) as CompareResult;
         different.set(part, new Set(result.different));
@@ -122,14 +120,12 @@ export class ContentBatch {
   #findFilesInOneTask(reads: readonly Read[]): void {
     const taskOf = new Map<FilePart, Read>();
     for (const read of reads) {
-      for (const task of splitRead(read, taskSize)) {
-        for (const blob of task.blobs) {
-          for (const { part } of blob.uses) {
-            const isFirst = !taskOf.has(part);
-            if (isFirst && part.ids.length === part.file.blobCount) this.#inOneTask.add(part);
-            else if (taskOf.get(part) !== task) this.#inOneTask.delete(part);
-            if (isFirst) taskOf.set(part, task);
-          }
+      for (const blob of read.blobs) {
+        for (const { part } of blob.uses) {
+          const isFirst = !taskOf.has(part);
+          if (isFirst && part.ids.length === part.file.blobCount) this.#inOneTask.add(part);
+          else if (taskOf.get(part) !== read) this.#inOneTask.delete(part);
+          if (isFirst) taskOf.set(part, read);
         }
       }
     }
@@ -199,7 +195,7 @@ export class ContentBatch {
     return result as WriteResult;
   }
 
-  /** Each range is read once; what was read of it goes to the threads in pieces. The first failure stops the others. */
+  /** Each range is read once and handed to a thread. The first failure stops the others. */
   async #inParallel(reads: readonly Read[], action: (read: Read, bytes: Uint8Array | undefined) => Promise<void>): Promise<void> {
     const queue = reads.values();
     let failure: { readonly error: unknown } | undefined;
@@ -207,10 +203,8 @@ export class ContentBatch {
       for (const read of queue) {
         if (failure !== undefined) return;
         try {
-          this.#context.signal?.throwIfAborted();
-          const bytes = await this.#readRange(read);
-          const tasks = splitRead(read, taskSize);
-          await Promise.all(tasks.map((task) => action(task, tasks.length === 1 ? bytes : bytes?.slice(task.offset - read.offset, task.offset - read.offset + task.length))));
+          this.#context.signal.throwIfAborted();
+          await action(read, await this.#readRange(read));
         } catch (error) {
           failure ??= { error };
         }

@@ -2,6 +2,7 @@
  * Restoring: trees in order, content by packs in threads, metadata last. Nothing is followed out of the target and nothing
  * is believed that does not verify.
  */
+import { readFileSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { Repository, RestoreOutcome, RestoreRequest } from '../contract.ts';
 import { openedOf, resolveSnapshot } from '../repository/index.ts';
@@ -21,7 +22,8 @@ export async function restore(repository: Repository, request: RestoreRequest): 
   const index = await opened.loadIndex({ signal: request.signal });
   const directory = isAbsolute(request.target) ? request.target : resolve(request.target);
   const target = new TargetTree(directory);
-  const workers = new RestoreWorkers({ root: target.root, keyMaterial: Uint8Array.from(opened.key.material) });
+  const workers = new RestoreWorkers({ root: target.root, keyMaterial: Uint8Array.from(opened.key.material), umask: umaskOfProcess() });
+  const stop = new AbortController();
   let taskNumber = 0;
   const context: BatchContext = {
     repository: opened,
@@ -31,7 +33,8 @@ export async function restore(repository: Repository, request: RestoreRequest): 
     tally: new Tally(request.onProgress),
     directory,
     skipDamaged: request.skipDamaged ?? false,
-    signal: request.signal,
+    signal: request.signal === undefined ? stop.signal : AbortSignal.any([request.signal, stop.signal]),
+    stop,
     openFiles: new Set(),
     nextTask: () => taskNumber++,
   };
@@ -40,5 +43,15 @@ export async function restore(repository: Repository, request: RestoreRequest): 
   } finally {
     await workers.close();
     target.close();
+  }
+}
+
+/** Node can only ask by setting it, which other threads would notice. Where it is unknown, modes are set after a file was made. */
+function umaskOfProcess(): number {
+  try {
+    const line = /^Umask:\s*([0-7]+)$/m.exec(readFileSync('/proc/self/status', 'utf8'));
+    return line?.[1] === undefined ? 0o777 : Number.parseInt(line[1], 8);
+  } catch {
+    return 0o777;
   }
 }

@@ -14,6 +14,8 @@ export interface Metadata {
   readonly xattrs: readonly ExtendedAttribute[];
   /** Other attributes may have come from the directory (a default ACL) or from what was there before: remove them. */
   readonly mayHaveOtherXattrs: boolean;
+  /** A file that is made here gets this owner without our doing. */
+  readonly isOwnerSet: boolean;
 }
 
 /** How a file's data comes to its place. */
@@ -109,4 +111,6 @@ export interface WorkerSetup {
   readonly root: number;
   /** 64 bytes of the repository's key. */
   readonly keyMaterial: Uint8Array;
+  /** The process's umask: threads cannot ask for it. */
+  readonly umask: number;
 }

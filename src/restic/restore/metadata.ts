@@ -8,8 +8,16 @@ import type { Metadata } from './messages.ts';
 const zero: Timespec = { seconds: 0, nanoseconds: 0 };
 const setuidAndSetgid = 0o6000;
 
+/** What an entry gets from where it is made. */
+export interface Surroundings {
+  /** A default ACL of the directory, or what was there before. */
+  readonly mayHaveOtherXattrs: boolean;
+  /** The owner that a new file gets by itself, where that is known. */
+  readonly owner: { readonly uid: number; readonly gid: number } | undefined;
+}
+
 /** What a node says of its owner, mode, times and attributes. @param isTrusted - false drops setuid, setgid and attributes that grant rights */
-export function metadataOf(node: Node, mayHaveOtherXattrs: boolean, isTrusted: boolean): Metadata {
+export function metadataOf(node: Node, where: Surroundings, isTrusted: boolean): Metadata {
   const permissions = permissionsOf(node.mode);
   const xattrs = node.extendedAttributes ?? [];
   const mtime = parseTime(node.mtime) ?? zero;
@@ -21,7 +29,8 @@ export function metadataOf(node: Node, mayHaveOtherXattrs: boolean, isTrusted: b
     // restic stores the modification time as access time unless told otherwise: most often the texts are the same.
     atime: node.atime === node.mtime ? mtime : (parseTime(node.atime) ?? mtime),
     xattrs: isTrusted ? xattrs : xattrs.filter(grantsNothing),
-    mayHaveOtherXattrs,
+    mayHaveOtherXattrs: where.mayHaveOtherXattrs,
+    isOwnerSet: where.owner !== undefined && where.owner.uid === node.uid && where.owner.gid === node.gid,
   };
 }
 
@@ -36,6 +45,8 @@ export interface Place {
   readonly name: ByteString;
   readonly descriptor?: number | undefined;
   readonly isSymlink?: boolean;
+  /** It was made with its mode. */
+  readonly hasMode?: boolean;
 }
 
 /**
@@ -46,7 +57,7 @@ export function applyMetadata(libc: Libc, place: Place, metadata: Metadata): str
   const problems: string[] = [];
   const { at, name, descriptor } = place;
   let permissions = metadata.permissions;
-  const hasOwner = attempt(problems, `owner ${String(metadata.uid)}:${String(metadata.gid)}`, () => {
+  const hasOwner = metadata.isOwnerSet || attempt(problems, `owner ${String(metadata.uid)}:${String(metadata.gid)}`, () => {
     if (descriptor === undefined) libc.chownAt(at, name, metadata.uid, metadata.gid);
     else libc.chown(descriptor, metadata.uid, metadata.gid);
   });
@@ -59,7 +70,7 @@ export function applyMetadata(libc: Libc, place: Place, metadata: Metadata): str
     attempt(problems, `attribute ${attribute}`, () => libc.setXattrAt(at, name, attribute, value));
   }
   if (metadata.mayHaveOtherXattrs) removeOthers(libc, place, metadata, problems);
-  if (place.isSymlink !== true) {
+  if (place.isSymlink !== true && place.hasMode !== true) {
     attempt(problems, `mode ${permissions.toString(8)}`, () => {
       if (descriptor === undefined) libc.chmodAt(at, name, permissions);
       else libc.chmod(descriptor, permissions);

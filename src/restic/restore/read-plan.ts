@@ -2,8 +2,8 @@ import type { BlobLocation, Id } from '../format/index.ts';
 
 /** A gap up to this is read along with what is needed: cheaper than another request. */
 const largestGap = 128 * 1024;
-/** One request; large enough for a store far away, small enough that several fit into memory. */
-const largestRead = 8 * 1024 * 1024;
+/** One request, and one task of a thread: large enough for a store far away, small enough that several fit into memory and threads end together. */
+const largestRead = 2 * 1024 * 1024;
 
 /** A blob that is needed, and what for. */
 export interface NeededBlob<Use> {
@@ -41,25 +41,6 @@ export function planReads<Use>(needed: Iterable<NeededBlob<Use>>): PackRead<Use>
     }
   }
   return reads;
-}
-
-/** Cuts a read into parts of about `size` bytes for the threads. */
-export function splitRead<Use>(read: PackRead<Use>, size: number): PackRead<Use>[] {
-  const parts: PackRead<Use>[] = [];
-  let blobs: NeededBlob<Use>[] = [];
-  for (const blob of read.blobs) {
-    blobs.push(blob);
-    if (endOf(blobs) - (blobs[0]?.location.offset ?? 0) < size) continue;
-    parts.push(partOf(read.packId, blobs));
-    blobs = [];
-  }
-  if (blobs.length > 0) parts.push(partOf(read.packId, blobs));
-  return parts;
-}
-
-function partOf<Use>(packId: Id, blobs: readonly NeededBlob<Use>[]): PackRead<Use> {
-  const offset = blobs[0]?.location.offset ?? 0;
-  return { packId, offset, length: endOf(blobs) - offset, blobs };
 }
 
 function* runsOf<Use>(sorted: readonly NeededBlob<Use>[]): Generator<NeededBlob<Use>[]> {

@@ -6,13 +6,15 @@ import { assertSpace, removeUnfinished, type BatchContext } from './batch-contex
 import { ContentBatch } from './content-batch.ts';
 import { finishFile, metadataWarning } from './finish-file.ts';
 import type { FilePart, FileState } from './file-state.ts';
-import { applyMetadata, isAlreadySet, metadataOf } from './metadata.ts';
+import { applyMetadata, isAlreadySet, metadataOf, type Surroundings } from './metadata.ts';
 import type { Metadata } from './messages.ts';
 import { isSafeName } from './safe-name.ts';
 import { selectionOf, type Selection } from './selection.ts';
 import type { SnapshotTrees } from './snapshot-trees.ts';
 
-/** A batch is closed at either: enough that packs are read in long ranges, few enough that a million files fit into memory. */
+/** The first batch is small, so that the threads begin soon; each is twice the one before … */
+const firstBatchFiles = 256;
+/** … up to this: enough that packs are read in long ranges, few enough that a million files fit into memory. */
 const batchFiles = 8192;
 const batchBlobs = 16_384;
 const devices: ReadonlySet<Node['type']> = new Set(['dev', 'chardev']);
@@ -29,7 +31,7 @@ interface Frame {
   isMade: boolean;
   /** It was made here, so nothing else is in it. */
   isNew: boolean;
-  inheritsAcl: boolean;
+  surroundings: Surroundings;
   readonly isSelected: boolean;
   /** Hard links or deletions come at the end: its times must wait for them. */
   mustWait: boolean;
@@ -51,6 +53,9 @@ export class RestoreRun {
   readonly #frames: Frame[] = [];
   #parts: FilePart[] = [];
   #partBlobs = 0;
+  #batchFiles = firstBatchFiles;
+  /** Two batches are under way at most, so that the threads have work while one ends. */
+  #before: Promise<void> = Promise.resolve();
   #running: Promise<void> = Promise.resolve();
   #left: FinishedDirectory[] = [];
   readonly #waiting: FinishedDirectory[] = [];
@@ -75,7 +80,7 @@ export class RestoreRun {
         const node = frame.nodes[frame.next++];
         if (node === undefined) this.#leave(frame);
         else await this.#entry(frame, node);
-        if (this.#parts.length >= batchFiles || this.#partBlobs >= batchBlobs) await this.#flush();
+        if (this.#parts.length >= this.#batchFiles || this.#partBlobs >= batchBlobs) await this.#flush();
       }
       this.#context.tally.setTotals(this.#scannedFiles, this.#scannedBytes);
       await this.#flush();
@@ -84,7 +89,8 @@ export class RestoreRun {
       this.#deleteExtras();
       this.#finishDirectories(this.#waiting);
     } catch (error) {
-      await this.#running.catch(() => undefined);
+      this.#context.stop.abort();
+      await Promise.allSettled([this.#before, this.#running]);
       for (const file of this.#context.openFiles) removeUnfinished(this.#context, file);
       throw error;
     }
@@ -96,7 +102,7 @@ export class RestoreRun {
     const { node, nodes, location } = await this.#trees.locate(snapshot, this.#request.subtree ?? '/');
     const path = byteString('');
     const frame = { node, path, location, nodes, next: 0, isMade: true, isNew: false, isSelected: true, mustWait: false, hasUnsafeNames: false };
-    const root = { ...frame, inheritsAcl: this.#isDry || this.#context.target.hasDefaultAcl(path) };
+    const root = { ...frame, surroundings: this.#context.target.surroundings(path, false) };
     this.#frames.push(root);
     this.#noteExtras(root);
   }
@@ -106,7 +112,7 @@ export class RestoreRun {
   }
 
   async #entry(frame: Frame, node: Node): Promise<void> {
-    this.#context.signal?.throwIfAborted();
+    this.#context.signal.throwIfAborted();
     const location = byteString(`${frame.location}/${node.name}`);
     if (!isSafeName(node.name)) {
       const message = `${textOf(frame.location)} has an entry whose name could lead elsewhere (${JSON.stringify(textOf(node.name))}); it was not restored`;
@@ -145,7 +151,7 @@ export class RestoreRun {
       }
     }
     const frame: Frame = {
-      node, path, location, nodes, next: 0, isMade: false, isNew: false, inheritsAcl: above.inheritsAcl, isSelected, mustWait: false, hasUnsafeNames: false,
+      node, path, location, nodes, next: 0, isMade: false, isNew: false, surroundings: above.surroundings, isSelected, mustWait: false, hasUnsafeNames: false,
     };
     this.#frames.push(frame);
     if (!isSelected) return;
@@ -166,7 +172,7 @@ export class RestoreRun {
       const above = this.#frames[this.#frames.indexOf(each) - 1];
       if (!this.#isDry) each.isNew = this.#context.target.ensureDirectory(each.path);
       else each.isNew = above?.isNew === true || this.#context.target.inspect(each.path)?.type !== 'dir';
-      each.inheritsAcl = each.isNew ? (above?.inheritsAcl ?? false) : this.#isDry || this.#context.target.hasDefaultAcl(each.path);
+      if (!this.#isDry) each.surroundings = this.#context.target.surroundings(each.path, each.isNew, above?.surroundings);
       each.isMade = true;
       this.#context.tally.directories++;
       this.#noteExtras(each);
@@ -189,7 +195,7 @@ export class RestoreRun {
   #leave(frame: Frame): void {
     this.#frames.pop();
     if (frame.node === undefined || !frame.isMade || this.#isDry) return;
-    const metadata = metadataOf(frame.node, !frame.isNew || frame.inheritsAcl, this.#request.isUntrusted !== true);
+    const metadata = this.#metadataOf(frame.node, frame.surroundings, !frame.isNew);
     (frame.mustWait ? this.#waiting : this.#left).push({ path: frame.path, location: frame.location, metadata });
   }
 
@@ -207,7 +213,7 @@ export class RestoreRun {
     }
     const existing = frame.isNew ? undefined : target.inspect(path);
     const isNew = target.ensureSpecial(path, node, existing);
-    const metadata = metadataOf(node, !isNew || frame.inheritsAcl, this.#request.isUntrusted !== true);
+    const metadata = this.#metadataOf(node, frame.surroundings, !isNew);
     const { directory, name } = splitPath(path);
     const place = { at: target.beneath.directory(directory), name, isSymlink: node.type === 'symlink' };
     const problems = applyMetadata(target.libc, place, metadata);
@@ -249,7 +255,7 @@ export class RestoreRun {
       path,
       location,
       size,
-      metadata: metadataOf(node, isKept || frame.inheritsAcl, this.#request.isUntrusted !== true),
+      metadata: this.#metadataOf(node, frame.surroundings, isKept),
       blobCount: node.content?.length ?? 0,
       isExisting: isKept,
       ...(isKept ? { existingSize: existing.size } : {}),
@@ -261,6 +267,11 @@ export class RestoreRun {
       isFinished: false,
       damagedRanges: [],
     };
+  }
+
+  #metadataOf(node: Node, surroundings: Surroundings, isExisting: boolean): Metadata {
+    const where = isExisting ? { owner: undefined, mayHaveOtherXattrs: true } : surroundings;
+    return metadataOf(node, where, this.#request.isUntrusted !== true);
   }
 
   /** The plaintext lengths of a file's blobs; `undefined` when one is in no index (and damage is to be skipped). */
@@ -301,25 +312,27 @@ export class RestoreRun {
     }
   }
 
-  /** Starts the batch that has been gathered, once the one before has ended: the next is gathered meanwhile. */
+  /** Starts the batch that has been gathered, once the one before the last has ended: the next is gathered meanwhile. */
   async #flush(): Promise<void> {
-    await this.#running;
+    await this.#before;
+    this.#batchFiles = Math.min(batchFiles, this.#batchFiles * 2);
     const parts = this.#parts;
     const directories = this.#left;
     this.#parts = [];
     this.#partBlobs = 0;
     this.#left = [];
-    const batch = this.#runBatch(parts, directories);
+    this.#before = this.#running;
+    this.#running = this.#runBatch(parts, directories, this.#before);
     // Its failure shows where it is awaited.
-    batch.catch(() => undefined);
-    this.#running = batch;
+    this.#running.catch(() => undefined);
   }
 
-  async #runBatch(parts: readonly FilePart[], directories: readonly FinishedDirectory[]): Promise<void> {
+  async #runBatch(parts: readonly FilePart[], directories: readonly FinishedDirectory[], before: Promise<void>): Promise<void> {
     if (parts.length > 0) {
       const batch = new ContentBatch(this.#context, parts);
       await (this.#isDry ? batch.compareOnly() : batch.run());
     }
+    await before;
     this.#finishDirectories(directories);
   }
 
@@ -363,7 +376,7 @@ export class RestoreRun {
     for (const { path, location, metadata } of directories) {
       try {
         const place = { at: target.beneath.directory(path), name: byteString('.') };
-        const problems = isAlreadySet(target.libc, place, metadata) ? [] : applyMetadata(target.libc, { ...place, descriptor: place.at }, metadata);
+        const problems = metadata.mayHaveOtherXattrs && isAlreadySet(target.libc, place, metadata) ? [] : applyMetadata(target.libc, { ...place, descriptor: place.at }, metadata);
         if (problems.length > 0) tally.warn(metadataWarning(textOf(location), problems));
       } catch (error) {
         this.#missed(location, error);

@@ -3,7 +3,9 @@ import { EngineError } from '../errors.ts';
 import { byteString, byteStringFromText, nodeTypeOf, type ByteString, type Node } from '../format/index.ts';
 import { Beneath, errnoCodeOf, LibcError, openLibc, splitPath, type FileStat, type Libc } from '../fs/index.ts';
 import * as c from '../fs/libc-constants.ts';
+import type { Surroundings } from './metadata.ts';
 
+const setgid = 0o2000;
 const defaultAcl = byteString('system.posix_acl_default');
 const specialFormats: Readonly<Partial<Record<Node['type'], number>>> = { fifo: c.S_IFIFO, socket: c.S_IFSOCK, dev: c.S_IFBLK, chardev: c.S_IFCHR };
 
@@ -45,12 +47,29 @@ export class TargetTree {
 
   /** Makes a directory, in place of whatever else has its name. @returns whether it is new, and so empty */
   ensureDirectory(path: ByteString): boolean {
-    const existing = this.inspect(path);
-    if (existing?.type === 'dir') return false;
-    if (existing !== undefined) this.remove(path);
     const { directory, name } = splitPath(path);
+    try {
+      this.libc.makeDirectoryAt(this.beneath.directory(directory), name, 0o700);
+      return true;
+    } catch (error) {
+      if (errnoCodeOf(error) !== 'EEXIST') throw error;
+    }
+    if (this.inspect(path)?.type === 'dir') return false;
+    this.remove(path);
     this.libc.makeDirectoryAt(this.beneath.directory(directory), name, 0o700);
     return true;
+  }
+
+  /**
+   * What a file that is made in a directory will get from it. Only of a directory that was just made is the owner known: this file system
+   * gives files the owner that it gave the directory (a network share may have ideas of its own), unless setgid says otherwise.
+   */
+  surroundings(path: ByteString, isNew: boolean, above?: Surroundings): Surroundings {
+    const at = this.beneath.directory(path);
+    const mayHaveOtherXattrs = isNew && above !== undefined ? above.mayHaveOtherXattrs : this.libc.xattrNamesAt(at, byteString('.')).includes(defaultAcl);
+    if (!isNew) return { owner: undefined, mayHaveOtherXattrs };
+    const { uid, gid, mode } = this.libc.stat(at);
+    return { owner: (mode & setgid) === 0 ? { uid, gid } : undefined, mayHaveOtherXattrs };
   }
 
   /** Makes a symlink, FIFO, socket or device unless the very same is there. @returns whether it is new */
@@ -110,11 +129,6 @@ export class TargetTree {
     } catch {
       return false;
     }
-  }
-
-  /** Whether what is made in this directory inherits an ACL from it. */
-  hasDefaultAcl(path: ByteString): boolean {
-    return this.libc.xattrNamesAt(this.beneath.directory(path), byteString('.')).includes(defaultAcl);
   }
 
   namesIn(path: ByteString): ByteString[] {

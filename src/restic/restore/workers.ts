@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { EngineError } from '../errors.ts';
 import type { Result, Task, WorkerSetup } from './messages.ts';
+import { packTask } from './packed-task.ts';
 import { TaskRunner } from './task-runner.ts';
 
 /** Beyond this many, the main thread cannot feed them. */
@@ -36,8 +37,7 @@ export class RestoreWorkers {
     const thread = this.#leastBusy();
     const { promise, resolve, reject } = Promise.withResolvers<Result>();
     thread.pending.set(task.number, { resolve, reject });
-    const transfer = task.kind === 'write' && task.bytes.buffer instanceof ArrayBuffer && task.bytes.byteLength === task.bytes.buffer.byteLength ? [task.bytes.buffer] : [];
-    thread.worker.postMessage(task, transfer);
+    thread.worker.postMessage(task.kind === 'write' ? packTask(task) : task, transferOf(task));
     return promise;
   }
 
@@ -83,6 +83,13 @@ export class RestoreWorkers {
     });
     return thread;
   }
+}
+
+/** The bytes move over where nothing else lies in their buffer. */
+function transferOf(task: Task): ArrayBuffer[] {
+  if (task.kind !== 'write') return [];
+  const { buffer, byteLength } = task.bytes;
+  return buffer instanceof ArrayBuffer && buffer.byteLength === byteLength ? [buffer] : [];
 }
 
 /** From source Node strips the types itself; the bundle has one file for each worker beside the program. */
