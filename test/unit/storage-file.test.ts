@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { FileStore } from '../../src/storage/index.ts';
+
+const run = promisify(execFile);
+
+describe('a directory as a store', () => {
+  let root: string;
+  let store: FileStore;
+
+  beforeEach(async () => {
+    root = await mkdtemp(join(tmpdir(), 'tenant-backup-file-'));
+    store = new FileStore(root);
+  });
+  afterEach(() => rm(root, { recursive: true }));
+
+  async function keys(): Promise<string[]> {
+    const found: string[] = [];
+    for await (const { key } of store.list('')) found.push(key);
+    return found;
+  }
+
+  it('keeps files and folders from other users', async () => {
+    await store.put('data/ab/object', Buffer.from('x'));
+    expect((await stat(join(root, 'data/ab/object'))).mode & 0o777).toBe(0o600);
+    expect((await stat(join(root, 'data/ab'))).mode & 0o777).toBe(0o700);
+    expect((await stat(join(root, 'data'))).mode & 0o777).toBe(0o700);
+  });
+
+  it('leaves no unfinished object behind when a put fails', async () => {
+    await store.put('k', Buffer.from('x'));
+    await expect(store.put('k', Buffer.from('y'), { ifAbsent: true })).rejects.toMatchObject({ code: 'AlreadyExists' });
+    await expect(store.put('k/below', Buffer.from('y'))).rejects.toMatchObject({ code: 'Unexpected', message: expect.stringContaining('a part of the path is a file') });
+    await mkdir(join(root, 'folder'));
+    await expect(store.put('folder', Buffer.from('y'))).rejects.toMatchObject({ name: 'StorageError' });
+    expect(await readdir(root)).toEqual(['folder', 'k']);
+  });
+
+  it('does not list unfinished objects of somebody who was killed, nor symlinks', async () => {
+    await store.put('k', Buffer.from('x'));
+    await writeFile(join(root, '.tmp-abandoned'), 'half');
+    await symlink('/etc', join(root, 'link'));
+    await symlink('/etc/passwd', join(root, 'link2'));
+    expect(await keys()).toEqual(['k']);
+    await expect(store.put('.tmp-mine', Buffer.from('x'))).rejects.toMatchObject({ code: 'InvalidKey' });
+  });
+
+  it('is not held up by a FIFO that lies in it', async () => {
+    await run('mkfifo', [join(root, 'fifo')]);
+    await expect(store.get('fifo')).rejects.toMatchObject({ code: 'NotFound' });
+    expect(await keys()).toEqual([]);
+  });
+
+  it('says that the disk is full, and keeps no half of the object', async () => {
+    await run('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', root]);
+    try {
+      await store.put('fits', Buffer.alloc(300_000));
+      await expect(store.put('too/large', [Buffer.alloc(300_000), Buffer.alloc(900_000)])).rejects.toMatchObject({ code: 'NoSpace', retryable: false, message: expect.stringContaining('no space') });
+      expect(await keys()).toEqual(['fits']);
+      expect(await readdir(join(root, 'too'))).toEqual([]);
+    } finally {
+      await run('umount', [root]);
+    }
+  });
+
+  it('says that it is mounted read-only', async () => {
+    await run('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', root]);
+    try {
+      await expect(store.put('k', Buffer.from('x'))).rejects.toMatchObject({ code: 'AccessDenied', message: expect.stringContaining('read-only') });
+    } finally {
+      await run('umount', [root]);
+    }
+  });
+
+  it('refuses a lock that it cannot keep', async () => {
+    const retention = { mode: 'COMPLIANCE', until: new Date(Date.now() + 1000) } as const;
+    await expect(store.put('k', Buffer.from('x'), { retention })).rejects.toMatchObject({ code: 'Unsupported' });
+    expect(await keys()).toEqual([]);
+  });
+});
