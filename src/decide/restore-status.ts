@@ -1,6 +1,10 @@
 import type { ConditionInput, Restore, RestorePhase, RestoreStatus } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
+import type { Plan } from './backup-facts.ts';
 import { displayTime } from './display.ts';
+import type { RestoreFacts, RestoreStep } from './restore-facts.ts';
+
+export type RestorePlan = Plan<RestoreStep>;
 
 export interface RestoreChange {
   readonly phase: RestorePhase;
@@ -48,4 +52,15 @@ export function isActive(restore: Restore): boolean {
 export function hasEnded(restore: Restore): boolean {
   const phase = restore.status?.phase;
   return phase === 'Succeeded' || phase === 'Failed' || phase === 'Cancelled';
+}
+
+/** The step that writes a change. */
+export function writeRestore(facts: RestoreFacts, change: RestoreChange, now: number): RestoreStep {
+  return { do: 'writeStatus', status: changedRestore(facts.restore, change, now) };
+}
+
+/** The volumes are as they are; what is left is to bring the workload back. */
+export function giveUp(facts: RestoreFacts, reason: string, message: string, now: number): RestorePlan {
+  const change: RestoreChange = { phase: 'ScalingUp', conditions: [outcome('False', reason, message), underWay('ScalingUp', message)] };
+  return { steps: [writeRestore(facts, change, now)], again: true };
 }

@@ -1,7 +1,7 @@
 /** A Restore in `Restoring`: its Job is made, watched, and its end becomes the outcome. */
 import { API_VERSION, type MoverResult, type Restore } from '../api/index.ts';
 import { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
-import type { MoverStart, Plan } from './backup-facts.ts';
+import type { MoverStart } from './backup-facts.ts';
 import { timeOf } from './backup-status.ts';
 import { attemptName, earlierAttemptNames } from './child-names.ts';
 import { displayBytes, displayList, displayTime } from './display.ts';
@@ -12,10 +12,9 @@ import { transferProgress } from './progress.ts';
 import { renewalDue, renewalTime } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import type { RestoreFacts, RestoreStep } from './restore-facts.ts';
-import { changedRestore, outcome, underWay, type RestoreChange } from './restore-status.ts';
+import { changedRestore, outcome, underWay, type RestoreChange, type RestorePlan } from './restore-status.ts';
 import { mountable, placement, strangersOn } from './volumes.ts';
 
-type RestorePlan = Plan<RestoreStep>;
 const RESULT_LOOK_MS = 10_000;
 const LEAVING_LOOK_MS = 2000;
 const MAX_LISTED = 20;

@@ -126,6 +126,32 @@ describe('a backup', () => {
     expect(stored(world.backup('first'))).toMatchObject({ reason: 'BadCredentials', message: expect.stringContaining('credentialsSecretRef') });
   });
 
+  it('gets fresh credentials before those of its mover expire, once for each life', async () => {
+    const world = new MoverWorld();
+    let minted = 0;
+    world.minter = {
+      mint: () => {
+        minted++;
+        const s3 = { accessKeyId: `session-${minted}`, secretAccessKey: 's' };
+        return Promise.resolve({ credentials: { version: 1, s3, kms: {} }, expiresAt: world.cluster.now + 3_600_000 });
+      },
+    };
+    world.script = () => 'running';
+    world.createBackup('first');
+    await world.turn();
+    await world.turn();
+    const given = () => Buffer.from((world.cluster.all('secrets')[0] as unknown as { data: Record<string, string> }).data['credentials.json'] ?? '', 'base64').toString();
+    expect(given()).toContain('session-1');
+    world.cluster.now += 29 * 60_000;
+    await world.turn();
+    expect(given()).toContain('session-1');
+    world.cluster.now += 2 * 60_000;
+    await world.turn();
+    await world.turn();
+    expect(given()).toContain('session-2');
+    expect(minted).toBe(2);
+  });
+
   it('leaves a Job of its name that is somebody else\'s alone, and says so', async () => {
     const world = new MoverWorld();
     world.createBackup('first');

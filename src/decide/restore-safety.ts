@@ -1,0 +1,57 @@
+/** The state before a restore is backed up first; without it nothing is restored, unless the spec says otherwise (design.md, invariant 7). */
+import { LABEL_RESTORE, LABEL_RESTORE_UID, LABEL_TRIGGER, type Restore } from '../api/index.ts';
+import { labelValue } from './child-names.ts';
+import { findCondition } from './conditions.ts';
+import type { RestoreFacts } from './restore-facts.ts';
+import { giveUp, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
+
+export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePlan {
+  const { restore, safety, source } = facts;
+  const name = restore.status?.safetyBackup ?? '';
+  if (safety === undefined) {
+    const policy = source?.spec.policy;
+    if (policy === undefined) return giveUp(facts, 'SourceMissing', `Backup ${restore.spec.source.backup} is gone.`, now);
+    return { steps: [{ do: 'createSafetyBackup', backup: safetyBackup(restore, name, policy) }] };
+  }
+  if (safety.metadata.labels?.[LABEL_RESTORE_UID] !== restore.metadata.uid) {
+    return giveUp(facts, 'SafetyBackupNameTaken', `Backup ${name} exists and was not made for this restore. Delete it, then create a new Restore.`, now);
+  }
+  const restoring: RestoreChange = { phase: 'Restoring', conditions: [underWay('Starting', 'The mover is being started.')], fields: { attempt: 1 } };
+  const condition = findCondition(safety.status?.conditions, 'Stored');
+  switch (safety.status?.phase ?? 'Pending') {
+    case 'Stored': {
+      const complete = findCondition(safety.status?.conditions, 'Complete')?.status === 'True';
+      if (complete || restore.spec.safetyBackup !== 'Required') return { steps: [writeRestore(facts, restoring, now)], again: true };
+      return giveUp(facts, 'SafetyBackupIncomplete', `Backup ${name} of the state before could not read every file, so the restore could not be undone. Nothing was restored. spec.safetyBackup: Preferred goes on without.`, now);
+    }
+    case 'Failed':
+    case 'Rejected':
+    case 'Cancelled':
+    case 'Deleting': {
+      // It holds nothing, so nobody is to be told that it undoes the restore.
+      if (restore.spec.safetyBackup === 'Preferred') return { steps: [writeRestore(facts, { ...restoring, fields: { ...restoring.fields, safetyBackup: undefined } }, now)], again: true };
+      const why = condition === undefined ? '' : ` ${condition.reason}: ${condition.message}`;
+      return giveUp(facts, 'SafetyBackupFailed', `Backup ${name} of the state before failed, so nothing was restored.${why}`, now);
+    }
+    case 'Pending':
+    case 'Queued':
+    case 'Transferring': {
+      const how = condition === undefined || condition.status === 'True' ? '' : ` ${condition.reason}: ${condition.message}`;
+      return { steps: [writeRestore(facts, { phase: 'SafetyBackup', conditions: [underWay('SafetyBackup', `The state before is backed up as Backup ${name}.${how}`)] }, now)] };
+    }
+  }
+}
+
+function safetyBackup(restore: Restore, name: string, policy: string) {
+  const { metadata, spec } = restore;
+  return {
+    name,
+    labels: { [LABEL_RESTORE]: labelValue(metadata.name), [LABEL_RESTORE_UID]: metadata.uid, [LABEL_TRIGGER]: 'Safety' },
+    spec: {
+      policy,
+      trigger: 'Safety',
+      note: `The state before Restore ${metadata.name} of Backup ${spec.source.backup}.`,
+      ...(spec.requestedBy === undefined ? {} : { requestedBy: spec.requestedBy }),
+    },
+  } as const;
+}
