@@ -10,6 +10,12 @@ const worthwhileShare = 1 / 32;
 const sampleFrom = 256 * 1024;
 const sampleLength = 8 * 1024;
 const sampleCount = 4;
+/**
+ * What a sample shrinks to at the fastest level, a share: above it (pages of databases, say) the usual level would take twice the
+ * time to save two percent more; below it (texts) it saves up to a tenth.
+ */
+const fastFromShare = 0.5;
+const fastLevel = 1;
 
 const noncePool = 256 * nonceLength;
 
@@ -43,9 +49,10 @@ export class BlobCodec {
 
   /** The compressed bytes, or `undefined` when that would not save enough. */
   compress(bytes: Uint8Array): Uint8Array | undefined {
-    if (bytes.length >= sampleFrom && !this.#samplesCompress(bytes)) return undefined;
+    const level = bytes.length < sampleFrom ? zstdLevel : this.#levelFor(bytes);
+    if (level === undefined) return undefined;
     const limit = bytes.length - Math.max(1, Math.floor(bytes.length * worthwhileShare));
-    return this.#compressWithin(bytes, limit, zstdLevel);
+    return this.#compressWithin(bytes, limit, level);
   }
 
   /** Writes nonce ‖ ciphertext ‖ MAC at `at`; returns the length written, `payload.length + 32`. */
@@ -81,13 +88,17 @@ export class BlobCodec {
     this.#oneTimeKey.fill(0);
   }
 
-  #samplesCompress(bytes: Uint8Array): boolean {
+  /** `undefined` when no sample shrinks. */
+  #levelFor(bytes: Uint8Array): number | undefined {
     const stride = Math.floor((bytes.length - sampleLength) / (sampleCount - 1));
+    let total = 0;
     for (let i = 0; i < sampleCount; i += 1) {
       const sample = bytes.subarray(i * stride, i * stride + sampleLength);
-      if (this.#compressWithin(sample, Math.floor(sampleLength * (1 - worthwhileShare)), 1) !== undefined) return true;
+      total += this.#compressWithin(sample, Math.floor(sampleLength * (1 - worthwhileShare)), fastLevel)?.length ?? sampleLength;
     }
-    return false;
+    const whole = sampleCount * sampleLength;
+    if (total === whole) return undefined;
+    return total > whole * fastFromShare ? fastLevel : zstdLevel;
   }
 
   #compressWithin(bytes: Uint8Array, limit: number, level: number): Uint8Array | undefined {
