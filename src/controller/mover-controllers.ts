@@ -28,7 +28,10 @@ export function moverControllers(dependencies: MoverControllersDependencies): re
     clock,
     minter: ports.credentialMinter,
     results: ports.resultReader,
-    listener: new LogListener((pod, signal) => followLog(connection, { ...pod, container: MOVER_CONTAINER }, signal), () => clock.now()),
+    listener: new LogListener(
+      (pod, signal) => followLog(connection, { ...pod, container: MOVER_CONTAINER }, signal),
+      () => clock.now(),
+    ),
     admission: new AdmissionLock(),
     defaultImage: dependencies.moverImage,
   };

@@ -40,10 +40,21 @@ export function attemptState(identity: AttemptIdentity, facts: AttemptFacts, now
   }
   const trouble = troubleOf(facts);
   if (pod?.running === true) return { kind: 'running', trouble, node: pod.node, pod: pod.name };
-  if (job.suspended) return { kind: 'starting', trouble: { reason: 'JobSuspended', message: `Job ${job.name} is suspended: the queueing system of the cluster has not admitted it yet.` }, node: undefined };
+  if (job.suspended)
+    return {
+      kind: 'starting',
+      trouble: { reason: 'JobSuspended', message: `Job ${job.name} is suspended: the queueing system of the cluster has not admitted it yet.` },
+      node: undefined,
+    };
   if (now - (job.resumedAt ?? job.createdAt) > START_DEADLINE_MS) {
     const why = trouble ?? { reason: 'MoverNotStarted', message: 'its pod did not start' };
-    return { kind: 'failed', code: why.reason, message: `${why.message}; given up after ${START_DEADLINE_MS / 60_000} minutes`, retryable: false, node: pod?.node };
+    return {
+      kind: 'failed',
+      code: why.reason,
+      message: `${why.message}; given up after ${START_DEADLINE_MS / 60_000} minutes`,
+      retryable: false,
+      node: pod?.node,
+    };
   }
   return { kind: 'starting', trouble, node: pod?.node };
 }
@@ -64,7 +75,8 @@ function lost(why: string): Failure {
 
 function lostPod(pod: MoverPodFact | undefined, jobMessage: string | undefined): Failure {
   if (pod?.reason === 'Evicted') return { code: 'MoverEvicted', message: `The mover was evicted from its node: ${pod.message}`, retryable: true };
-  if (pod?.disruption !== undefined) return { code: 'MoverEvicted', message: `The mover's pod was ended (${pod.disruption.reason}): ${pod.disruption.message}`, retryable: true };
+  if (pod?.disruption !== undefined)
+    return { code: 'MoverEvicted', message: `The mover's pod was ended (${pod.disruption.reason}): ${pod.disruption.message}`, retryable: true };
   return lost(pod?.message ?? jobMessage ?? 'its pod is gone');
 }
 
@@ -79,11 +91,19 @@ function fromTermination(identity: AttemptIdentity, facts: AttemptFacts, pod: Mo
 function silentEnd(facts: AttemptFacts, pod: MoverPodFact, end: TerminationFact): Failure {
   const heard = facts.spoken.trouble === undefined ? '' : ` Its last words: ${facts.spoken.trouble.message}`;
   if (end.reason === 'OOMKilled') {
-    return { code: 'OOMKilled', message: 'The mover needed more memory than its limit. Raise spec.mover.resources.limits.memory of the BackupLocation.', retryable: true };
+    return {
+      code: 'OOMKilled',
+      message: 'The mover needed more memory than its limit. Raise spec.mover.resources.limits.memory of the BackupLocation.',
+      retryable: true,
+    };
   }
   if (pod.reason === 'Evicted' || pod.disruption !== undefined) return lostPod(pod, undefined);
   if (end.reason === 'StartError' || end.reason === 'ContainerCannotRun') {
-    return { code: 'MoverCannotRun', message: `The mover's container could not run: ${end.message || end.reason}. Check spec.mover.image of the BackupLocation.`, retryable: false };
+    return {
+      code: 'MoverCannotRun',
+      message: `The mover's container could not run: ${end.message || end.reason}. Check spec.mover.image of the BackupLocation.`,
+      retryable: false,
+    };
   }
   if (end.exitCode === MOVER_EXIT.failed) {
     return { code: 'MoverFailed', message: `The mover ended with status 1 and left no result.${heard}`, retryable: false };
@@ -110,7 +130,9 @@ function fromResult(identity: AttemptIdentity, value: unknown, node: string | un
   const refuse = (message: string): AttemptState => ({ kind: 'failed', code: 'ResultRefused', message, retryable: false, node });
   const version = typeof value === 'object' && value !== null && 'version' in value ? value.version : undefined;
   if (version !== MOVER_CONTRACT_VERSION) {
-    return refuse(`The mover's result has version ${JSON.stringify(version)}; this operator knows ${MOVER_CONTRACT_VERSION}. Let operator and mover image be of one release.`);
+    return refuse(
+      `The mover's result has version ${JSON.stringify(version)}; this operator knows ${MOVER_CONTRACT_VERSION}. Let operator and mover image be of one release.`,
+    );
   }
   const parsed = MoverResult.safeParse(value);
   if (!parsed.success) {

@@ -16,7 +16,8 @@ export function decideDeletion(facts: BackupFacts, now: number): BackupPlan {
   // A namespace on its way out never takes the stored data with it, and never hangs on us.
   if (ground.namespace === undefined || ground.namespace.terminating) return { steps: [{ do: 'removeFinalizer' }] };
   const own = ownMover(facts);
-  if (backup.metadata.annotations?.[ANNOTATION_ABANDON] === 'true') return { steps: [...(own === undefined ? [] : stop(own)), { do: 'removeFinalizer' }] };
+  if (backup.metadata.annotations?.[ANNOTATION_ABANDON] === 'true')
+    return { steps: [...(own === undefined ? [] : stop(own)), { do: 'removeFinalizer' }] };
   const write = writer(facts, now, { phase: 'Deleting', condition: notDeleted });
   if (own !== undefined) return { steps: [...write('Stopping', 'Its mover is being stopped.'), ...stop(own)] };
   if (!mayHaveSnapshot(backup)) return { steps: [...leftovers(backup), { do: 'removeFinalizer' }] };
@@ -43,10 +44,17 @@ export function decideCancel(facts: BackupFacts, now: number): BackupPlan {
 export function decideForgetRefused(facts: BackupFacts, failure: Failure, now: number): BackupPlan {
   const { backup } = facts;
   const isDeletion = backup.metadata.deletionTimestamp !== undefined;
-  const write = writer(facts, now, isDeletion ? { phase: 'Deleting', condition: notDeleted } : { phase: backup.status?.phase ?? 'Pending', condition: notStored });
+  const write = writer(
+    facts,
+    now,
+    isDeletion ? { phase: 'Deleting', condition: notDeleted } : { phase: backup.status?.phase ?? 'Pending', condition: notStored },
+  );
   const wakeAt = now + REFUSED_LOOK_MS;
   const letGo = isDeletion ? ` The annotation ${ANNOTATION_ABANDON}: "true" lets go without forgetting.` : '';
-  return { steps: write(failure.reason, `The snapshot cannot be forgotten: ${failure.message}${letGo}`, { nextAttemptAt: displayTime(wakeAt) }), wakeAt };
+  return {
+    steps: write(failure.reason, `The snapshot cannot be forgotten: ${failure.message}${letGo}`, { nextAttemptAt: displayTime(wakeAt) }),
+    wakeAt,
+  };
 }
 
 const REFUSED_LOOK_MS = 30_000;
@@ -60,7 +68,10 @@ function forget(facts: BackupFacts, now: number, write: Write, end: readonly Bac
       return { steps: end };
     case 'waiting': {
       const clear: readonly BackupStep[] = state.clear === undefined ? [] : [{ do: 'clearMover', name: state.clear }];
-      return { steps: [...write(state.reason, state.message, state.fields), ...clear], ...(state.wakeAt === undefined ? {} : { wakeAt: state.wakeAt }) };
+      return {
+        steps: [...write(state.reason, state.message, state.fields), ...clear],
+        ...(state.wakeAt === undefined ? {} : { wakeAt: state.wakeAt }),
+      };
     }
     case 'admitted':
       return { steps: [...leftovers(facts.backup), ...write('Forgetting', 'Its snapshot is being forgotten.', state.fields)], again: true };
@@ -73,7 +84,11 @@ function writer(facts: BackupFacts, now: number, how: { phase: BackupPhase; cond
   return (reason, message, fields) => [
     {
       do: 'writeStatus',
-      status: changedStatus(facts.backup, { phase: how.phase, conditions: [how.condition(reason, message)], fields: { progress: undefined, ...fields } }, now),
+      status: changedStatus(
+        facts.backup,
+        { phase: how.phase, conditions: [how.condition(reason, message)], fields: { progress: undefined, ...fields } },
+        now,
+      ),
     },
   ];
 }
@@ -107,5 +122,7 @@ export function forgetJobIsDone(facts: BackupFacts): string | undefined {
   if (job === undefined) return undefined;
   const covered = coveredBy(job);
   if (!covered.includes(facts.backup.metadata.uid)) return undefined;
-  return facts.forget.wanting.some((other) => other.metadata.uid !== facts.backup.metadata.uid && covered.includes(other.metadata.uid)) ? undefined : job.name;
+  return facts.forget.wanting.some((other) => other.metadata.uid !== facts.backup.metadata.uid && covered.includes(other.metadata.uid))
+    ? undefined
+    : job.name;
 }

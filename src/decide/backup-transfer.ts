@@ -35,14 +35,22 @@ export function decideTransfer(facts: BackupFacts, now: number): BackupPlan {
     case 'absent':
       return start(facts, now);
     case 'nameTaken':
-      return waiting(facts.backup, now, 'NameTaken', `Job ${identityOf(facts.backup).name} exists but belongs to somebody else (${displayList(state.owners.map((owner) => `${owner.kind} ${owner.uid}`)) || 'no owner'}). Delete it.`);
+      return waiting(
+        facts.backup,
+        now,
+        'NameTaken',
+        `Job ${identityOf(facts.backup).name} exists but belongs to somebody else (${displayList(state.owners.map((owner) => `${owner.kind} ${owner.uid}`)) || 'no owner'}). Delete it.`,
+      );
     case 'starting':
     case 'running':
       return watching(facts, state, now);
     case 'resultWanted':
       return { steps: [], wakeAt: now + RESULT_LOOK_MS };
     case 'resultUnreachable':
-      return { ...waiting(facts.backup, now, 'ResultUnreachable', `The mover has ended, but its result cannot be read: ${state.message}`), wakeAt: now + RESULT_LOOK_MS };
+      return {
+        ...waiting(facts.backup, now, 'ResultUnreachable', `The mover has ended, but its result cannot be read: ${state.message}`),
+        wakeAt: now + RESULT_LOOK_MS,
+      };
     case 'succeeded':
       return succeed(facts, state.result, state.node, now);
     case 'failed':
@@ -51,7 +59,9 @@ export function decideTransfer(facts: BackupFacts, now: number): BackupPlan {
 }
 
 function waiting(backup: Backup, now: number, reason: string, message: string, fields: StatusChange['fields'] = {}): BackupPlan {
-  return { steps: [{ do: 'writeStatus', status: changedStatus(backup, { phase: 'Transferring', conditions: [notStored(reason, message)], fields }, now) }] };
+  return {
+    steps: [{ do: 'writeStatus', status: changedStatus(backup, { phase: 'Transferring', conditions: [notStored(reason, message)], fields }, now) }],
+  };
 }
 
 /** The volumes were chosen at admission; they and the ground under them are looked at once more, for time has passed. */
@@ -68,15 +78,28 @@ function start(facts: BackupFacts, now: number): BackupPlan {
 }
 
 /** The mover's credentials could not be made, so no Job was: a failed attempt like any other. */
-export function decideStartRefused(facts: BackupFacts, failure: { readonly reason: string; readonly message: string; readonly retryable: boolean }, now: number): BackupPlan {
+export function decideStartRefused(
+  facts: BackupFacts,
+  failure: { readonly reason: string; readonly message: string; readonly retryable: boolean },
+  now: number,
+): BackupPlan {
   return fail(facts, { code: failure.reason, message: failure.message, retryable: failure.retryable, node: undefined }, now);
 }
 
 /** The place is given to others while something is missing. The attempt was none: its number is used again. */
 function backToQueue(backup: Backup, why: { readonly reason: string; readonly message: string }, now: number): BackupPlan {
   const attempt = backup.status?.attempt ?? 1;
-  const change: StatusChange = { phase: 'Queued', conditions: [notStored(why.reason, why.message)], fields: { attempt: attempt > 1 ? attempt - 1 : undefined } };
-  return { steps: [{ do: 'clearMover', name: attemptName(backup.metadata.uid, attempt) }, { do: 'writeStatus', status: changedStatus(backup, change, now) }] };
+  const change: StatusChange = {
+    phase: 'Queued',
+    conditions: [notStored(why.reason, why.message)],
+    fields: { attempt: attempt > 1 ? attempt - 1 : undefined },
+  };
+  return {
+    steps: [
+      { do: 'clearMover', name: attemptName(backup.metadata.uid, attempt) },
+      { do: 'writeStatus', status: changedStatus(backup, change, now) },
+    ],
+  };
 }
 
 function moverStart(facts: BackupFacts, ground: Ground, node: string | undefined): MoverStart {
@@ -126,7 +149,11 @@ function watching(facts: BackupFacts, state: AttemptState & { readonly kind: 'st
   const { backup, attempt } = facts;
   const { name } = identityOf(backup);
   const startedAt = timeOf(backup.status?.startedAt) ?? now;
-  const said = state.trouble ?? (state.kind === 'running' ? { reason: 'Transferring', message: `Job ${name} transfers the volumes.` } : { reason: 'Starting', message: `Job ${name} is starting.` });
+  const said =
+    state.trouble ??
+    (state.kind === 'running'
+      ? { reason: 'Transferring', message: `Job ${name} transfers the volumes.` }
+      : { reason: 'Starting', message: `Job ${name} is starting.` });
   const plan = waiting(backup, now, said.reason, said.message, {
     jobName: name,
     node: state.node,
@@ -170,10 +197,19 @@ function completeness(result: MoverResult): ConditionInput {
     const seen = result.warningCount === 0 ? '' : ` ${result.warningCount} warnings: ${displayList(result.warnings)}.`;
     return { type: 'Complete', status: 'True', reason: 'AllFilesRead', message: `Every file could be read.${seen}` };
   }
-  return { type: 'Complete', status: 'False', reason: 'UnreadableFiles', message: `${result.warningCount} files could not be read: ${displayList(result.warnings)}. They are missing in this backup.` };
+  return {
+    type: 'Complete',
+    status: 'False',
+    reason: 'UnreadableFiles',
+    message: `${result.warningCount} files could not be read: ${displayList(result.warnings)}. They are missing in this backup.`,
+  };
 }
 
-function fail(facts: BackupFacts, failure: { readonly code: string; readonly message: string; readonly retryable: boolean; readonly node: string | undefined }, now: number): BackupPlan {
+function fail(
+  facts: BackupFacts,
+  failure: { readonly code: string; readonly message: string; readonly retryable: boolean; readonly node: string | undefined },
+  now: number,
+): BackupPlan {
   const { backup } = facts;
   const attempt = backup.status?.attempt ?? 1;
   const { reason, message } = failureOf(failure.code, failure.message);

@@ -64,9 +64,14 @@ function decidePending(facts: BackupFacts, now: number): BackupPlan {
   if (!checked.ok) return pending(backup, checked, now);
   const slot = slotOf(backup, checked.ground);
   if (slot.kind === 'refused') {
-    return { steps: [write(backup, now, { phase: 'Rejected', conditions: [notStored('QuotaFull', slot.message)], fields: { completedAt: displayTime(now) } })] };
+    return {
+      steps: [
+        write(backup, now, { phase: 'Rejected', conditions: [notStored('QuotaFull', slot.message)], fields: { completedAt: displayTime(now) } }),
+      ],
+    };
   }
-  if (slot.kind === 'waiting') return pending(backup, { reason: 'WaitingForSlot', message: 'Waiting for a place among the backups that are kept.' }, now);
+  if (slot.kind === 'waiting')
+    return pending(backup, { reason: 'WaitingForSlot', message: 'Waiting for a place among the backups that are kept.' }, now);
   return queue(facts, checked, now);
 }
 
@@ -74,15 +79,19 @@ function decidePending(facts: BackupFacts, now: number): BackupPlan {
 function pending(backup: Backup, why: Failure, now: number): BackupPlan {
   const patience = backup.spec.trigger === 'Safety' ? SAFETY_WAIT_DEADLINE_MS : WAIT_DEADLINE_MS;
   const deadline = Date.parse(backup.metadata.creationTimestamp) + patience;
-  if (now < deadline) return { steps: [write(backup, now, { phase: 'Pending', conditions: [notStored(why.reason, why.message)] })], wakeAt: deadline };
+  if (now < deadline)
+    return { steps: [write(backup, now, { phase: 'Pending', conditions: [notStored(why.reason, why.message)] })], wakeAt: deadline };
   const message = `${why.message} Given up after ${patience / 60_000} minutes; create a new Backup once this is mended.`;
-  return { steps: [write(backup, now, { phase: 'Failed', conditions: [notStored(why.reason, message)], fields: { completedAt: displayTime(now) } })] };
+  return {
+    steps: [write(backup, now, { phase: 'Failed', conditions: [notStored(why.reason, message)], fields: { completedAt: displayTime(now) } })],
+  };
 }
 
 function decideQueued(facts: BackupFacts, now: number): BackupPlan {
   const { backup } = facts;
   const leftover = facts.attempt.job;
-  if (leftover?.owners.some(({ uid }) => uid === backup.metadata.uid) === true) return { steps: [{ do: 'clearMover', name: leftover.name }], again: true };
+  if (leftover?.owners.some(({ uid }) => uid === backup.metadata.uid) === true)
+    return { steps: [{ do: 'clearMover', name: leftover.name }], again: true };
   const due = timeOf(backup.status?.nextAttemptAt);
   if (due !== undefined && due > now) return { steps: [], wakeAt: due };
   const checked = check(facts);
@@ -92,7 +101,7 @@ function decideQueued(facts: BackupFacts, now: number): BackupPlan {
   return queue(facts, checked, now);
 }
 
-type Checked = ({ readonly ok: true; readonly ground: Ground; readonly claims: readonly string[] }) | ({ readonly ok: false } & Failure);
+type Checked = { readonly ok: true; readonly ground: Ground; readonly claims: readonly string[] } | ({ readonly ok: false } & Failure);
 
 function check(facts: BackupFacts): Checked {
   const ground = checkGround(facts.ground);
@@ -111,7 +120,10 @@ function slotOf(backup: Backup, ground: Ground): Slot {
   const isOurs = ({ uid }: { readonly uid: string }) => uid === backup.metadata.uid;
   if (quota?.slots.some(isOurs) === true) return { kind: 'granted' };
   if (quota?.refused?.some(isOurs) === true) {
-    return { kind: 'refused', message: `${quota.used} of ${quota.max} backups are kept; delete one first. Then create a new Backup: \`kubectl get backups\` lists them.` };
+    return {
+      kind: 'refused',
+      message: `${quota.used} of ${quota.max} backups are kept; delete one first. Then create a new Backup: \`kubectl get backups\` lists them.`,
+    };
   }
   return { kind: 'waiting' };
 }
@@ -125,7 +137,10 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
   if (facts.queue === undefined) return { steps: [] };
   const admission = admit(candidate, facts.queue);
   if (!admission.admitted) {
-    return { steps: [write(backup, now, { phase: 'Queued', conditions: [notStored(admission.reason, admission.message)], fields: { queuedAt } })], wakeAt: now + REQUEUE_MS };
+    return {
+      steps: [write(backup, now, { phase: 'Queued', conditions: [notStored(admission.reason, admission.message)], fields: { queuedAt } })],
+      wakeAt: now + REQUEUE_MS,
+    };
   }
   const attempt = (status?.attempt ?? 0) + 1;
   const fields: Partial<BackupStatus> & StatusChange['fields'] = {
@@ -155,7 +170,11 @@ export function takesPlace(backup: Backup): boolean {
   return phase === 'Pending' || phase === 'Queued';
 }
 
-export function waitingBackup(backup: Backup, location: string, queuedAt = backup.status?.queuedAt ?? backup.metadata.creationTimestamp): WaitingMover {
+export function waitingBackup(
+  backup: Backup,
+  location: string,
+  queuedAt = backup.status?.queuedAt ?? backup.metadata.creationTimestamp,
+): WaitingMover {
   const { uid, name, namespace = '' } = backup.metadata;
   return { uid, name, task: 'backup', namespace, location, queuedAt, safetyFor: safetyFor(backup) };
 }
@@ -166,7 +185,8 @@ function decideEnded(facts: BackupFacts, now: number): BackupPlan {
   const { status } = backup;
   const { job } = facts.attempt;
   const steps: BackupStep[] = [];
-  if (job?.owners.some(({ uid }) => uid === backup.metadata.uid) === true && facts.forget.job.job?.name !== job.name) steps.push({ do: 'clearMover', name: job.name });
+  if (job?.owners.some(({ uid }) => uid === backup.metadata.uid) === true && facts.forget.job.job?.name !== job.name)
+    steps.push({ do: 'clearMover', name: job.name });
   const done = forgetJobIsDone(facts);
   if (done !== undefined) steps.push({ do: 'clearMover', name: done });
   const completedAt = timeOf(status?.completedAt);
@@ -185,7 +205,10 @@ function decideEnded(facts: BackupFacts, now: number): BackupPlan {
 const LAST_GOOD_LOOK_MS = 3_600_000;
 
 function isLastGood(backup: Backup, siblings: readonly Backup[]): boolean {
-  return isGood(backup) && !siblings.some((other) => other.metadata.uid !== backup.metadata.uid && other.metadata.deletionTimestamp === undefined && isGood(other));
+  return (
+    isGood(backup) &&
+    !siblings.some((other) => other.metadata.uid !== backup.metadata.uid && other.metadata.deletionTimestamp === undefined && isGood(other))
+  );
 }
 
 function isGood(backup: Backup): boolean {

@@ -41,7 +41,14 @@ type StatusFields = { readonly [Field in keyof BackupStatus]?: BackupStatus[Fiel
 /** How the forgetting of one backup stands, and what is next. */
 export type ForgetState =
   | { readonly kind: 'forgotten'; readonly job: JobFact }
-  | { readonly kind: 'waiting'; readonly reason: string; readonly message: string; readonly fields?: StatusFields; readonly clear?: string; readonly wakeAt?: number }
+  | {
+      readonly kind: 'waiting';
+      readonly reason: string;
+      readonly message: string;
+      readonly fields?: StatusFields;
+      readonly clear?: string;
+      readonly wakeAt?: number;
+    }
   /** Its place is to be taken, by writing these fields. */
   | { readonly kind: 'admitted'; readonly fields: StatusFields }
   | { readonly kind: 'start'; readonly start: MoverStart };
@@ -89,7 +96,10 @@ function words(state: AttemptState, otherwise: string): { readonly reason: strin
   switch (state.kind) {
     case 'failed': {
       const { reason, message } = failureOf(state.code, state.message);
-      return { reason, message: `The snapshot could not be forgotten: ${message} It is tried again; the annotation ${ANNOTATION_ABANDON}: "true" lets go without forgetting.` };
+      return {
+        reason,
+        message: `The snapshot could not be forgotten: ${message} It is tried again; the annotation ${ANNOTATION_ABANDON}: "true" lets go without forgetting.`,
+      };
     }
     case 'resultUnreachable':
       return { reason: 'ResultUnreachable', message: `The mover's result cannot be read: ${state.message}` };
@@ -108,10 +118,16 @@ function lead(input: ForgetInput, now: number): ForgetState {
   const { backup, ground } = input;
   const { tenant } = ground;
   const letGo = `The annotation ${ANNOTATION_ABANDON}: "true" lets go without forgetting.`;
-  if (tenant === undefined) return { kind: 'waiting', reason: 'TenantMissing', message: `BackupTenant ${backup.status?.tenant ?? ''} does not exist, so nobody knows where the snapshot lies. ${letGo}` };
+  if (tenant === undefined)
+    return {
+      kind: 'waiting',
+      reason: 'TenantMissing',
+      message: `BackupTenant ${backup.status?.tenant ?? ''} does not exist, so nobody knows where the snapshot lies. ${letGo}`,
+    };
   const place = checkLocation(tenant.spec.location, ground.location);
   if (!place.ok) return { kind: 'waiting', reason: place.reason, message: `${place.message} The snapshot is forgotten once it is ready. ${letGo}` };
-  if (holdsForgetPlace(backup)) return { kind: 'start', start: forgetStart(input, { location: place.location, tenant }, backup.status?.attempt ?? FIRST_FORGET_ATTEMPT) };
+  if (holdsForgetPlace(backup))
+    return { kind: 'start', start: forgetStart(input, { location: place.location, tenant }, backup.status?.attempt ?? FIRST_FORGET_ATTEMPT) };
   // Before the first forget attempt the time is that of the transfer's next attempt, which will not be made.
   const due = (backup.status?.attempt ?? 0) < FIRST_FORGET_ATTEMPT ? undefined : timeOf(backup.status?.nextAttemptAt);
   if (due !== undefined && due > now) {

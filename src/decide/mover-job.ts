@@ -56,7 +56,9 @@ export interface MoverJobInput {
 }
 
 /** Labels of a mover's Job, its pod and its Secret. Those of a policy cannot override ours. */
-export function moverLabels(input: Pick<MoverJobInput, 'task' | 'tenant' | 'policy' | 'backup' | 'restore' | 'locationName' | 'labels'>): Record<string, string> {
+export function moverLabels(
+  input: Pick<MoverJobInput, 'task' | 'tenant' | 'policy' | 'backup' | 'restore' | 'locationName' | 'labels'>,
+): Record<string, string> {
   return {
     ...input.labels,
     [LABEL_MANAGED_BY]: MANAGED_BY,

@@ -30,7 +30,10 @@ export function checkGround(facts: GroundFacts): GroundCheck {
   if (facts.namespace === undefined || facts.namespace.terminating) return refuse('NamespaceTerminating', 'The namespace is being deleted.');
   const { policy, location, tenant } = facts;
   if (policy === undefined) {
-    return refuse('PolicyMissing', `BackupPolicy ${facts.policyName} does not exist in this namespace. Create it, or name another one: \`kubectl get backuppolicies\`.`);
+    return refuse(
+      'PolicyMissing',
+      `BackupPolicy ${facts.policyName} does not exist in this namespace. Create it, or name another one: \`kubectl get backuppolicies\`.`,
+    );
   }
   const place = checkLocation(policy.spec.location, location);
   if (!place.ok) return place;
@@ -39,7 +42,10 @@ export function checkGround(facts: GroundFacts): GroundCheck {
     return refuse('TenantForeign', `BackupTenant ${tenant.metadata.name} belongs to an earlier namespace of this name.`);
   }
   if (tenant.spec.location !== policy.spec.location) {
-    return refuse('LocationDiffers', `This namespace keeps its backups in BackupLocation ${tenant.spec.location}, but the policy names ${policy.spec.location}. All policies of a namespace name the same one.`);
+    return refuse(
+      'LocationDiffers',
+      `This namespace keeps its backups in BackupLocation ${tenant.spec.location}, but the policy names ${policy.spec.location}. All policies of a namespace name the same one.`,
+    );
   }
   return { ok: true, ground: { policy, location: place.location, tenant } };
 }

@@ -114,7 +114,8 @@ function hindranceOf(mover: WaitingMover, taken: readonly RunningMover[]): Omit<
     return { reason: 'RestoreRunning', message: 'A Restore of this namespace runs; this starts when it has ended.' };
   }
   const [other] = here;
-  if (other !== undefined) return { reason: 'NamespaceBusy', message: `Another ${WORDS[other.task]} of this namespace runs; this starts when it has ended.` };
+  if (other !== undefined)
+    return { reason: 'NamespaceBusy', message: `Another ${WORDS[other.task]} of this namespace runs; this starts when it has ended.` };
   return undefined;
 }
 

@@ -14,7 +14,12 @@ export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePla
     return { steps: [{ do: 'createSafetyBackup', backup: safetyBackup(restore, name, policy) }] };
   }
   if (safety.metadata.labels?.[LABEL_RESTORE_UID] !== restore.metadata.uid) {
-    return giveUp(facts, 'SafetyBackupNameTaken', `Backup ${name} exists and was not made for this restore. Delete it, then create a new Restore.`, now);
+    return giveUp(
+      facts,
+      'SafetyBackupNameTaken',
+      `Backup ${name} exists and was not made for this restore. Delete it, then create a new Restore.`,
+      now,
+    );
   }
   const restoring: RestoreChange = { phase: 'Restoring', conditions: [underWay('Starting', 'The mover is being started.')], fields: { attempt: 1 } };
   const condition = findCondition(safety.status?.conditions, 'Stored');
@@ -22,14 +27,20 @@ export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePla
     case 'Stored': {
       const complete = findCondition(safety.status?.conditions, 'Complete')?.status === 'True';
       if (complete || restore.spec.safetyBackup !== 'Required') return { steps: [writeRestore(facts, restoring, now)], again: true };
-      return giveUp(facts, 'SafetyBackupIncomplete', `Backup ${name} of the state before could not read every file, so the restore could not be undone. Nothing was restored. spec.safetyBackup: Preferred goes on without.`, now);
+      return giveUp(
+        facts,
+        'SafetyBackupIncomplete',
+        `Backup ${name} of the state before could not read every file, so the restore could not be undone. Nothing was restored. spec.safetyBackup: Preferred goes on without.`,
+        now,
+      );
     }
     case 'Failed':
     case 'Rejected':
     case 'Cancelled':
     case 'Deleting': {
       // It holds nothing, so nobody is to be told that it undoes the restore.
-      if (restore.spec.safetyBackup === 'Preferred') return { steps: [writeRestore(facts, { ...restoring, fields: { ...restoring.fields, safetyBackup: undefined } }, now)], again: true };
+      if (restore.spec.safetyBackup === 'Preferred')
+        return { steps: [writeRestore(facts, { ...restoring, fields: { ...restoring.fields, safetyBackup: undefined } }, now)], again: true };
       const why = condition === undefined ? '' : ` ${condition.reason}: ${condition.message}`;
       return giveUp(facts, 'SafetyBackupFailed', `Backup ${name} of the state before failed, so nothing was restored.${why}`, now);
     }
@@ -37,7 +48,15 @@ export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePla
     case 'Queued':
     case 'Transferring': {
       const how = condition === undefined || condition.status === 'True' ? '' : ` ${condition.reason}: ${condition.message}`;
-      return { steps: [writeRestore(facts, { phase: 'SafetyBackup', conditions: [underWay('SafetyBackup', `The state before is backed up as Backup ${name}.${how}`)] }, now)] };
+      return {
+        steps: [
+          writeRestore(
+            facts,
+            { phase: 'SafetyBackup', conditions: [underWay('SafetyBackup', `The state before is backed up as Backup ${name}.${how}`)] },
+            now,
+          ),
+        ],
+      };
     }
   }
 }

@@ -19,10 +19,12 @@ export function decideScalingDown(facts: RestoreFacts, now: number): RestorePlan
   const { restore, workload } = facts;
   const target = targetOf(restore);
   const steps: RestoreStep[] = [];
-  if (target !== undefined && workload.state === 'found' && workload.uid === target.uid && workload.replicas > 0) steps.push({ do: 'scale', workload: target, replicas: 0 });
+  if (target !== undefined && workload.state === 'found' && workload.uid === target.uid && workload.replicas > 0)
+    steps.push({ do: 'scale', workload: target, replicas: 0 });
   const strangers = strangersOn(restore.status?.volumes ?? [], facts.users);
   if (steps.length > 0 || strangers.length > 0) {
-    const using = strangers.length === 0 ? '' : ` Pod ${displayList(strangers.map(({ pod }) => pod))} still uses volume ${strangers[0]?.claim ?? ''}.`;
+    const using =
+      strangers.length === 0 ? '' : ` Pod ${displayList(strangers.map(({ pod }) => pod))} still uses volume ${strangers[0]?.claim ?? ''}.`;
     const waitsFor = target === undefined ? ` The policy names no workload: stop what uses the volumes.` : '';
     const reason = strangers.length > 0 && target === undefined ? 'VolumesInUse' : 'ScalingDown';
     const said = target === undefined ? using.trimStart() : `${target.kind} ${target.name} is scaled to 0.${using}`;
@@ -46,12 +48,17 @@ export function decideScalingUp(facts: RestoreFacts, now: number): RestorePlan {
     steps.push({ do: 'scale', workload: target, replicas: before.replicasBefore });
   }
   const result = findCondition(status?.conditions, OUTCOME);
-  const gone = target !== undefined && before?.scaledDown === true && (workload.state === 'missing' || (workload.state === 'found' && workload.uid !== target.uid));
+  const gone =
+    target !== undefined &&
+    before?.scaledDown === true &&
+    (workload.state === 'missing' || (workload.state === 'found' && workload.uid !== target.uid));
   const tail = gone ? ` ${target.kind} ${target.name} is gone, so its scale could not be put back.` : '';
   const message = `${result?.message ?? ''}${tail}`;
   const startedAt = timeOf(status?.startedAt) ?? now;
   const succeeded = result?.status === 'True';
-  const condition = succeeded ? { type: 'Succeeded', status: 'True', reason: 'Restored', message } as const : notSucceeded(result?.reason ?? 'Failed', message);
+  const condition = succeeded
+    ? ({ type: 'Succeeded', status: 'True', reason: 'Restored', message } as const)
+    : notSucceeded(result?.reason ?? 'Failed', message);
   const change: RestoreChange = {
     phase: succeeded ? 'Succeeded' : result?.reason === 'Cancelled' ? 'Cancelled' : 'Failed',
     conditions: [condition],

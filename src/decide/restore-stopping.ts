@@ -9,18 +9,29 @@ export function decideStop(facts: RestoreFacts, now: number): RestorePlan {
   const { restore, attempt, safety } = facts;
   const phase = restore.status?.phase ?? 'Pending';
   if (phase === 'Pending' || phase === 'Queued') {
-    const change: RestoreChange = { phase: 'Cancelled', conditions: [notSucceeded('Cancelled', 'Cancelled before anything was touched.')], fields: { completedAt: displayTime(now) } };
+    const change: RestoreChange = {
+      phase: 'Cancelled',
+      conditions: [notSucceeded('Cancelled', 'Cancelled before anything was touched.')],
+      fields: { completedAt: displayTime(now) },
+    };
     return { steps: [writeRestore(facts, change, now)] };
   }
   const { job } = attempt;
   if (job?.owners.some(({ uid }) => uid === restore.metadata.uid) === true) {
-    const said = writeRestore(facts, { phase, conditions: [underWay('Cancelling', 'The mover is being stopped.')], fields: { jobName: job.name } }, now);
+    const said = writeRestore(
+      facts,
+      { phase, conditions: [underWay('Cancelling', 'The mover is being stopped.')], fields: { jobName: job.name } },
+      now,
+    );
     return { steps: job.deleting ? [said] : [said, { do: 'stopMover', name: job.name }] };
   }
   const isRunning = safety !== undefined && !isTerminal(safety.status?.phase) && safety.metadata.deletionTimestamp === undefined;
-  if (isRunning && safety.metadata.labels?.[LABEL_RESTORE_UID] === restore.metadata.uid && !safety.spec.cancel) return { steps: [{ do: 'cancelSafetyBackup', name: safety.metadata.name }], again: true };
+  if (isRunning && safety.metadata.labels?.[LABEL_RESTORE_UID] === restore.metadata.uid && !safety.spec.cancel)
+    return { steps: [{ do: 'cancelSafetyBackup', name: safety.metadata.name }], again: true };
   const touched = phase === 'Restoring' && restore.status?.jobName !== undefined;
   const undo = restore.status?.safetyBackup === undefined ? '' : ` Backup ${restore.status.safetyBackup} holds the state before.`;
-  const message = touched ? `Cancelled while it was restoring: volume ${displayList(restore.status.volumes ?? [])} may be half restored.${undo}` : 'Cancelled before anything was written.';
+  const message = touched
+    ? `Cancelled while it was restoring: volume ${displayList(restore.status.volumes ?? [])} may be half restored.${undo}`
+    : 'Cancelled before anything was written.';
   return giveUp(facts, 'Cancelled', message, now);
 }

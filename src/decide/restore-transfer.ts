@@ -21,7 +21,12 @@ const MAX_LISTED = 20;
 
 export function restoreIdentity(restore: Restore): AttemptIdentity {
   const { uid } = restore.metadata;
-  return { task: 'restore', name: attemptName(uid, restore.status?.attempt ?? 1), uid, jobWasSeen: restore.status?.jobName === attemptName(uid, restore.status?.attempt ?? 1) };
+  return {
+    task: 'restore',
+    name: attemptName(uid, restore.status?.attempt ?? 1),
+    uid,
+    jobWasSeen: restore.status?.jobName === attemptName(uid, restore.status?.attempt ?? 1),
+  };
 }
 
 export function decideRestoring(facts: RestoreFacts, now: number): RestorePlan {
@@ -40,7 +45,10 @@ export function decideRestoring(facts: RestoreFacts, now: number): RestorePlan {
     case 'resultWanted':
       return { steps: [], wakeAt: now + RESULT_LOOK_MS };
     case 'resultUnreachable':
-      return { steps: [say(facts, 'ResultUnreachable', `The mover has ended, but its result cannot be read: ${state.message}`, now)], wakeAt: now + RESULT_LOOK_MS };
+      return {
+        steps: [say(facts, 'ResultUnreachable', `The mover has ended, but its result cannot be read: ${state.message}`, now)],
+        wakeAt: now + RESULT_LOOK_MS,
+      };
     case 'succeeded':
       return succeed(facts, state.result, now);
     case 'failed':
@@ -55,30 +63,46 @@ function say(facts: RestoreFacts, reason: string, message: string, now: number, 
 /** The workload is down meanwhile, so the place is kept and the wait is only the backoff. */
 function betweenAttempts(facts: RestoreFacts, due: number, now: number): RestorePlan {
   const { restore, attempt } = facts;
-  if (attempt.job?.owners.some(({ uid }) => uid === restore.metadata.uid) === true) return { steps: [{ do: 'clearMover', name: attempt.job.name }], again: true };
+  if (attempt.job?.owners.some(({ uid }) => uid === restore.metadata.uid) === true)
+    return { steps: [{ do: 'clearMover', name: attempt.job.name }], again: true };
   if (due > now) return { steps: [], wakeAt: due };
   const number = (restore.status?.attempt ?? 1) + 1;
-  return { steps: [say(facts, 'Starting', `The mover is being started (attempt ${number}).`, now, { attempt: number, nextAttemptAt: undefined })], again: true };
+  return {
+    steps: [say(facts, 'Starting', `The mover is being started (attempt ${number}).`, now, { attempt: number, nextAttemptAt: undefined })],
+    again: true,
+  };
 }
 
 /** What is missing now was there a moment ago, and the workload is down: it is waited for, and said; a person can cancel. */
 function start(facts: RestoreFacts, now: number): RestorePlan {
   const { restore } = facts;
   const names = restore.status?.volumes ?? [];
-  const wait = (reason: string, message: string, after = RESULT_LOOK_MS): RestorePlan => ({ steps: [say(facts, reason, message, now)], wakeAt: now + after });
+  const wait = (reason: string, message: string, after = RESULT_LOOK_MS): RestorePlan => ({
+    steps: [say(facts, reason, message, now)],
+    wakeAt: now + after,
+  });
   const ground = checkGround(facts.ground);
   if (!ground.ok) return wait(ground.reason, ground.message);
   const volumes = mountable(names, facts.claims);
   if (!volumes.ok) return wait(volumes.reason, volumes.message);
   const strangers = strangersOn(names, facts.users);
-  if (strangers.length > 0) return wait('VolumesInUse', `Pod ${displayList(strangers.map(({ pod }) => pod))} uses volume ${strangers[0]?.claim ?? ''} again. Stop it: nothing is restored under a running program.`, LEAVING_LOOK_MS);
+  if (strangers.length > 0)
+    return wait(
+      'VolumesInUse',
+      `Pod ${displayList(strangers.map(({ pod }) => pod))} uses volume ${strangers[0]?.claim ?? ''} again. Stop it: nothing is restored under a running program.`,
+      LEAVING_LOOK_MS,
+    );
   const placed = placement(names, facts.claims, facts.users);
   if (!placed.ok) return wait(placed.reason, placed.message);
   return { steps: [{ do: 'startMover', start: moverStart(facts, ground.ground, placed.node) }] };
 }
 
 /** The mover's credentials could not be made, so no Job was: a failed attempt like any other. */
-export function decideRestoreRefused(facts: RestoreFacts, failure: { readonly reason: string; readonly message: string; readonly retryable: boolean }, now: number): RestorePlan {
+export function decideRestoreRefused(
+  facts: RestoreFacts,
+  failure: { readonly reason: string; readonly message: string; readonly retryable: boolean },
+  now: number,
+): RestorePlan {
   return fail(facts, { kind: 'failed', code: failure.reason, message: failure.message, retryable: failure.retryable, node: undefined }, now);
 }
 
@@ -124,7 +148,11 @@ function moverStart(facts: RestoreFacts, ground: Ground, node: string | undefine
 function watching(facts: RestoreFacts, state: AttemptState & { readonly kind: 'starting' | 'running' }, now: number): RestorePlan {
   const { restore, attempt } = facts;
   const { name } = restoreIdentity(restore);
-  const said = state.trouble ?? (state.kind === 'running' ? { reason: 'Restoring', message: `Job ${name} writes the volumes.` } : { reason: 'Starting', message: `Job ${name} is starting.` });
+  const said =
+    state.trouble ??
+    (state.kind === 'running'
+      ? { reason: 'Restoring', message: `Job ${name} writes the volumes.` }
+      : { reason: 'Starting', message: `Job ${name} is starting.` });
   const progress = transferProgress(attempt.spoken.progress, attempt.job?.createdAt ?? now) ?? restore.status?.progress;
   const steps: RestoreStep[] = [say(facts, said.reason, said.message, now, { jobName: name, progress })];
   if (renewalDue(attempt.job, now)) steps.push({ do: 'renewCredentials', name });
@@ -146,7 +174,11 @@ function succeed(facts: RestoreFacts, result: MoverResult, now: number): Restore
   };
   if (!done.complete) {
     const message = `${result.warningCount} paths could not be restored: ${displayList(result.warnings)}.${undo(facts.restore)}`;
-    return end(facts, { phase: 'ScalingUp', conditions: [outcome('False', 'RestoreIncomplete', message), underWay('ScalingUp', message)], fields }, now);
+    return end(
+      facts,
+      { phase: 'ScalingUp', conditions: [outcome('False', 'RestoreIncomplete', message), underWay('ScalingUp', message)], fields },
+      now,
+    );
   }
   const message = `${files} files are as they were in Backup ${facts.restore.spec.source.backup} (${displayBytes(done.bytesWritten)} written, ${done.deleted} extra files deleted).`;
   return end(facts, { phase: 'ScalingUp', conditions: [outcome('True', 'Restored', message), underWay('ScalingUp', message)], fields }, now);
@@ -160,7 +192,12 @@ function fail(facts: RestoreFacts, failure: AttemptState & { readonly kind: 'fai
   if (failure.retryable && attempt < MAX_ATTEMPTS) {
     const next = now + retryDelayMs(attempt);
     const said = `Attempt ${attempt} of ${MAX_ATTEMPTS} failed and is made again at ${displayTime(next)}: ${message}`;
-    return end(facts, { phase: 'Restoring', conditions: [underWay(reason, said)], fields: { ...fields, nextAttemptAt: displayTime(next) } }, now, next);
+    return end(
+      facts,
+      { phase: 'Restoring', conditions: [underWay(reason, said)], fields: { ...fields, nextAttemptAt: displayTime(next) } },
+      now,
+      next,
+    );
   }
   const said = `${attempt > 1 ? `Given up after ${attempt} attempts: ` : ''}${message} Volume ${displayList(restore.status?.volumes ?? [])} may be half restored.${undo(restore)}`;
   return end(facts, { phase: 'ScalingUp', conditions: [outcome('False', reason, said), underWay('ScalingUp', said)], fields }, now);

@@ -43,5 +43,10 @@ export function decideRestore(facts: RestoreFacts, now: number): RestorePlan {
 function cleanUp(facts: RestoreFacts, deleting: boolean): RestorePlan {
   const { job } = facts.attempt;
   const isOurs = job?.owners.some(({ uid }) => uid === facts.restore.metadata.uid) === true;
-  return { steps: [...(job !== undefined && isOurs ? [{ do: 'clearMover', name: job.name } as const] : []), ...(deleting ? [{ do: 'removeFinalizer' } as const] : [])] };
+  return {
+    steps: [
+      ...(job !== undefined && isOurs ? [{ do: 'clearMover', name: job.name } as const] : []),
+      ...(deleting ? [{ do: 'removeFinalizer' } as const] : []),
+    ],
+  };
 }

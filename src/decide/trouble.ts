@@ -42,7 +42,10 @@ function waitingTrouble(pod: MoverPodFact): Trouble | undefined {
     case 'ImagePullBackOff':
     case 'ErrImageNeverPull':
     case 'InvalidImageName':
-      return { reason: 'ImageNotPullable', message: `The mover's image cannot be pulled (${reason}): ${message} Check spec.mover.image of the BackupLocation.` };
+      return {
+        reason: 'ImageNotPullable',
+        message: `The mover's image cannot be pulled (${reason}): ${message} Check spec.mover.image of the BackupLocation.`,
+      };
     default:
       return { reason, message: `The mover's container does not start (${reason}): ${message}` };
   }

@@ -6,9 +6,17 @@ export type Volumes = { readonly ok: true; readonly claims: readonly string[] } 
 
 /** The claims that a policy means, and whether a mover can mount every one of them. */
 export function wantedVolumes(named: readonly string[] | undefined, claims: readonly ClaimFact[]): Volumes {
-  const names = named ?? claims.filter((claim) => !claim.deleting).map((claim) => claim.name).sort();
+  const names =
+    named ??
+    claims
+      .filter((claim) => !claim.deleting)
+      .map((claim) => claim.name)
+      .sort();
   if (names.length === 0) {
-    return refuse('NoVolumes', 'The namespace has no PersistentVolumeClaim, so there is nothing to back up. Create one, or name it in spec.volumes of the BackupPolicy.');
+    return refuse(
+      'NoVolumes',
+      'The namespace has no PersistentVolumeClaim, so there is nothing to back up. Create one, or name it in spec.volumes of the BackupPolicy.',
+    );
   }
   return mountable(names, claims);
 }
@@ -17,7 +25,11 @@ export function wantedVolumes(named: readonly string[] | undefined, claims: read
 export function mountable(names: readonly string[], claims: readonly ClaimFact[]): Volumes {
   const byName = new Map(claims.map((claim) => [claim.name, claim]));
   const missing = names.filter((name) => !byName.has(name));
-  if (missing.length > 0) return refuse('VolumeMissing', `PersistentVolumeClaim ${displayList(missing)} does not exist. Create it, or take it out of spec.volumes of the BackupPolicy.`);
+  if (missing.length > 0)
+    return refuse(
+      'VolumeMissing',
+      `PersistentVolumeClaim ${displayList(missing)} does not exist. Create it, or take it out of spec.volumes of the BackupPolicy.`,
+    );
   for (const name of names) {
     const claim = byName.get(name);
     const failure = claim === undefined ? undefined : hindrance(claim);
@@ -29,13 +41,22 @@ export function mountable(names: readonly string[], claims: readonly ClaimFact[]
 function hindrance(claim: ClaimFact): Failure | undefined {
   if (claim.deleting) return { reason: 'VolumeDeleting', message: `PersistentVolumeClaim ${claim.name} is being deleted.` };
   if (claim.phase !== 'Bound') {
-    return { reason: 'VolumeUnbound', message: `PersistentVolumeClaim ${claim.name} is ${claim.phase || 'Pending'}, not Bound. \`kubectl describe pvc ${claim.name}\` says what it waits for.` };
+    return {
+      reason: 'VolumeUnbound',
+      message: `PersistentVolumeClaim ${claim.name} is ${claim.phase || 'Pending'}, not Bound. \`kubectl describe pvc ${claim.name}\` says what it waits for.`,
+    };
   }
   if (claim.volumeMode === 'Block') {
-    return { reason: 'VolumeIsBlock', message: `PersistentVolumeClaim ${claim.name} is a raw block device; only file systems are backed up. Take it out of spec.volumes of the BackupPolicy.` };
+    return {
+      reason: 'VolumeIsBlock',
+      message: `PersistentVolumeClaim ${claim.name} is a raw block device; only file systems are backed up. Take it out of spec.volumes of the BackupPolicy.`,
+    };
   }
   if (claim.accessModes.length > 0 && claim.accessModes.every((mode) => mode === 'ReadWriteOncePod')) {
-    return { reason: 'VolumeSinglePod', message: `PersistentVolumeClaim ${claim.name} is ReadWriteOncePod: no second pod can mount it beside the workload. Use ReadWriteOnce.` };
+    return {
+      reason: 'VolumeSinglePod',
+      message: `PersistentVolumeClaim ${claim.name} is ReadWriteOncePod: no second pod can mount it beside the workload. Use ReadWriteOnce.`,
+    };
   }
   return undefined;
 }
@@ -57,7 +78,11 @@ export function placement(names: readonly string[], claims: readonly ClaimFact[]
   }
   if (nodes.size > 1) {
     const where = [...nodes].map(([node, claim]) => `${claim} on ${node}`).join(', ');
-    return { ok: false, reason: 'VolumesOnDifferentNodes', message: `The volumes are in use on different nodes (${where}), and one mover cannot reach them all. Make a BackupPolicy for each.` };
+    return {
+      ok: false,
+      reason: 'VolumesOnDifferentNodes',
+      message: `The volumes are in use on different nodes (${where}), and one mover cannot reach them all. Make a BackupPolicy for each.`,
+    };
   }
   return { ok: true, node: [...nodes.keys()][0] };
 }

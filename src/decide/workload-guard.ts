@@ -34,7 +34,10 @@ export function checkWorkload(described: string, workload: WorkloadFact): Failur
     case 'none':
       return undefined;
     case 'missing':
-      return { reason: 'WorkloadMissing', message: `${described} does not exist. Create it (0 replicas are enough), or take spec.workload out of the BackupPolicy.` };
+      return {
+        reason: 'WorkloadMissing',
+        message: `${described} does not exist. Create it (0 replicas are enough), or take spec.workload out of the BackupPolicy.`,
+      };
     case 'notScalable':
       return { reason: 'WorkloadNotScalable', message: `${described} cannot be scaled: ${workload.message}` };
     case 'found':

@@ -7,7 +7,18 @@ import { MoverCredentials } from '../../src/api/index.ts';
 import { CLUSTER } from '../ground/layout.ts';
 import { run } from '../ground/run.ts';
 import { keysBelow, openBucket, secretKeyOf, tenantIdOf } from '../support/bucket.ts';
-import { apply, conditionOf, create, getObject, kubectl, listObjects, waitFor, waitForCondition, waitForPhase, type StatusLike } from '../support/cluster.ts';
+import {
+  apply,
+  conditionOf,
+  create,
+  getObject,
+  kubectl,
+  listObjects,
+  waitFor,
+  waitForCondition,
+  waitForPhase,
+  type StatusLike,
+} from '../support/cluster.ts';
 import { backupObject, locationObjects, makeCustomer, removeCustomer } from '../support/customer.ts';
 
 const LOCATION = 'e2e-backup';
@@ -16,7 +27,11 @@ const MIB = 1 << 20;
 
 interface PodLike {
   readonly metadata: { readonly name: string };
-  readonly spec: { readonly automountServiceAccountToken?: boolean; readonly volumes?: readonly Readonly<Record<string, unknown>>[]; readonly containers: readonly { readonly env?: unknown; readonly args?: readonly string[] }[] };
+  readonly spec: {
+    readonly automountServiceAccountToken?: boolean;
+    readonly volumes?: readonly Readonly<Record<string, unknown>>[];
+    readonly containers: readonly { readonly env?: unknown; readonly args?: readonly string[] }[];
+  };
 }
 
 function directoryOf(namespace: string): string {
@@ -67,7 +82,14 @@ describe('a Backup of 1 MiB', () => {
   });
 
   it('tells its story in events', async () => {
-    const events = await kubectl(['get', 'events', '-n', 'e2e-backup', '-o', 'jsonpath={range .items[?(@.involvedObject.kind=="Backup")]}{.involvedObject.name}={.reason}{"\\n"}{end}']);
+    const events = await kubectl([
+      'get',
+      'events',
+      '-n',
+      'e2e-backup',
+      '-o',
+      'jsonpath={range .items[?(@.involvedObject.kind=="Backup")]}{.involvedObject.name}={.reason}{"\\n"}{end}',
+    ]);
     expect(events.split('\n')).toEqual(expect.arrayContaining(['first=Stored', 'second=Stored']));
   });
 
@@ -93,7 +115,13 @@ describe('a Backup of 1 MiB', () => {
     const written = Buffer.from(key).toString('utf8');
     expect(written).toMatch(/^tbk1-/);
     const forms = [written, written.slice(5, 34), Buffer.from(written).toString('base64').slice(0, 40)];
-    const everything = await kubectl(['get', 'secrets,pods,jobs,events,backups.backup.dupp.de,backuptenants.backup.dupp.de,configmaps', '-A', '-o', 'yaml']);
+    const everything = await kubectl([
+      'get',
+      'secrets,pods,jobs,events,backups.backup.dupp.de,backuptenants.backup.dupp.de,configmaps',
+      '-A',
+      '-o',
+      'yaml',
+    ]);
     for (const form of forms) expect(everything).not.toContain(form);
     const folders = ['etcd', 'logs', 'private'].map((folder) => join(CLUSTER, folder));
     // What is there is found: the name of the tenant lies in etcd and in logs.
@@ -105,7 +133,8 @@ describe('a Backup of 1 MiB', () => {
 
 /** Names of files below the folders that hold the text; the text goes to grep through a pipe. */
 async function filesWith(text: string, folders: readonly string[]): Promise<string> {
-  const script = 'grep --recursive --files-with-matches --binary-files=text --fixed-strings --no-messages --devices=skip --file=/dev/stdin -- "$@" || test $? -le 2';
+  const script =
+    'grep --recursive --files-with-matches --binary-files=text --fixed-strings --no-messages --devices=skip --file=/dev/stdin -- "$@" || test $? -le 2';
   return (await run('sh', ['-c', script, 'grep', ...folders], { input: Buffer.from(text) })).trim();
 }
 
@@ -120,7 +149,10 @@ describe('seven places', () => {
     );
     expect(ends.map(({ status }) => status?.phase).sort()).toEqual(['Rejected', ...Array.from({ length: 7 }, () => 'Stored')]);
     const refused = ends.find(({ status }) => status?.phase === 'Rejected');
-    expect(conditionOf(refused, 'Stored')).toMatchObject({ reason: 'QuotaFull', message: expect.stringMatching(/^7 of 7 backups are kept; delete one first/) });
+    expect(conditionOf(refused, 'Stored')).toMatchObject({
+      reason: 'QuotaFull',
+      message: expect.stringMatching(/^7 of 7 backups are kept; delete one first/),
+    });
     await kubectl(['delete', 'bk', 'b1', '-n', 'e2e-quota', '--timeout=60s']);
     await create([backupObject('e2e-quota', 'b9', 'daily')]);
     await waitForPhase('bk', 'b9', 'e2e-quota', ['Stored'], 60);
@@ -133,7 +165,11 @@ describe('a mover that runs', () => {
   beforeAll(async () => {
     await customer('e2e-large', 400 * MIB);
     await apply([backupObject('e2e-large', 'large', 'daily')]);
-    pod = await waitFor('its pod', 30, async () => (await listObjects<PodLike>('pods', 'e2e-large', 'app.kubernetes.io/managed-by=tenant-backup'))[0]);
+    pod = await waitFor(
+      'its pod',
+      30,
+      async () => (await listObjects<PodLike>('pods', 'e2e-large', 'app.kubernetes.io/managed-by=tenant-backup'))[0],
+    );
   });
 
   it('has no Kubernetes credentials (invariant 3), and nothing secret in arguments or environment', () => {

@@ -63,7 +63,13 @@ export class FakeCluster extends KubeConnection {
 
   #answer(method: Method, path: string, options: RequestOptions): unknown {
     this.requests.push(`${method} ${path}`);
-    if (path === '/apis/apps/v1') return { resources: [{ name: 'statefulsets', kind: 'StatefulSet', namespaced: true }, { name: 'statefulsets/scale', kind: 'Scale', namespaced: true }] };
+    if (path === '/apis/apps/v1')
+      return {
+        resources: [
+          { name: 'statefulsets', kind: 'StatefulSet', namespaced: true },
+          { name: 'statefulsets/scale', kind: 'Scale', namespaced: true },
+        ],
+      };
     const at = addressOf(path);
     switch (method) {
       case 'GET':
@@ -101,7 +107,10 @@ export class FakeCluster extends KubeConnection {
     const found = this.#read({ ...at, subresource: undefined });
     const meta = body['metadata'] as { resourceVersion?: string; uid?: string } | undefined;
     const current = found.metadata;
-    if ((meta?.resourceVersion !== undefined && meta.resourceVersion !== current.resourceVersion) || (meta?.uid !== undefined && meta.uid !== current.uid)) {
+    if (
+      (meta?.resourceVersion !== undefined && meta.resourceVersion !== current.resourceVersion) ||
+      (meta?.uid !== undefined && meta.uid !== current.uid)
+    ) {
       throw new KubeError('Conflict', `${at.name ?? ''} has been modified`, { status: 409 });
     }
     const allowed = at.subresource === 'status' ? { status: body['status'] } : body;
@@ -123,7 +132,8 @@ export class FakeCluster extends KubeConnection {
     const key = keyOf(collection, namespace, object.metadata.name);
     if (this.#objects.has(key)) throw new KubeError('AlreadyExists', `${key} already exists`, { status: 409 });
     const home = namespace === undefined ? undefined : this.find('namespaces', undefined, namespace);
-    if (home?.metadata.deletionTimestamp !== undefined) throw new KubeError('Forbidden', `namespace ${namespace ?? ''} is being terminated`, { status: 403 });
+    if (home?.metadata.deletionTimestamp !== undefined)
+      throw new KubeError('Forbidden', `namespace ${namespace ?? ''} is being terminated`, { status: 403 });
     const metadata = {
       uid: `${collection}-${object.metadata.name}-${randomUUID().slice(0, 4)}`,
       creationTimestamp: new Date(this.now).toISOString(),
@@ -138,17 +148,28 @@ export class FakeCluster extends KubeConnection {
     return stored;
   }
 
-  remove(collection: string, namespace: string | undefined, name: string, options: { propagationPolicy?: string; preconditions?: { uid?: string } } = {}): void {
+  remove(
+    collection: string,
+    namespace: string | undefined,
+    name: string,
+    options: { propagationPolicy?: string; preconditions?: { uid?: string } } = {},
+  ): void {
     const found = this.find(collection, namespace, name);
     if (found === undefined) throw new KubeError('NotFound', `${collection} ${name} not found`, { status: 404 });
-    if (options.preconditions?.uid !== undefined && options.preconditions.uid !== found.metadata.uid) throw new KubeError('Conflict', 'another uid', { status: 409 });
+    if (options.preconditions?.uid !== undefined && options.preconditions.uid !== found.metadata.uid)
+      throw new KubeError('Conflict', 'another uid', { status: 409 });
     const foreground = collection === 'jobs' && options.propagationPolicy === 'Foreground';
     const finalizers = [...(found.metadata.finalizers ?? []), ...(foreground ? ['foregroundDeletion'] : [])];
     if (finalizers.length === 0) {
       this.#drop(collection, found);
       return;
     }
-    const metadata = { ...found.metadata, finalizers: [...new Set(finalizers)], deletionTimestamp: found.metadata.deletionTimestamp ?? new Date(this.now).toISOString(), resourceVersion: this.#next() };
+    const metadata = {
+      ...found.metadata,
+      finalizers: [...new Set(finalizers)],
+      deletionTimestamp: found.metadata.deletionTimestamp ?? new Date(this.now).toISOString(),
+      resourceVersion: this.#next(),
+    };
     this.#objects.set(keyOf(collection, namespace, name), { ...found, metadata });
   }
 
@@ -178,17 +199,27 @@ export class FakeCluster extends KubeConnection {
     for (const collection of ['jobs', 'secrets', 'pods']) {
       for (const object of this.all(collection)) {
         const owners = object.metadata.ownerReferences ?? [];
-        const jobLeaves = collection === 'pods' && owners.some(({ uid }) => this.all('jobs').some((job) => job.metadata.uid === uid && job.metadata.deletionTimestamp !== undefined));
+        const jobLeaves =
+          collection === 'pods' &&
+          owners.some(({ uid }) => this.all('jobs').some((job) => job.metadata.uid === uid && job.metadata.deletionTimestamp !== undefined));
         if ((owners.length > 0 && owners.every(({ uid }) => !uids.has(uid))) || jobLeaves) this.#drop(collection, object);
       }
     }
     for (const job of this.all('jobs')) {
-      if (job.metadata.deletionTimestamp !== undefined && !this.all('pods').some((pod) => pod.metadata.ownerReferences?.some(({ uid }) => uid === job.metadata.uid) === true)) this.#drop('jobs', job);
+      if (
+        job.metadata.deletionTimestamp !== undefined &&
+        !this.all('pods').some((pod) => pod.metadata.ownerReferences?.some(({ uid }) => uid === job.metadata.uid) === true)
+      )
+        this.#drop('jobs', job);
     }
   }
 
   /** A cache that is never behind. */
-  cache<T extends KubeObject>(collection: string, indexes: Readonly<Record<string, (object: T) => readonly string[]>> = {}, wanted: (object: T) => boolean = () => true): Cache<T> {
+  cache<T extends KubeObject>(
+    collection: string,
+    indexes: Readonly<Record<string, (object: T) => readonly string[]>> = {},
+    wanted: (object: T) => boolean = () => true,
+  ): Cache<T> {
     const list = () => (this.all(collection) as unknown as T[]).filter(wanted).map((object) => structuredClone(object));
     return {
       get: (name, namespace) => list().find(({ metadata }) => metadata.name === name && metadata.namespace === namespace),

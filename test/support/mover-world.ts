@@ -33,7 +33,11 @@ export class MoverWorld {
   readonly results = new Map<string, unknown>();
   script: MoverScript = (orders) => ended(orders);
   minter: CredentialMinter = {
-    mint: () => Promise.resolve({ credentials: { version: 1, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: { primary: { accessKeyId: 'k', secretAccessKey: 's' } } }, expiresAt: undefined }),
+    mint: () =>
+      Promise.resolve({
+        credentials: { version: 1, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: { primary: { accessKeyId: 'k', secretAccessKey: 's' } } },
+        expiresAt: undefined,
+      }),
   };
   /** The caches do not show Jobs, their pods and safety backups yet. */
   blind = false;
@@ -46,9 +50,26 @@ export class MoverWorld {
     const { cluster } = this;
     const ns = cluster.put('namespaces', undefined, { metadata: { name: NS, uid: 'ns-uid' }, status: { phase: 'Active' } });
     cluster.put('backuplocations', undefined, location());
-    cluster.put('backuptenants', undefined, { metadata: { name: 'shop-tenant' }, spec: { tenantId: TENANT_ID, namespace: NS, namespaceUID: ns.metadata.uid, location: 'here' } });
-    cluster.put('backuppolicies', NS, { metadata: { name: 'daily' }, spec: { location: 'here', copyMethod: 'Direct', quota: { maxBackups: 7 }, maxAge: '14d', mover: {}, workload: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'app' } } });
-    cluster.put('persistentvolumeclaims', NS, { metadata: { name: 'data' }, spec: { volumeMode: 'Filesystem', accessModes: ['ReadWriteOnce'] }, status: { phase: 'Bound' } });
+    cluster.put('backuptenants', undefined, {
+      metadata: { name: 'shop-tenant' },
+      spec: { tenantId: TENANT_ID, namespace: NS, namespaceUID: ns.metadata.uid, location: 'here' },
+    });
+    cluster.put('backuppolicies', NS, {
+      metadata: { name: 'daily' },
+      spec: {
+        location: 'here',
+        copyMethod: 'Direct',
+        quota: { maxBackups: 7 },
+        maxAge: '14d',
+        mover: {},
+        workload: { apiVersion: 'apps/v1', kind: 'StatefulSet', name: 'app' },
+      },
+    });
+    cluster.put('persistentvolumeclaims', NS, {
+      metadata: { name: 'data' },
+      spec: { volumeMode: 'Filesystem', accessModes: ['ReadWriteOnce'] },
+      status: { phase: 'Bound' },
+    });
     cluster.put('statefulsets', NS, { metadata: { name: 'app', uid: 'app-uid' }, spec: { replicas: 2 } });
     this.restart();
   }
@@ -56,7 +77,8 @@ export class MoverWorld {
   /** A new operator: nothing is remembered. */
   restart(): void {
     const { cluster } = this;
-    const isOurs = ({ metadata }: { metadata: { labels?: Readonly<Record<string, string>> | undefined } }) => metadata.labels?.['app.kubernetes.io/managed-by'] === 'tenant-backup';
+    const isOurs = ({ metadata }: { metadata: { labels?: Readonly<Record<string, string>> | undefined } }) =>
+      metadata.labels?.['app.kubernetes.io/managed-by'] === 'tenant-backup';
     const context: MoverContext = {
       connection: cluster,
       caches: {
@@ -120,7 +142,10 @@ export class MoverWorld {
   }
 
   async #reconcileAll(): Promise<void> {
-    for (const [kind, reconciler] of [['backups', this.#backups], ['restores', this.#restores]] as const) {
+    for (const [kind, reconciler] of [
+      ['backups', this.#backups],
+      ['restores', this.#restores],
+    ] as const) {
       for (const { metadata } of this.cluster.all(kind)) {
         try {
           await reconciler.reconcile(`${NS}/${metadata.name}`, new AbortController().signal);
@@ -157,7 +182,11 @@ export class MoverWorld {
     this.#started.add(job.metadata.uid);
     this.ran.push(orders);
     this.cluster.put('pods', NS, {
-      metadata: { name: `${job.metadata.name}-pod`, labels: { ...job.metadata.labels, 'batch.kubernetes.io/job-name': job.metadata.name, 'job-name': job.metadata.name }, ownerReferences: [{ kind: 'Job', name: job.metadata.name, uid: job.metadata.uid }] },
+      metadata: {
+        name: `${job.metadata.name}-pod`,
+        labels: { ...job.metadata.labels, 'batch.kubernetes.io/job-name': job.metadata.name, 'job-name': job.metadata.name },
+        ownerReferences: [{ kind: 'Job', name: job.metadata.name, uid: job.metadata.uid }],
+      },
       spec: { nodeName: 'node-1' },
       status: { phase: 'Running', containerStatuses: [{ name: 'mover', state: { running: {} } }] },
     });
@@ -169,11 +198,20 @@ export class MoverWorld {
     const name = `${job.metadata.name}-pod`;
     if (end.lost === true) {
       this.cluster.remove('pods', NS, name);
-      this.cluster.change('jobs', NS, job.metadata.name, { status: { conditions: [{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'Job has reached the specified backoff limit' }] } });
+      this.cluster.change('jobs', NS, job.metadata.name, {
+        status: {
+          conditions: [{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'Job has reached the specified backoff limit' }],
+        },
+      });
       return;
     }
     this.cluster.change('pods', NS, name, {
-      status: { phase: end.exitCode === 0 ? 'Succeeded' : 'Failed', containerStatuses: [{ name: 'mover', state: { terminated: { exitCode: end.exitCode, reason: end.reason ?? 'Completed', message: end.message ?? '' } } }] },
+      status: {
+        phase: end.exitCode === 0 ? 'Succeeded' : 'Failed',
+        containerStatuses: [
+          { name: 'mover', state: { terminated: { exitCode: end.exitCode, reason: end.reason ?? 'Completed', message: end.message ?? '' } } },
+        ],
+      },
     });
   }
 
@@ -182,7 +220,11 @@ export class MoverWorld {
     const replicas = this.cluster.find('statefulsets', NS, 'app')?.spec?.['replicas'] as number | undefined;
     const pod = this.cluster.find('pods', NS, 'app-0');
     if ((replicas ?? 0) > 0 && pod === undefined) {
-      this.cluster.put('pods', NS, { metadata: { name: 'app-0' }, spec: { nodeName: 'node-1', volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] }, status: { phase: 'Running' } });
+      this.cluster.put('pods', NS, {
+        metadata: { name: 'app-0' },
+        spec: { nodeName: 'node-1', volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] },
+        status: { phase: 'Running' },
+      });
     }
     if ((replicas ?? 0) === 0 && pod !== undefined) this.cluster.remove('pods', NS, 'app-0');
   }
@@ -207,8 +249,22 @@ export function result(orders: MoverOrders, changes: Partial<MoverResult> = {}):
     outcome: 'succeeded',
     startedAt: '2030-01-01T00:00:00Z',
     finishedAt: '2030-01-01T00:00:01Z',
-    ...(orders.task === 'backup' ? { backup: { snapshotId: 'ab'.repeat(32), complete: true, files: 3, directories: 1, filesUnchanged: 0, bytesProcessed: 1_048_576, bytesAdded: 4096 } } : {}),
-    ...(orders.task === 'restore' ? { restore: { complete: true, files: 3, directories: 1, filesSkippedIdentical: 0, bytesWritten: 4096, deleted: 1 } } : {}),
+    ...(orders.task === 'backup'
+      ? {
+          backup: {
+            snapshotId: 'ab'.repeat(32),
+            complete: true,
+            files: 3,
+            directories: 1,
+            filesUnchanged: 0,
+            bytesProcessed: 1_048_576,
+            bytesAdded: 4096,
+          },
+        }
+      : {}),
+    ...(orders.task === 'restore'
+      ? { restore: { complete: true, files: 3, directories: 1, filesSkippedIdentical: 0, bytesWritten: 4096, deleted: 1 } }
+      : {}),
     ...(orders.task === 'forget' ? { forget: { removed: [...orders.snapshots], bytesFreed: 4096 } } : {}),
     warnings: [],
     warningCount: 0,
@@ -218,14 +274,26 @@ export function result(orders: MoverOrders, changes: Partial<MoverResult> = {}):
 
 export function failed(orders: MoverOrders, code: string, message: string, retryable: boolean): MoverEnd {
   const value = result(orders, { outcome: 'failed', failure: { code, message, retryable } });
-  return { exitCode: retryable ? 75 : 1, reason: 'Error', message: JSON.stringify({ ...value, backup: undefined, restore: undefined, forget: undefined }) };
+  return {
+    exitCode: retryable ? 75 : 1,
+    reason: 'Error',
+    message: JSON.stringify({ ...value, backup: undefined, restore: undefined, forget: undefined }),
+  };
 }
 
 function location() {
   return {
     metadata: { name: 'here' },
     spec: {
-      s3: { endpoint: 'http://s3.test', region: 'us-east-1', bucket: 'bucket', prefix: '', forcePathStyle: true, credentialsSecretRef: { name: 's3' }, sts: { mode: 'Auto', sessionDuration: '1h' } },
+      s3: {
+        endpoint: 'http://s3.test',
+        region: 'us-east-1',
+        bucket: 'bucket',
+        prefix: '',
+        forcePathStyle: true,
+        credentialsSecretRef: { name: 's3' },
+        sts: { mode: 'Auto', sessionDuration: '1h' },
+      },
       kms: { provider: 'aws', aws: { region: 'us-east-1', keyId: 'alias/a', credentialsSecretRef: { name: 'kms' } } },
       limits: { movers: 10, moversPerNamespace: 1 },
       mover: { resources: { limits: { memory: '1Gi' } } },

@@ -55,7 +55,8 @@ describe('a backup', () => {
   });
 
   it('is made again after a retryable failure, with the dead attempt named, and killed anywhere ends alike', async () => {
-    const script = (orders: Parameters<typeof ended>[0]) => (orders.attempt.number === 1 ? failed(orders, 'Unavailable', 'The bucket did not answer.', true) : ended(orders));
+    const script = (orders: Parameters<typeof ended>[0]) =>
+      orders.attempt.number === 1 ? failed(orders, 'Unavailable', 'The bucket did not answer.', true) : ended(orders);
     const run = async (killAfter: number) => {
       const world = new MoverWorld();
       world.script = script;
@@ -140,7 +141,11 @@ describe('a backup', () => {
     world.createBackup('first');
     await world.turn();
     await world.turn();
-    const given = () => Buffer.from((world.cluster.all('secrets')[0] as unknown as { data: Record<string, string> }).data['credentials.json'] ?? '', 'base64').toString();
+    const given = () =>
+      Buffer.from(
+        (world.cluster.all('secrets')[0] as unknown as { data: Record<string, string> }).data['credentials.json'] ?? '',
+        'base64',
+      ).toString();
     expect(given()).toContain('session-1');
     world.cluster.now += 29 * 60_000;
     await world.turn();
@@ -152,7 +157,7 @@ describe('a backup', () => {
     expect(minted).toBe(2);
   });
 
-  it('leaves a Job of its name that is somebody else\'s alone, and says so', async () => {
+  it("leaves a Job of its name that is somebody else's alone, and says so", async () => {
     const world = new MoverWorld();
     world.createBackup('first');
     await world.settle();
@@ -221,7 +226,12 @@ describe('a backup that is to go', () => {
       world.cluster.killAfter = before + k;
       world.cluster.remove('backups', NS, 'first');
       await world.settle();
-      expect({ k, backups: world.cluster.all('backups').length, jobs: world.cluster.all('jobs').length, secrets: world.cluster.all('secrets').length }).toEqual({ k, backups: 1, jobs: 0, secrets: 0 });
+      expect({
+        k,
+        backups: world.cluster.all('backups').length,
+        jobs: world.cluster.all('jobs').length,
+        secrets: world.cluster.all('secrets').length,
+      }).toEqual({ k, backups: 1, jobs: 0, secrets: 0 });
     }
   });
 
@@ -251,7 +261,10 @@ describe('a backup that is to go', () => {
     world.cluster.remove('backuplocations', undefined, 'here');
     world.cluster.remove('backups', NS, 'first');
     await world.settle();
-    expect(world.backup('first')?.status?.conditions?.find(({ type }) => type === 'Deleted')).toMatchObject({ reason: 'LocationMissing', message: expect.stringContaining('backup.dupp.de/abandon') });
+    expect(world.backup('first')?.status?.conditions?.find(({ type }) => type === 'Deleted')).toMatchObject({
+      reason: 'LocationMissing',
+      message: expect.stringContaining('backup.dupp.de/abandon'),
+    });
     world.cluster.change('backups', NS, 'first', { metadata: { annotations: { 'backup.dupp.de/abandon': 'true' } } });
     await world.settle();
     expect(world.backup('first')).toBeUndefined();

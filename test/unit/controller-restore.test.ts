@@ -9,7 +9,10 @@ function essence(world: MoverWorld, name = 'back') {
     conditions: status?.conditions?.map(({ type, status: holds, reason }) => `${type}=${holds} ${reason}`),
     scaledDown: status?.workload?.scaledDown,
     replicas: world.cluster.find('statefulsets', NS, 'app')?.spec?.['replicas'],
-    safety: world.cluster.all('backups').filter(({ spec }) => spec?.['trigger'] === 'Safety').map(({ status: its }) => its?.['phase']),
+    safety: world.cluster
+      .all('backups')
+      .filter(({ spec }) => spec?.['trigger'] === 'Safety')
+      .map(({ status: its }) => its?.['phase']),
     jobs: world.cluster.all('jobs').length,
     secrets: world.cluster.all('secrets').length,
     ran: world.ran.map(({ task, attempt }) => `${task} ${attempt.number}`),
@@ -74,13 +77,26 @@ describe('a restore in place', () => {
     world.script = (orders) => failed(orders, 'KeyDisabled', 'The key is disabled.', false);
     world.createRestore('back', 'first');
     await world.settle();
-    expect(essence(world)).toMatchObject({ phase: 'Failed', replicas: 2, scaledDown: false, safety: ['Failed'], ran: ['backup 1'], jobs: 0, secrets: 0 });
+    expect(essence(world)).toMatchObject({
+      phase: 'Failed',
+      replicas: 2,
+      scaledDown: false,
+      safety: ['Failed'],
+      ran: ['backup 1'],
+      jobs: 0,
+      secrets: 0,
+    });
     expect(succeeded(world)).toMatchObject({ reason: 'SafetyBackupFailed', message: expect.stringContaining('The key is disabled.') });
   });
 
   it('restores nothing when its safety backup could not read every file', async () => {
     const world = await withBackup();
-    world.script = (orders) => ended(orders, { backup: { snapshotId: 'cd'.repeat(32), complete: false, files: 2, directories: 1, filesUnchanged: 0, bytesProcessed: 1, bytesAdded: 1 }, warnings: ['/volumes/data/x: EIO'], warningCount: 1 });
+    world.script = (orders) =>
+      ended(orders, {
+        backup: { snapshotId: 'cd'.repeat(32), complete: false, files: 2, directories: 1, filesUnchanged: 0, bytesProcessed: 1, bytesAdded: 1 },
+        warnings: ['/volumes/data/x: EIO'],
+        warningCount: 1,
+      });
     world.createRestore('back', 'first');
     await world.settle();
     expect(essence(world)).toMatchObject({ phase: 'Failed', replicas: 2, ran: ['backup 1'] });
@@ -98,14 +114,16 @@ describe('a restore in place', () => {
     expect(essence(world)).toMatchObject({ phase: 'Succeeded', replicas: 2, ran });
   });
 
-  it('fails with the mover\'s words and names what undoes it, scaled up again', async () => {
+  it("fails with the mover's words and names what undoes it, scaled up again", async () => {
     const world = await withBackup();
     world.script = (orders) => (orders.task === 'restore' ? failed(orders, 'DiskFull', 'No space left in /volumes/data.', false) : ended(orders));
     world.createRestore('back', 'first');
     await world.settle();
     expect(essence(world)).toMatchObject({ phase: 'Failed', replicas: 2, safety: ['Stored'], jobs: 0, secrets: 0 });
     expect(succeeded(world)?.reason).toBe('DiskFull');
-    expect(succeeded(world)?.message).toMatch(/No space left in \/volumes\/data\..*half restored.*Backup back-[0-9a-f]{6}-safety holds the state before/);
+    expect(succeeded(world)?.message).toMatch(
+      /No space left in \/volumes\/data\..*half restored.*Backup back-[0-9a-f]{6}-safety holds the state before/,
+    );
   });
 
   it('is made again after a retryable failure', async () => {
@@ -144,7 +162,11 @@ describe('a restore in place', () => {
 
   it('names the pod that still uses the volume', async () => {
     const world = await withBackup();
-    world.cluster.put('pods', NS, { metadata: { name: 'shell' }, spec: { nodeName: 'node-1', volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] }, status: { phase: 'Running' } });
+    world.cluster.put('pods', NS, {
+      metadata: { name: 'shell' },
+      spec: { nodeName: 'node-1', volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] },
+      status: { phase: 'Running' },
+    });
     world.createRestore('back', 'first');
     await world.settle(10);
     expect(world.restore('back')?.status?.phase).toBe('ScalingDown');
@@ -157,7 +179,12 @@ describe('a restore in place', () => {
   it('restores nothing under a program that was started again meanwhile', async () => {
     const world = await withBackup();
     world.script = (orders) => {
-      if (orders.task === 'backup') world.cluster.put('pods', NS, { metadata: { name: 'shell' }, spec: { nodeName: 'node-1', volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] }, status: { phase: 'Running' } });
+      if (orders.task === 'backup')
+        world.cluster.put('pods', NS, {
+          metadata: { name: 'shell' },
+          spec: { nodeName: 'node-1', volumes: [{ name: 'v', persistentVolumeClaim: { claimName: 'data' } }] },
+          status: { phase: 'Running' },
+        });
       return ended(orders);
     };
     world.createRestore('back', 'first');
@@ -182,9 +209,27 @@ describe('a restore in place', () => {
   });
 
   it.each([
-    ['an autoscaler', 'WorkloadAutoscaled', (world: MoverWorld) => void world.cluster.put('horizontalpodautoscalers', NS, { metadata: { name: 'hpa' }, spec: { scaleTargetRef: { kind: 'StatefulSet', name: 'app' } } })],
-    ['Flux', 'WorkloadManaged', (world: MoverWorld) => world.cluster.change('statefulsets', NS, 'app', { metadata: { labels: { 'kustomize.toolkit.fluxcd.io/name': 'apps' } } })],
-    ['Argo CD', 'WorkloadManaged', (world: MoverWorld) => world.cluster.change('statefulsets', NS, 'app', { metadata: { annotations: { 'argocd.argoproj.io/tracking-id': 'x' } } })],
+    [
+      'an autoscaler',
+      'WorkloadAutoscaled',
+      (world: MoverWorld) =>
+        void world.cluster.put('horizontalpodautoscalers', NS, {
+          metadata: { name: 'hpa' },
+          spec: { scaleTargetRef: { kind: 'StatefulSet', name: 'app' } },
+        }),
+    ],
+    [
+      'Flux',
+      'WorkloadManaged',
+      (world: MoverWorld) =>
+        world.cluster.change('statefulsets', NS, 'app', { metadata: { labels: { 'kustomize.toolkit.fluxcd.io/name': 'apps' } } }),
+    ],
+    [
+      'Argo CD',
+      'WorkloadManaged',
+      (world: MoverWorld) =>
+        world.cluster.change('statefulsets', NS, 'app', { metadata: { annotations: { 'argocd.argoproj.io/tracking-id': 'x' } } }),
+    ],
     ['nobody, for it is missing', 'WorkloadMissing', (world: MoverWorld) => world.cluster.remove('statefulsets', NS, 'app')],
   ])('is refused while its workload is run by %s', async (_who, reason, arrange) => {
     const world = await withBackup();
@@ -206,7 +251,11 @@ describe('a restore in place', () => {
     expect(world.restore('again')?.status?.phase).toBe('Queued');
     expect(world.backup('second')?.status?.phase).toBe('Queued');
     await world.settle(200);
-    expect([world.restore('back')?.status?.phase, world.restore('again')?.status?.phase, world.backup('second')?.status?.phase]).toEqual(['Succeeded', 'Succeeded', 'Stored']);
+    expect([world.restore('back')?.status?.phase, world.restore('again')?.status?.phase, world.backup('second')?.status?.phase]).toEqual([
+      'Succeeded',
+      'Succeeded',
+      'Stored',
+    ]);
   });
 
   it('is not made of a backup that is not stored', async () => {

@@ -4,8 +4,31 @@ import { NO_ATTEMPT, type AttemptFacts, type JobFact, type MoverPodFact } from '
 
 const NOW = Date.parse('2030-01-01T00:00:00Z');
 const identity: AttemptIdentity = { task: 'backup', name: 'tbmover-x-1', uid: 'uid', jobWasSeen: true };
-const job: JobFact = { name: 'tbmover-x-1', uid: 'job', owners: [{ kind: 'Backup', uid: 'uid' }], annotations: {}, createdAt: NOW, suspended: false, resumedAt: undefined, deleting: false, ended: undefined };
-const pod: MoverPodFact = { name: 'pod', jobName: 'tbmover-x-1', phase: 'Pending', reason: '', message: '', node: undefined, deleting: false, running: false, unschedulable: undefined, waiting: undefined, terminated: undefined, disruption: undefined };
+const job: JobFact = {
+  name: 'tbmover-x-1',
+  uid: 'job',
+  owners: [{ kind: 'Backup', uid: 'uid' }],
+  annotations: {},
+  createdAt: NOW,
+  suspended: false,
+  resumedAt: undefined,
+  deleting: false,
+  ended: undefined,
+};
+const pod: MoverPodFact = {
+  name: 'pod',
+  jobName: 'tbmover-x-1',
+  phase: 'Pending',
+  reason: '',
+  message: '',
+  node: undefined,
+  deleting: false,
+  running: false,
+  unschedulable: undefined,
+  waiting: undefined,
+  terminated: undefined,
+  disruption: undefined,
+};
 
 function facts(changes: Partial<AttemptFacts>): AttemptFacts {
   return { ...NO_ATTEMPT, job, ...changes };
@@ -20,14 +43,40 @@ const warning = { seenAt: NOW, message: 'exceeded quota: movers', about: 'tbmove
 
 describe('what keeps a mover from getting on is told while it happens', () => {
   it.each([
-    ['an image that cannot be pulled', { pods: [{ ...pod, waiting: { reason: 'ImagePullBackOff', message: 'no such image.' } }] }, 'ImageNotPullable', /cannot be pulled.*no such image.*spec\.mover\.image/],
-    ['a Secret that is missing', { pods: [{ ...pod, waiting: { reason: 'CreateContainerConfigError', message: 'secret "x" not found' } }] }, 'CreateContainerConfigError', /secret "x" not found/],
+    [
+      'an image that cannot be pulled',
+      { pods: [{ ...pod, waiting: { reason: 'ImagePullBackOff', message: 'no such image.' } }] },
+      'ImageNotPullable',
+      /cannot be pulled.*no such image.*spec\.mover\.image/,
+    ],
+    [
+      'a Secret that is missing',
+      { pods: [{ ...pod, waiting: { reason: 'CreateContainerConfigError', message: 'secret "x" not found' } }] },
+      'CreateContainerConfigError',
+      /secret "x" not found/,
+    ],
     ['no node that takes it', { pods: [{ ...pod, unschedulable: '0/3 nodes are available' }] }, 'Unschedulable', /0\/3 nodes/],
-    ['a volume that cannot be mounted', { pods: [{ ...pod, waiting: { reason: 'ContainerCreating', message: '' } }], warnings: [{ ...warning, about: 'pod', reason: 'FailedMount', message: 'timed out' }] }, 'VolumeNotMounted', /timed out/],
+    [
+      'a volume that cannot be mounted',
+      {
+        pods: [{ ...pod, waiting: { reason: 'ContainerCreating', message: '' } }],
+        warnings: [{ ...warning, about: 'pod', reason: 'FailedMount', message: 'timed out' }],
+      },
+      'VolumeNotMounted',
+      /timed out/,
+    ],
     ['a quota', { warnings: [warning] }, 'QuotaExceeded', /exceeded quota/],
     ['pod security', { warnings: [{ ...warning, message: 'violates PodSecurity "restricted:latest"' }] }, 'PodRefused', /violates PodSecurity/],
     ['a queueing system', { job: { ...job, suspended: true } }, 'JobSuspended', /suspended/],
-    ['what the mover says itself', { pods: [{ ...pod, running: true }], spoken: { progress: undefined, trouble: { code: 'Unavailable', message: 'The bucket does not answer.' } } }, 'Unavailable', /does not answer/],
+    [
+      'what the mover says itself',
+      {
+        pods: [{ ...pod, running: true }],
+        spoken: { progress: undefined, trouble: { code: 'Unavailable', message: 'The bucket does not answer.' } },
+      },
+      'Unavailable',
+      /does not answer/,
+    ],
     ['a node that does not answer', { pods: [{ ...pod, running: true, node: 'n1', reason: 'NodeLost' }] }, 'NodeLost', /n1/],
   ] satisfies [string, Partial<AttemptFacts>, string, RegExp][])('%s', (_name, changes, reason, message) => {
     expect(troubleWith(changes)).toEqual({ reason, message: expect.stringMatching(message) });
@@ -45,10 +94,33 @@ describe('what keeps a mover from getting on is told while it happens', () => {
   });
 });
 
-const good = { version: 1, task: 'backup', attempt: 'tbmover-x-1', uid: 'uid', outcome: 'succeeded', startedAt: '', finishedAt: '', warnings: [], warningCount: 0, backup: { snapshotId: 'ab'.repeat(32), complete: true, files: 1, directories: 1, filesUnchanged: 0, bytesProcessed: 1, bytesAdded: 1 } };
+const good = {
+  version: 1,
+  task: 'backup',
+  attempt: 'tbmover-x-1',
+  uid: 'uid',
+  outcome: 'succeeded',
+  startedAt: '',
+  finishedAt: '',
+  warnings: [],
+  warningCount: 0,
+  backup: { snapshotId: 'ab'.repeat(32), complete: true, files: 1, directories: 1, filesUnchanged: 0, bytesProcessed: 1, bytesAdded: 1 },
+};
 
 function endedWith(message: unknown, exitCode = 0) {
-  return attemptState(identity, facts({ pods: [{ ...pod, phase: 'Succeeded', terminated: { exitCode, reason: 'Completed', message: typeof message === 'string' ? message : JSON.stringify(message) } }] }), NOW);
+  return attemptState(
+    identity,
+    facts({
+      pods: [
+        {
+          ...pod,
+          phase: 'Succeeded',
+          terminated: { exitCode, reason: 'Completed', message: typeof message === 'string' ? message : JSON.stringify(message) },
+        },
+      ],
+    }),
+    NOW,
+  );
 }
 
 describe('a result', () => {
@@ -77,7 +149,11 @@ describe('a result', () => {
     expect(endedWith(cut)).toEqual({ kind: 'resultWanted' });
     const pods = [{ ...pod, phase: 'Succeeded', terminated: { exitCode: 0, reason: 'Completed', message: cut } }];
     expect(attemptState(identity, facts({ pods, stored: { state: 'found', value: good } }), NOW).kind).toBe('succeeded');
-    expect(attemptState(identity, facts({ pods, stored: { state: 'absent' } }), NOW)).toMatchObject({ kind: 'failed', code: 'MoverLost', retryable: true });
+    expect(attemptState(identity, facts({ pods, stored: { state: 'absent' } }), NOW)).toMatchObject({
+      kind: 'failed',
+      code: 'MoverLost',
+      retryable: true,
+    });
     expect(attemptState(identity, facts({ pods, stored: { state: 'unreachable', message: 'gone' } }), NOW).kind).toBe('resultUnreachable');
   });
 
@@ -95,12 +171,20 @@ describe('an end without a result', () => {
     ['broken', 1, 'Error', 'MoverFailed', false],
     ['without a program', 128, 'StartError', 'MoverCannotRun', false],
   ])('%s', (_name, exitCode, reason, code, retryable) => {
-    const state = attemptState(identity, facts({ pods: [{ ...pod, phase: 'Failed', terminated: { exitCode, reason, message: '' } }], stored: { state: 'absent' } }), NOW);
+    const state = attemptState(
+      identity,
+      facts({ pods: [{ ...pod, phase: 'Failed', terminated: { exitCode, reason, message: '' } }], stored: { state: 'absent' } }),
+      NOW,
+    );
     expect(state).toMatchObject({ kind: 'failed', code, retryable });
   });
 
   it('of an evicted pod is retryable and says so', () => {
-    const state = attemptState(identity, facts({ pods: [{ ...pod, phase: 'Failed', reason: 'Evicted', message: 'low on disk' }], stored: { state: 'absent' } }), NOW);
+    const state = attemptState(
+      identity,
+      facts({ pods: [{ ...pod, phase: 'Failed', reason: 'Evicted', message: 'low on disk' }], stored: { state: 'absent' } }),
+      NOW,
+    );
     expect(state).toMatchObject({ kind: 'failed', code: 'MoverEvicted', retryable: true, message: expect.stringContaining('low on disk') });
   });
 });

@@ -17,15 +17,53 @@ function reasonOf(world: MoverWorld) {
 /** Ways in which a backup cannot begin. */
 const OBSTACLES: readonly [string, string, RegExp, (world: MoverWorld) => void][] = [
   ['the policy is missing', 'PolicyMissing', /BackupPolicy daily does not exist/, ({ cluster }) => cluster.remove('backuppolicies', NS, 'daily')],
-  ['the location is missing', 'LocationMissing', /BackupLocation here does not exist/, ({ cluster }) => cluster.remove('backuplocations', undefined, 'here')],
-  ['the location is not ready', 'LocationNotReady', /BackupLocation here is not ready: BadCredentials: no such key/, ({ cluster }) => cluster.change('backuplocations', undefined, 'here', { status: { conditions: [{ type: 'Ready', status: 'False', reason: 'BadCredentials', message: 'no such key' }] } })],
+  [
+    'the location is missing',
+    'LocationMissing',
+    /BackupLocation here does not exist/,
+    ({ cluster }) => cluster.remove('backuplocations', undefined, 'here'),
+  ],
+  [
+    'the location is not ready',
+    'LocationNotReady',
+    /BackupLocation here is not ready: BadCredentials: no such key/,
+    ({ cluster }) =>
+      cluster.change('backuplocations', undefined, 'here', {
+        status: { conditions: [{ type: 'Ready', status: 'False', reason: 'BadCredentials', message: 'no such key' }] },
+      }),
+  ],
   ['the tenant is not made yet', 'TenantMissing', /not made yet/, ({ cluster }) => cluster.remove('backuptenants', undefined, 'shop-tenant')],
-  ['the policy names another location than the tenant has', 'LocationDiffers', /keeps its backups in BackupLocation there/, ({ cluster }) => cluster.change('backuptenants', undefined, 'shop-tenant', { spec: { location: 'there' } })],
+  [
+    'the policy names another location than the tenant has',
+    'LocationDiffers',
+    /keeps its backups in BackupLocation there/,
+    ({ cluster }) => cluster.change('backuptenants', undefined, 'shop-tenant', { spec: { location: 'there' } }),
+  ],
   ['the namespace has no volumes', 'NoVolumes', /no PersistentVolumeClaim/, ({ cluster }) => cluster.remove('persistentvolumeclaims', NS, 'data')],
-  ['a named volume is missing', 'VolumeMissing', /PersistentVolumeClaim other does not exist/, ({ cluster }) => cluster.change('backuppolicies', NS, 'daily', { spec: { volumes: ['data', 'other'] } })],
-  ['a volume is not bound', 'VolumeUnbound', /data is Pending, not Bound/, ({ cluster }) => cluster.change('persistentvolumeclaims', NS, 'data', { status: { phase: 'Pending' } })],
-  ['a volume is a block device', 'VolumeIsBlock', /raw block device/, ({ cluster }) => cluster.change('persistentvolumeclaims', NS, 'data', { spec: { volumeMode: 'Block' } })],
-  ['a volume is for one pod only', 'VolumeSinglePod', /ReadWriteOncePod/, ({ cluster }) => cluster.change('persistentvolumeclaims', NS, 'data', { spec: { accessModes: ['ReadWriteOncePod'] } })],
+  [
+    'a named volume is missing',
+    'VolumeMissing',
+    /PersistentVolumeClaim other does not exist/,
+    ({ cluster }) => cluster.change('backuppolicies', NS, 'daily', { spec: { volumes: ['data', 'other'] } }),
+  ],
+  [
+    'a volume is not bound',
+    'VolumeUnbound',
+    /data is Pending, not Bound/,
+    ({ cluster }) => cluster.change('persistentvolumeclaims', NS, 'data', { status: { phase: 'Pending' } }),
+  ],
+  [
+    'a volume is a block device',
+    'VolumeIsBlock',
+    /raw block device/,
+    ({ cluster }) => cluster.change('persistentvolumeclaims', NS, 'data', { spec: { volumeMode: 'Block' } }),
+  ],
+  [
+    'a volume is for one pod only',
+    'VolumeSinglePod',
+    /ReadWriteOncePod/,
+    ({ cluster }) => cluster.change('persistentvolumeclaims', NS, 'data', { spec: { accessModes: ['ReadWriteOncePod'] } }),
+  ],
 ];
 
 describe('a backup that cannot begin', () => {
@@ -87,10 +125,12 @@ describe('a stored backup', () => {
   });
 });
 
-describe('a mover\'s Job', () => {
+describe("a mover's Job", () => {
   async function jobOf(task: 'backup' | 'restore') {
     const world = new MoverWorld();
-    world.cluster.change('backuppolicies', NS, 'daily', { spec: { mover: { labels: { 'kueue.x-k8s.io/queue-name': 'backups', 'app.kubernetes.io/managed-by': 'forged' }, annotations: { note: 'x' } } } });
+    world.cluster.change('backuppolicies', NS, 'daily', {
+      spec: { mover: { labels: { 'kueue.x-k8s.io/queue-name': 'backups', 'app.kubernetes.io/managed-by': 'forged' }, annotations: { note: 'x' } } },
+    });
     world.createBackup('first');
     await world.turn();
     const [job] = world.cluster.all('jobs');
@@ -116,7 +156,7 @@ describe('a mover\'s Job', () => {
     expect(job.metadata.ownerReferences).toMatchObject([{ kind: 'Backup', uid: 'uid-first', controller: true }]);
   });
 
-  it('carries the policy\'s labels, which cannot replace ours', async () => {
+  it("carries the policy's labels, which cannot replace ours", async () => {
     const job = await jobOf('backup');
     expect(job.metadata.labels).toMatchObject({ 'kueue.x-k8s.io/queue-name': 'backups', 'app.kubernetes.io/managed-by': 'tenant-backup' });
     expect(job.spec.template.metadata).toMatchObject({ annotations: { note: 'x' } });
@@ -124,7 +164,14 @@ describe('a mover\'s Job', () => {
 });
 
 describe('volumes in use', () => {
-  const claim = (name: string, mode = 'ReadWriteOnce'): ClaimFact => ({ name, uid: name, phase: 'Bound', volumeMode: 'Filesystem', accessModes: [mode], deleting: false });
+  const claim = (name: string, mode = 'ReadWriteOnce'): ClaimFact => ({
+    name,
+    uid: name,
+    phase: 'Bound',
+    volumeMode: 'Filesystem',
+    accessModes: [mode],
+    deleting: false,
+  });
   const user = (node: string, ...claims: string[]) => ({ name: `on-${node}`, node, running: true, claims, moverOf: undefined });
 
   it('decide the node, unless any node can mount them', () => {
@@ -134,13 +181,26 @@ describe('volumes in use', () => {
   });
 
   it('on different nodes are more than one mover can reach', () => {
-    expect(placement(['a', 'b'], [claim('a'), claim('b')], [user('n1', 'a'), user('n2', 'b')])).toMatchObject({ ok: false, reason: 'VolumesOnDifferentNodes' });
+    expect(placement(['a', 'b'], [claim('a'), claim('b')], [user('n1', 'a'), user('n2', 'b')])).toMatchObject({
+      ok: false,
+      reason: 'VolumesOnDifferentNodes',
+    });
   });
 });
 
 describe('credentials of a mover', () => {
   const at = Date.parse('2030-01-01T00:00:00Z');
-  const job = (minutes: number): JobFact => ({ name: '', uid: '', owners: [], annotations: { 'backup.dupp.de/credentials-expire': new Date(at + minutes * MINUTE).toISOString() }, createdAt: at, suspended: false, resumedAt: undefined, deleting: false, ended: undefined });
+  const job = (minutes: number): JobFact => ({
+    name: '',
+    uid: '',
+    owners: [],
+    annotations: { 'backup.dupp.de/credentials-expire': new Date(at + minutes * MINUTE).toISOString() },
+    createdAt: at,
+    suspended: false,
+    resumedAt: undefined,
+    deleting: false,
+    ended: undefined,
+  });
 
   it('are renewed at half of their life, and in time before their end', () => {
     expect(renewalTime(job(60))).toBe(at + 30 * MINUTE);
@@ -150,7 +210,14 @@ describe('credentials of a mover', () => {
 });
 
 describe('a condition', () => {
-  const at = (time: string, status: 'True' | 'False', message = '') => ({ type: 'Stored', status, reason: 'R', message, lastTransitionTime: time, observedGeneration: 1 });
+  const at = (time: string, status: 'True' | 'False', message = '') => ({
+    type: 'Stored',
+    status,
+    reason: 'R',
+    message,
+    lastTransitionTime: time,
+    observedGeneration: 1,
+  });
 
   it('keeps its time until its status changes, and leaves others alone', () => {
     const other = { ...at('t0', 'True'), type: 'Complete' };

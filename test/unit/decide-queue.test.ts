@@ -5,7 +5,16 @@ import { lineUp, type QueueFacts, type RunningMover, type WaitingMover } from '.
 let arrivals = 0;
 
 function waiting(name: string, namespace: string, changes: Partial<WaitingMover> = {}): WaitingMover {
-  return { uid: name, name, task: 'backup', namespace, location: 'here', safetyFor: undefined, queuedAt: new Date(arrivals++ * 1000).toISOString(), ...changes };
+  return {
+    uid: name,
+    name,
+    task: 'backup',
+    namespace,
+    location: 'here',
+    safetyFor: undefined,
+    queuedAt: new Date(arrivals++ * 1000).toISOString(),
+    ...changes,
+  };
 }
 
 function running(uid: string, namespace: string, changes: Partial<RunningMover> = {}): RunningMover {
@@ -54,26 +63,33 @@ describe('the queue for movers', () => {
 
   it('rounds places beyond the tenth, so that a moving queue does not rewrite every status', () => {
     const line = lineUp(queue({ limit: 0, waiting: Array.from({ length: 57 }, (_, i) => waiting(`w${i}`, `n${i}`)) }));
-    expect(line.map(({ admission }) => (admission.admitted ? '' : admission.message.split(':')[0])).filter((_, i) => [0, 9, 10, 56].includes(i))).toEqual(['1st in line', '10th in line', 'about 20th in line', 'about 60th in line']);
+    expect(
+      line.map(({ admission }) => (admission.admitted ? '' : admission.message.split(':')[0])).filter((_, i) => [0, 9, 10, 56].includes(i)),
+    ).toEqual(['1st in line', '10th in line', 'about 20th in line', 'about 60th in line']);
   });
 
   it('never exceeds the limit, never runs two of a namespace, and never leaves a free place to nobody', () => {
     const namespaces = fc.integer({ min: 0, max: 4 }).map((n) => `n${n}`);
     const task = fc.constantFrom('backup', 'restore', 'forget');
     fc.assert(
-      fc.property(fc.array(fc.tuple(namespaces, task), { maxLength: 4 }), fc.array(fc.tuple(namespaces, task), { maxLength: 12 }), fc.integer({ min: 1, max: 5 }), (run, wait, limit) => {
-        const facts = queue({
-          limit,
-          running: [...new Map(run).entries()].map(([namespace, its], i) => running(`r${i}`, namespace, { task: its })),
-          waiting: wait.map(([namespace, its], i) => waiting(`w${i}`, namespace, { task: its })),
-        });
-        const admitted = lineUp(facts).filter(({ admission }) => admission.admitted);
-        const home = [...facts.running, ...admitted.map(({ mover }) => mover)].map(({ namespace }) => namespace);
-        expect(new Set(home).size).toBe(home.length);
-        expect(admitted.length).toBeLessThanOrEqual(Math.max(0, limit - facts.running.length));
-        const idle = facts.waiting.filter(({ namespace }) => !home.includes(namespace));
-        if (home.length < limit) expect(idle).toEqual([]);
-      }),
+      fc.property(
+        fc.array(fc.tuple(namespaces, task), { maxLength: 4 }),
+        fc.array(fc.tuple(namespaces, task), { maxLength: 12 }),
+        fc.integer({ min: 1, max: 5 }),
+        (run, wait, limit) => {
+          const facts = queue({
+            limit,
+            running: [...new Map(run).entries()].map(([namespace, its], i) => running(`r${i}`, namespace, { task: its })),
+            waiting: wait.map(([namespace, its], i) => waiting(`w${i}`, namespace, { task: its })),
+          });
+          const admitted = lineUp(facts).filter(({ admission }) => admission.admitted);
+          const home = [...facts.running, ...admitted.map(({ mover }) => mover)].map(({ namespace }) => namespace);
+          expect(new Set(home).size).toBe(home.length);
+          expect(admitted.length).toBeLessThanOrEqual(Math.max(0, limit - facts.running.length));
+          const idle = facts.waiting.filter(({ namespace }) => !home.includes(namespace));
+          if (home.length < limit) expect(idle).toEqual([]);
+        },
+      ),
     );
   });
 });

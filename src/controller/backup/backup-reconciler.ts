@@ -96,7 +96,9 @@ export class BackupReconciler {
       liveJobs: liveJobs(context, namespace),
       forget: await this.#forget(backup, ground, signal),
       queue: atRest ? undefined : observeQueue(context, locationOf(context, backup)),
-      siblings: context.caches.backups.byIndex('policy', `${namespace}/${backup.spec.policy}`).filter(({ metadata }) => metadata.uid !== backup.metadata.uid),
+      siblings: context.caches.backups
+        .byIndex('policy', `${namespace}/${backup.spec.policy}`)
+        .filter(({ metadata }) => metadata.uid !== backup.metadata.uid),
       defaultImage: context.defaultImage,
     };
   }
@@ -107,8 +109,14 @@ export class BackupReconciler {
     const identity = identityOf(backup);
     const namespace = backup.metadata.namespace ?? '';
     // Only a transfer's result is asked for: an ended or ending backup needs to know no more than whether its Job is there.
-    if (backup.status?.phase !== 'Transferring' || isEnding(backup) || ground.namespace?.terminating !== false) return fromCaches(this.#context, identity.name, namespace);
-    return observeAttempt(this.#context, identity, { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: backup.status.keyGeneration ?? 1, attempt }, signal);
+    if (backup.status?.phase !== 'Transferring' || isEnding(backup) || ground.namespace?.terminating !== false)
+      return fromCaches(this.#context, identity.name, namespace);
+    return observeAttempt(
+      this.#context,
+      identity,
+      { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: backup.status.keyGeneration ?? 1, attempt },
+      signal,
+    );
   }
 
   async #forget(backup: Backup, ground: BackupFacts['ground'], signal: AbortSignal): Promise<ForgetFacts> {
@@ -121,7 +129,12 @@ export class BackupReconciler {
     if (leader === undefined || !isEnding(backup)) return { job: fromCaches(this.#context, raw.metadata.name, namespace), wanting };
     const attempt = Number(raw.metadata.name.split('-').at(-1));
     const identity = { task: 'forget', name: raw.metadata.name, uid: leader, jobWasSeen: true } as const;
-    const job = await observeAttempt(this.#context, identity, { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: backup.status?.keyGeneration ?? 1, attempt }, signal);
+    const job = await observeAttempt(
+      this.#context,
+      identity,
+      { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: backup.status?.keyGeneration ?? 1, attempt },
+      signal,
+    );
     return { job, wanting };
   }
 

@@ -25,7 +25,8 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
   onLocationChange(caches, (location) => wakeAll(atLocation(location)));
   caches.tenants.listen(({ object }) => wakeAll(inNamespace(object.spec.namespace)));
   caches.namespaces.listen(({ object }) => {
-    if (object.metadata.deletionTimestamp !== undefined || object.status?.phase === 'Terminating') wakeAll(inNamespace(object.metadata.name), () => true);
+    if (object.metadata.deletionTimestamp !== undefined || object.status?.phase === 'Terminating')
+      wakeAll(inNamespace(object.metadata.name), () => true);
     else wakeAll(inNamespace(object.metadata.name), (backup) => backup.status?.phase === undefined);
   });
   caches.claims.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));

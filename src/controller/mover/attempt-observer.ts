@@ -16,11 +16,21 @@ export interface AttemptPlace {
 }
 
 /** Gathers what can be seen of an attempt: from the caches, and, where the pod cannot tell its end, from the API server and the bucket. */
-export async function observeAttempt(context: MoverContext, identity: AttemptIdentity, place: AttemptPlace, signal: AbortSignal): Promise<AttemptFacts> {
+export async function observeAttempt(
+  context: MoverContext,
+  identity: AttemptIdentity,
+  place: AttemptPlace,
+  signal: AbortSignal,
+): Promise<AttemptFacts> {
   const cached = fromCaches(context, identity.name, place.namespace);
   if (attemptState(identity, cached, context.clock.now()).kind !== 'resultWanted') return cached;
   // The watch of pods may be behind that of Jobs; the bucket is asked only when the API server has no pod that tells.
-  const pods = (await new ResourceClient<RawPod>(context.connection, resourceTypes.pods).list({ namespace: place.namespace, labelSelector: `job-name=${identity.name}` }, signal)).items;
+  const pods = (
+    await new ResourceClient<RawPod>(context.connection, resourceTypes.pods).list(
+      { namespace: place.namespace, labelSelector: `job-name=${identity.name}` },
+      signal,
+    )
+  ).items;
   const live: AttemptFacts = { ...cached, pods: pods.map(moverPodFact) };
   if (attemptState(identity, live, context.clock.now()).kind !== 'resultWanted') return live;
   return { ...live, stored: await readStored(context, identity, place, signal) };
@@ -42,9 +52,15 @@ export function fromCaches(context: MoverContext, name: string, namespace: strin
 }
 
 async function readStored(context: MoverContext, identity: AttemptIdentity, place: AttemptPlace, signal: AbortSignal): Promise<StoredResultFact> {
-  if (place.location === undefined || place.tenant === undefined) return { state: 'unreachable', message: 'the BackupLocation or BackupTenant is gone.' };
+  if (place.location === undefined || place.tenant === undefined)
+    return { state: 'unreachable', message: 'the BackupLocation or BackupTenant is gone.' };
   try {
-    const value = await context.results.read(place.location, place.tenant.spec.tenantId, resultKey(place.keyGeneration, identity.uid, place.attempt), signal);
+    const value = await context.results.read(
+      place.location,
+      place.tenant.spec.tenantId,
+      resultKey(place.keyGeneration, identity.uid, place.attempt),
+      signal,
+    );
     return value === undefined ? { state: 'absent' } : { state: 'found', value };
   } catch (error) {
     if (!(error instanceof PortError)) throw error;

@@ -29,7 +29,8 @@ export function jobFact({ metadata, status }: RawJob): JobFact {
     suspended: suspension?.status === 'True',
     resumedAt: Number.isNaN(resumedAt) ? undefined : resumedAt,
     deleting: metadata.deletionTimestamp !== undefined,
-    ended: end === undefined ? undefined : { as: end.type === 'Complete' ? 'Complete' : 'Failed', reason: end.reason ?? '', message: end.message ?? '' },
+    ended:
+      end === undefined ? undefined : { as: end.type === 'Complete' ? 'Complete' : 'Failed', reason: end.reason ?? '', message: end.message ?? '' },
   };
 }
 
@@ -50,7 +51,8 @@ export function moverPodFact({ metadata, spec, status }: RawPod): MoverPodFact {
     running: state?.running !== undefined,
     unschedulable: scheduled?.status === 'False' ? (scheduled.message ?? scheduled.reason ?? '') : undefined,
     waiting: state?.waiting === undefined ? undefined : { reason: state.waiting.reason ?? '', message: state.waiting.message ?? '' },
-    terminated: terminated === undefined ? undefined : { exitCode: terminated.exitCode, reason: terminated.reason ?? '', message: terminated.message ?? '' },
+    terminated:
+      terminated === undefined ? undefined : { exitCode: terminated.exitCode, reason: terminated.reason ?? '', message: terminated.message ?? '' },
     disruption: disruption?.status === 'True' ? { reason: disruption.reason ?? '', message: disruption.message ?? '' } : undefined,
   };
 }

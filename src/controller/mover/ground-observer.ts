@@ -13,7 +13,10 @@ export function observeGround(context: MoverContext, namespace: string, policyNa
   // A deleted policy still leaves the tenant, and with it the location that the data lies in.
   const location = policy?.spec.location ?? tenant?.spec.location;
   return {
-    namespace: home === undefined ? undefined : { uid: home.metadata.uid, terminating: home.metadata.deletionTimestamp !== undefined || home.status?.phase === 'Terminating' },
+    namespace:
+      home === undefined
+        ? undefined
+        : { uid: home.metadata.uid, terminating: home.metadata.deletionTimestamp !== undefined || home.status?.phase === 'Terminating' },
     policyName,
     policy,
     location: location === undefined ? undefined : caches.locations.get(location),

@@ -28,14 +28,20 @@ export function observeQueue(context: MoverContext, location: string): QueueFact
     if (mover.location === location && !running.has(mover.uid)) running.set(mover.uid, mover);
   };
   for (const backup of caches.backups.byIndex('stage', 'transferring')) if (!isEnding(backup)) add(holding(context, backup, 'backup'));
-  for (const backup of caches.backups.byIndex('stage', 'ending')) if (isEnding(backup) && holdsForgetPlace(backup)) add(holding(context, backup, 'forget'));
+  for (const backup of caches.backups.byIndex('stage', 'ending'))
+    if (isEnding(backup) && holdsForgetPlace(backup)) add(holding(context, backup, 'forget'));
   const open = caches.restores.byIndex('stage', 'open');
   for (const restore of open) if (isActive(restore)) add(holding(context, restore, 'restore'));
   for (const job of caches.jobs.list()) {
     const mover = moverOfJob(job, location);
     if (mover !== undefined) add(mover);
   }
-  return { location, running: [...running.values()], waiting: [...waitingBackups(context, clock.now()), ...waitingRestores(context, open)], limit: found.spec.limits.movers };
+  return {
+    location,
+    running: [...running.values()],
+    waiting: [...waitingBackups(context, clock.now()), ...waitingRestores(context, open)],
+    limit: found.spec.limits.movers,
+  };
 }
 
 /** Where a backup is, or would be, kept. */
@@ -43,7 +49,9 @@ export function locationOf(context: MoverContext, backup: Backup): string {
   const { caches } = context;
   const namespace = backup.metadata.namespace ?? '';
   const tenant = backup.status?.tenant === undefined ? undefined : caches.tenants.get(backup.status.tenant);
-  return tenant?.spec.location ?? caches.policies.get(backup.spec.policy, namespace)?.spec.location ?? tenantOf(context, namespace)?.spec.location ?? '';
+  return (
+    tenant?.spec.location ?? caches.policies.get(backup.spec.policy, namespace)?.spec.location ?? tenantOf(context, namespace)?.spec.location ?? ''
+  );
 }
 
 function holding(context: MoverContext, object: Backup | Restore, task: MoverTask): RunningMover {

@@ -10,7 +10,20 @@ interface Standing {
 /** Steps that pass in a moment and tell a person nothing; the status shows them. */
 const QUIET = new Set(['WaitingForSlot', 'TenantMissing', 'Starting', 'LocationBusy', 'NamespaceBusy', 'RestoreRunning', 'Stopping']);
 /** Phases in which a reason that has changed is no trouble. */
-const FINE = new Set(['Stored', 'Succeeded', 'Cancelled', 'Transferring', 'Restoring', 'ScalingDown', 'ScalingUp', 'SafetyBackup', 'Forgetting', 'Cancelling', 'Restored', 'Deleting']);
+const FINE = new Set([
+  'Stored',
+  'Succeeded',
+  'Cancelled',
+  'Transferring',
+  'Restoring',
+  'ScalingDown',
+  'ScalingUp',
+  'SafetyBackup',
+  'Forgetting',
+  'Cancelling',
+  'Restored',
+  'Deleting',
+]);
 
 /** What is worth an event in a change of status: a new phase, or a new reason in the conditions that tell how it stands. */
 export function transitionEvent(before: Standing | undefined, after: Standing, types: readonly string[]): EventInput | undefined {
@@ -19,7 +32,9 @@ export function transitionEvent(before: Standing | undefined, after: Standing, t
     .find(({ was, is }) => is !== undefined && (was?.reason !== is.reason || was.status !== is.status));
   const phaseChanged = before?.phase !== after.phase;
   if (changed?.is === undefined) {
-    return phaseChanged && after.phase !== undefined && after.phase !== 'Pending' ? { type: 'Normal', reason: after.phase, action: after.phase, message: `It is ${after.phase} now.` } : undefined;
+    return phaseChanged && after.phase !== undefined && after.phase !== 'Pending'
+      ? { type: 'Normal', reason: after.phase, action: after.phase, message: `It is ${after.phase} now.` }
+      : undefined;
   }
   const { reason, message } = changed.is;
   if (QUIET.has(reason)) return undefined;

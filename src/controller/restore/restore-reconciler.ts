@@ -106,9 +106,15 @@ export class RestoreReconciler {
     const identity = restoreIdentity(restore);
     const namespace = restore.metadata.namespace ?? '';
     const isStopping = restore.spec.cancel || restore.metadata.deletionTimestamp !== undefined;
-    if (restore.status?.phase !== 'Restoring' || isStopping || restore.status.nextAttemptAt !== undefined) return fromCaches(this.#context, identity.name, namespace);
+    if (restore.status?.phase !== 'Restoring' || isStopping || restore.status.nextAttemptAt !== undefined)
+      return fromCaches(this.#context, identity.name, namespace);
     const source = this.#context.caches.backups.get(restore.spec.source.backup, namespace);
-    return observeAttempt(this.#context, identity, { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: source?.status?.keyGeneration ?? 1, attempt }, signal);
+    return observeAttempt(
+      this.#context,
+      identity,
+      { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: source?.status?.keyGeneration ?? 1, attempt },
+      signal,
+    );
   }
 
   /** Looked at live, and only when it is about to be scaled. */

@@ -24,14 +24,27 @@ export class Workloads {
     try {
       const scale = await this.#scales.get(workload, namespace, signal);
       if (scale === undefined) return { state: 'missing' };
-      const found = { state: 'found', uid: scale.metadata.uid, replicas: scale.spec?.replicas ?? 0, labels: {}, annotations: {}, autoscalers: [] } as const;
+      const found = {
+        state: 'found',
+        uid: scale.metadata.uid,
+        replicas: scale.spec?.replicas ?? 0,
+        labels: {},
+        annotations: {},
+        autoscalers: [],
+      } as const;
       if (!thorough) return found;
       const type = await this.#scales.typeOf(workload, signal);
       const object = await new ResourceClient(this.#connection, type).get(workload.name, namespace, signal);
-      return { ...found, labels: object?.metadata.labels ?? {}, annotations: object?.metadata.annotations ?? {}, autoscalers: await this.#autoscalers(workload, namespace, signal) };
+      return {
+        ...found,
+        labels: object?.metadata.labels ?? {},
+        annotations: object?.metadata.annotations ?? {},
+        autoscalers: await this.#autoscalers(workload, namespace, signal),
+      };
     } catch (error) {
       if (isKubeError(error, 'Invalid')) return { state: 'notScalable', message: error.message };
-      if (isKubeError(error, 'Forbidden')) return { state: 'notScalable', message: `${error.message}. Add its kind to rbac.extraScalables of the Helm chart.` };
+      if (isKubeError(error, 'Forbidden'))
+        return { state: 'notScalable', message: `${error.message}. Add its kind to rbac.extraScalables of the Helm chart.` };
       throw error;
     }
   }
@@ -45,6 +58,8 @@ export class Workloads {
 
   async #autoscalers(workload: Workload | WorkloadTarget, namespace: string, signal: AbortSignal): Promise<readonly string[]> {
     const { items } = await new ResourceClient<RawAutoscaler>(this.#connection, resourceTypes.horizontalPodAutoscalers).list({ namespace }, signal);
-    return items.filter(({ spec }) => spec?.scaleTargetRef?.kind === workload.kind && spec.scaleTargetRef.name === workload.name).map(({ metadata }) => metadata.name);
+    return items
+      .filter(({ spec }) => spec?.scaleTargetRef?.kind === workload.kind && spec.scaleTargetRef.name === workload.name)
+      .map(({ metadata }) => metadata.name);
   }
 }
