@@ -68,7 +68,8 @@ export class ContentBatch {
       part.file.partsLeft--;
       const wanted = different.get(part);
       let position = part.position;
-      for (const [index, id] of part.ids.entries()) {
+      for (let index = 0; index < part.ids.length; index++) {
+        const id = part.ids[index] ?? '';
         const use = { part, position };
         position += part.lengths[index] ?? 0;
         if (wanted?.has(index) === false) continue;
@@ -78,7 +79,7 @@ export class ContentBatch {
           known.uses.push(use);
           continue;
         }
-        const location = this.#context.index.lookup('data', id);
+        const location = part.locations[index];
         if (location !== undefined) needed.set(id, { id, location, uses: [use] });
       }
     }

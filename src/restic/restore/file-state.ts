@@ -1,4 +1,4 @@
-import type { ByteString, Id } from '../format/index.ts';
+import type { BlobLocation, ByteString, Id } from '../format/index.ts';
 import type { Metadata } from './messages.ts';
 
 /** A regular file on its way. */
@@ -32,6 +32,8 @@ export interface FileState {
 export interface FilePart {
   readonly file: FileState;
   readonly ids: readonly Id[];
+  readonly locations: readonly BlobLocation[];
+  /** Of the plaintexts, bytes. */
   readonly lengths: readonly number[];
   /** Of the first blob, in the file. */
   readonly position: number;

@@ -1,6 +1,6 @@
 import type { RestoreOutcome, RestoreRequest, SnapshotSummary } from '../contract.ts';
 import { EngineError } from '../errors.ts';
-import { byteString, textOf, type ByteString, type Id, type Node } from '../format/index.ts';
+import { byteString, sealOverhead, textOf, type BlobLocation, type ByteString, type Id, type Node } from '../format/index.ts';
 import { errnoCodeOf, joinPath, splitPath } from '../fs/index.ts';
 import { assertSpace, removeUnfinished, type BatchContext } from './batch-context.ts';
 import { ContentBatch } from './content-batch.ts';
@@ -230,8 +230,9 @@ export class RestoreRun {
       frame.mustWait = true;
       return;
     }
-    const lengths = this.#lengthsOf(node, location);
-    if (lengths === undefined) return;
+    const locations = this.#locate(node, location);
+    if (locations === undefined) return;
+    const lengths = locations.map(plaintextLength);
     let size = 0;
     for (const length of lengths) size += length;
     this.#scannedBytes += size;
@@ -242,7 +243,7 @@ export class RestoreRun {
       this.#context.tally.fileDone(size, textOf(location));
       return;
     }
-    this.#split(file, node.content ?? [], lengths);
+    this.#split(file, node.content ?? [], locations, lengths);
   }
 
   #stateOf(frame: Frame, node: Node, path: ByteString, location: ByteString, size: number): FileState {
@@ -274,37 +275,32 @@ export class RestoreRun {
     return metadataOf(node, where, this.#request.isUntrusted !== true);
   }
 
-  /** The plaintext lengths of a file's blobs; `undefined` when one is in no index (and damage is to be skipped). */
-  #lengthsOf(node: Node, location: ByteString): number[] | undefined {
-    const lengths: number[] = [];
+  /** Where a file's blobs lie; `undefined` when one is in no index (and damage is to be skipped). */
+  #locate(node: Node, location: ByteString): BlobLocation[] | undefined {
+    const locations: BlobLocation[] = [];
     for (const id of node.content ?? []) {
-      const length = this.#lengthOf(id);
-      if (length === undefined) {
-        const message = `${textOf(location)} cannot be restored: its data (blob ${id}) is in no index file. Run \`check\`, and restore from the other data center if it is missing there only here.`;
+      const place = this.#context.index.lookup('data', id);
+      if (place === undefined) {
+        const message = `${textOf(location)} cannot be restored: its data (blob ${id}) is in no index file. Run \`check\`, and restore from the other data center if it is missing only here.`;
         if (!this.#context.skipDamaged) throw new EngineError('Damaged', message, { context: { path: textOf(location), blob: id } });
         this.#context.tally.missed({ path: textOf(location), kind: 'damaged', message });
         return undefined;
       }
-      lengths.push(length);
+      locations.push(place);
     }
-    return lengths;
-  }
-
-  #lengthOf(id: Id): number | undefined {
-    const location = this.#context.index.lookup('data', id);
-    if (location === undefined) return undefined;
-    return location.uncompressedLength === 0 ? location.length - 32 : location.uncompressedLength;
+    return locations;
   }
 
   /** A file of a terabyte has a million blobs: it goes through several batches. */
-  #split(file: FileState, ids: readonly Id[], lengths: readonly number[]): void {
+  #split(file: FileState, ids: readonly Id[], locations: readonly BlobLocation[], lengths: readonly number[]): void {
     if (ids.length === 0) {
       if (!this.#isDry) finishFile(this.#context, file);
       return;
     }
     let position = 0;
     for (let start = 0; start < ids.length; start += batchBlobs) {
-      const part = { file, ids: ids.slice(start, start + batchBlobs), lengths: lengths.slice(start, start + batchBlobs), position };
+      const end = start + batchBlobs;
+      const part = ids.length <= batchBlobs ? { file, ids, locations, lengths, position } : { file, ids: ids.slice(start, end), locations: locations.slice(start, end), lengths: lengths.slice(start, end), position };
       for (const length of part.lengths) position += length;
       file.partsLeft++;
       this.#parts.push(part);
@@ -391,4 +387,8 @@ export class RestoreRun {
     assertSpace(this.#context.directory, shown, code);
     this.#context.tally.missed({ path: shown, kind: 'unwritable', message: `${shown} could not be restored (${code}); the rest was` });
   }
+}
+
+function plaintextLength({ length, uncompressedLength }: BlobLocation): number {
+  return uncompressedLength === 0 ? length - sealOverhead : uncompressedLength;
 }

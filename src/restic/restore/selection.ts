@@ -7,14 +7,13 @@ export interface Selection {
   isSelected(location: ByteString): boolean;
   /** Whether something below a directory may be selected. */
   mayBeSelectedBelow(location: ByteString): boolean;
-  readonly isEverything: boolean;
 }
 
 export function selectionOf({ includes = [], excludes = [] }: Pick<RestoreRequest, 'includes' | 'excludes'>): Selection {
   const include = compileGlobs(includes);
   const exclude = compileGlobs(excludes);
+  if (include.isEmpty && exclude.isEmpty) return { isSelected: () => true, mayBeSelectedBelow: () => true };
   return {
-    isEverything: include.isEmpty && exclude.isEmpty,
     isSelected: (location) => (include.isEmpty || include.matches(location)) && !exclude.matches(location),
     mayBeSelectedBelow: (location) => (include.isEmpty || include.matches(location) || include.mayMatchBelow(location)) && !exclude.matches(location),
   };
