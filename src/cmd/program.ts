@@ -35,6 +35,7 @@ function describeProgram(context: ProcessContext, done: Done): Command {
   describeWriting(program, context, done);
   describeReading(program, context, done);
   describeRemoving(program, context, done);
+  describeMoving(program, context, done);
   describeServices(program, context, done);
   return program;
 }
@@ -120,6 +121,39 @@ function describeRemoving(program: Command, context: ProcessContext, done: Done)
     .action(async (options: unknown) => {
       const { prune } = await import('./commands/prune.ts');
       done(await prune(options, context));
+    });
+}
+
+/** What needs no key: ciphertext is moved as it is. */
+function describeMoving(program: Command, context: ProcessContext, done: Done): void {
+  onRepository(program, 'export', 'Write one snapshot with all it needs into one file, which restic opens, too.')
+    .requiredOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest')
+    .requiredOption('--output <file>', 'the file; it must not exist yet')
+    .action(async (options: unknown) => {
+      const { exportCommand } = await import('./commands/export.ts');
+      done(await exportCommand(options, context));
+    });
+  program
+    .command('import')
+    .description('Check a file that export made, and lay it into a new repository of its own.')
+    .requiredOption('--input <file>', 'the file')
+    .requiredOption('--repository <url>', 'an empty place: file:///directory or s3://bucket/prefix?endpoint=…&region=…')
+    .option('--json', 'one JSON object a line')
+    .action(async (options: unknown) => {
+      const { importCommand } = await import('./commands/import.ts');
+      done(await importCommand(options, context));
+    });
+  program
+    .command('copy')
+    .description('Copy a repository, or what is new in it, to another place.')
+    .requiredOption('--from <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…')
+    .requiredOption('--to <url>', 'the same; a bucket with Object Lock where --lock is given')
+    .option('--lock <mode>', 'lock each object that is copied: compliance or governance')
+    .option('--retain-for <time>', 'how long, such as 30d')
+    .option('--json', 'one JSON object a line')
+    .action(async (options: unknown) => {
+      const { copy } = await import('./commands/copy.ts');
+      done(await copy(options, context));
     });
 }
 

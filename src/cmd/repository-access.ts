@@ -32,7 +32,7 @@ export async function withRepository<T>(
 }
 
 /** Opens the store that `--repository` names, and closes it after `work`. */
-export async function withStore<T>(options: RepositoryOptions, work: (store: ObjectStore) => Promise<T>): Promise<T> {
+export async function withStore<T>(options: Pick<RepositoryOptions, 'repository'>, work: (store: ObjectStore) => Promise<T>): Promise<T> {
   const store = await openStore(options.repository);
   try {
     return await work(store);

@@ -1,6 +1,7 @@
 import type { ForgetOrders } from '../api/index.ts';
 import type { Repository, SnapshotSummary } from '../restic/contract.ts';
-import { generationStore, openGenerationIfAny } from './generation-repository.ts';
+import { openGenerationIfAny } from './generation-repository.ts';
+import { removeStrayManifests } from './manifest-store.ts';
 import { lockOptions, type MoverWork, type TaskOutcome } from './mover-work.ts';
 import { uidTag } from './snapshot-names.ts';
 
@@ -17,7 +18,7 @@ export async function forgetTask(work: MoverWork<ForgetOrders>): Promise<TaskOut
   try {
     const removed = await forgetSnapshots(work, repository);
     const bytesFreed = work.orders.prune ? await prune(work, repository) : 0;
-    await removeStrayManifests(work, repository);
+    await removeStrayManifests(work.engine, repository, work.signal);
     return { forget: { removed, bytesFreed }, warnings: [], warningCount: 0 };
   } finally {
     await repository.close();
@@ -41,21 +42,4 @@ export function chooseSnapshots(snapshots: readonly SnapshotSummary[], orders: P
 async function prune({ orders, engine, signal, now }: MoverWork<ForgetOrders>, repository: Repository): Promise<number> {
   const { bytesFreed } = await engine.prune(repository, { ...lockOptions(orders), graceMs: PRUNE_GRACE_MS, now: now(), signal });
   return bytesFreed;
-}
-
-/**
- * Removes manifests whose snapshot is gone, those of earlier, interrupted attempts included. Manifests are listed before
- * snapshots: a manifest is written after its snapshot, so one that is listed has its snapshot in the later listing, unless
- * that was forgotten.
- */
-async function removeStrayManifests({ orders, engine, tenantStore, signal }: MoverWork<ForgetOrders>, repository: Repository): Promise<void> {
-  const store = generationStore(tenantStore, orders.tenant.generation);
-  const manifests: { readonly key: string; readonly snapshotId: string }[] = [];
-  for await (const { key } of store.list('manifests/', { signal })) {
-    const snapshotId = key.split('/')[1];
-    if (snapshotId !== undefined) manifests.push({ key, snapshotId });
-  }
-  const alive = new Set((await engine.listSnapshots(repository, signal)).map((snapshot) => snapshot.id));
-  const stray = manifests.filter(({ snapshotId }) => !alive.has(snapshotId)).map(({ key }) => key);
-  if (stray.length > 0) await store.deleteMany(stray, { signal });
 }

@@ -174,3 +174,19 @@ export async function findManifest(store: ObjectStore, idOrLatest: string, signa
     `${store.location} has no manifest of ${idOrLatest === 'latest' ? 'any snapshot' : `a snapshot "${idOrLatest}"`}; list them with snapshots, and give one that tenant-backup made`,
   );
 }
+
+/**
+ * Removes manifests whose snapshot is gone, those of interrupted attempts included. Manifests are listed before snapshots: a
+ * manifest is written after its snapshot, so one that is listed has its snapshot in the later listing, unless that was forgotten.
+ */
+export async function removeStrayManifests(engine: Pick<Engine, 'listSnapshots'>, repository: Repository, signal?: AbortSignal): Promise<void> {
+  const manifests: { readonly key: string; readonly snapshot: string }[] = [];
+  for await (const { key } of repository.store.list('manifests/', { signal })) {
+    const snapshot = key.split('/')[1];
+    if (snapshot !== undefined) manifests.push({ key, snapshot });
+  }
+  if (manifests.length === 0) return;
+  const alive = new Set((await engine.listSnapshots(repository, signal)).map(({ id }) => id));
+  const stray = manifests.filter(({ snapshot }) => !alive.has(snapshot)).map(({ key }) => key);
+  if (stray.length > 0) await repository.store.deleteMany(stray, { signal });
+}

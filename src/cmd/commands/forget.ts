@@ -1,5 +1,6 @@
 import { hostname } from 'node:os';
 import * as z from 'zod';
+import { removeStrayManifests } from '../../mover/manifest-store.ts';
 import type { SnapshotSummary } from '../../restic/contract.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
@@ -35,6 +36,7 @@ export async function forget(ids: readonly string[], given: unknown, context: Pr
     if (options.prune) {
       printPlan(await engine.prune(repository, { hostname: hostname(), graceMs: PRUNE_GRACE_MS, now: new Date(), signal: context.signal }), output, false);
     }
+    await removeStrayManifests(engine, repository, context.signal);
     return EXIT.done;
   });
 }

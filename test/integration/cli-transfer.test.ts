@@ -1,0 +1,77 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { compareTrees } from '../support/compare-tree.ts';
+import { jsonLines, runProcess } from '../support/program.ts';
+import { buildTree } from '../support/seeded-tree.ts';
+
+const PASSWORD = 'correct horse battery staple';
+
+describe('the commands that need no key', () => {
+  let folder: string;
+  let source: string;
+  const url = (name: string): string => `file://${join(folder, name)}`;
+  const keyed = (...args: string[]) => runProcess([...args, '--secret-key-file', '-', '--json'], { stdin: PASSWORD });
+  const keyless = (...args: string[]) => runProcess([...args, '--json']);
+  const summaryOf = (stdout: string) => jsonLines(stdout).find(({ type }) => type === 'summary');
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'cli-transfer-'));
+    source = join(folder, 'source');
+    buildTree(source, { seed: 3, files: 80 });
+    await keyed('init', '--repository', url('repo'));
+    expect(await keyed('backup', '--repository', url('repo'), '--source', source)).toMatchObject({ status: 0 });
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('export a snapshot, import it elsewhere, and the tree comes back whole', async () => {
+    const file = join(folder, 'backup.tar');
+    const refused = await keyless('export', '--repository', url('repo'), '--snapshot', 'latest', '--output', file);
+    expect([refused.status, refused.stderr]).toEqual([1, expect.stringContaining('no manifest')]);
+
+    const exported = await keyed('export', '--repository', url('repo'), '--snapshot', 'latest', '--output', file);
+    expect([exported.status, exported.stderr]).toEqual([0, '']);
+    const again = await keyless('export', '--repository', url('repo'), '--snapshot', 'latest', '--output', `${file}.2`);
+    expect(summaryOf(again.stdout)).toMatchObject({ size: summaryOf(exported.stdout)?.['size'], complete: true });
+
+    const imported = await keyless('import', '--input', file, '--repository', url('imported'));
+    expect([imported.status, imported.stderr]).toEqual([0, '']);
+    const target = join(folder, 'restored');
+    expect(await keyed('restore', '--repository', url('imported'), '--snapshot', 'latest', '--target', target, '--subtree', source)).toMatchObject({ status: 0 });
+    expect(compareTrees(source, target)).toEqual([]);
+    expect(await keyless('import', '--input', file, '--repository', url('imported'))).toMatchObject({ status: 1, stderr: expect.stringContaining('not empty') });
+  });
+
+  it('refuse a file that is none, with exit status 6, and leave nothing behind', async () => {
+    await writeFile(join(folder, 'none.tar'), Buffer.alloc(2048, 'x'));
+    const run = await keyless('import', '--input', join(folder, 'none.tar'), '--repository', url('never'));
+    expect(run).toMatchObject({ status: 6, stderr: expect.stringContaining('not an intact backup') });
+  });
+
+  it('copy a repository, and only what is new the next time', async () => {
+    const first = await keyless('copy', '--from', url('repo'), '--to', url('copied'));
+    const second = await keyless('copy', '--from', url('repo'), '--to', url('copied'));
+    expect([first.status, second.status]).toEqual([0, 0]);
+    expect(summaryOf(second.stdout)).toMatchObject({ copied: 0, present: summaryOf(first.stdout)?.['copied'] });
+    expect(await keyed('check', '--repository', url('copied'), '--read-data')).toMatchObject({ status: 0 });
+  });
+
+  it.each([
+    [['--lock', 'compliance'], '--retain-for'],
+    [['--retain-for', '30d'], '--lock'],
+    [['--lock', 'forever', '--retain-for', '30d'], 'compliance or governance'],
+    [['--lock', 'compliance', '--retain-for', '30'], '30d, 12h'],
+    [['--lock', 'compliance', '--retain-for', '366d'], 'at most 365d'],
+  ])('refuse the lock %j as a usage error', async (args, words) => {
+    expect(await keyless('copy', '--from', url('repo'), '--to', url('x'), ...args)).toMatchObject({ status: 2, stderr: expect.stringContaining(words) });
+  });
+
+  it('forget removes the manifest with its snapshot', async () => {
+    await mkdir(join(source, 'more'), { recursive: true });
+    await keyed('backup', '--repository', url('repo'), '--source', source, '--force');
+    expect(await keyed('forget', '--repository', url('repo'), '--keep-last', '1')).toMatchObject({ status: 0 });
+    const run = await keyless('export', '--repository', url('repo'), '--snapshot', 'latest', '--output', join(folder, 'gone.tar'));
+    expect(run).toMatchObject({ status: 1, stderr: expect.stringContaining('no manifest') });
+  });
+});
