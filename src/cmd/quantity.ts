@@ -24,7 +24,8 @@ export function formatDuration(ms: number): string {
 
 /** `1 file`, `5,000 files`. */
 export function formatCount(count: number, one: string, many = `${one}s`): string {
-  return `${count.toLocaleString('en-US')} ${count === 1 ? one : many}`;
+  // Not toLocaleString: loading its data takes longer than a small backup.
+  return `${String(count).replace(/\B(?=(\d{3})+$)/g, ',')} ${count === 1 ? one : many}`;
 }
 
 function pad(value: number): string {

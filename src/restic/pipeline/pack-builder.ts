@@ -6,7 +6,7 @@ import type { BlobCodec } from './blob-codec.ts';
 export const packTarget = 16 * 1024 * 1024;
 /** A buffer for a pack: any chunk fits on top of the target, and so does the header of a usual pack. */
 export const packCapacity = packTarget + maxChunkLength + 1024 * 1024;
-/** Two are open at a time and blobs go to either at random, so that a pack's size tells nothing of a chunk's (design.rst "Threat Model"). */
+/** For data, so that a pack's size tells nothing of a chunk's (design.rst "Threat Model"); trees have no chunks to hide. */
 const openPacks = 2;
 const entryLength = 41;
 
@@ -33,9 +33,13 @@ export interface FinishedPack {
 
 export interface PackBuilderOptions {
   readonly type: BlobType;
+  /** Two packs are open at a time and blobs go to either at random; else one. */
+  readonly isSpread: boolean;
   readonly codec: BlobCodec;
-  /** A buffer for a new pack, of at least this many bytes. */
+  /** A buffer of at least this many bytes. */
   readonly takeBuffer: (length: number) => Buffer;
+  /** As `takeBuffer`, or `undefined` where one would have to be waited for; absent where none ever is. */
+  readonly tryBuffer?: (length: number) => Buffer | undefined;
   /** Gets a buffer back that was not used up. */
   readonly giveBuffer: (buffer: Buffer) => void;
   readonly onFinished: (pack: FinishedPack) => void;
@@ -102,13 +106,19 @@ export class PackBuilder {
   }
 
   #pick(length: number): OpenPack {
-    const index = randomInt(openPacks) === 0 ? 0 : 1;
+    const index = this.#options.isSpread && randomInt(openPacks) === 1 ? 1 : 0;
     const pack = this.#open[index];
     if (pack !== undefined && pack.length + length <= pack.body.length) return pack;
     if (pack !== undefined) this.#finish(pack);
+    const capacity = Math.max(packCapacity, length);
+    const spare = this.#options.tryBuffer?.(capacity);
+    // While all buffers are on their way to the store, what is open takes everything.
+    const other = this.#open[1 - index];
+    const mustWait = this.#options.tryBuffer !== undefined && spare === undefined;
+    if (mustWait && other !== undefined && other.length + length <= other.body.length) return other;
     const fresh: OpenPack = {
       type: this.#options.type,
-      body: this.#options.takeBuffer(Math.max(packCapacity, length)),
+      body: spare ?? this.#options.takeBuffer(capacity),
       length: 0,
       header: Buffer.allocUnsafe(256 * entryLength),
       headerLength: 0,

@@ -7,8 +7,8 @@ import { FileChunks } from './file-chunks.ts';
 import { packResults, type FileJob, type FileResult, type FromWorker, type PackMessage, type ToWorker, type WorkerStart } from './messages.ts';
 import { PackBuilder, packCapacity } from './pack-builder.ts';
 
-/** Two packs are open and one is on its way to the store; more would only hold memory. */
-const maxBuffers = 3;
+/** Two packs are open. While one is on its way to the store the other takes everything: a third buffer would only hold memory. */
+const maxBuffers = 2;
 
 type Post = (message: FromWorker, transfer: ArrayBuffer[]) => void;
 
@@ -42,8 +42,10 @@ export class WorkerTask {
     this.#buffers = new PackBuffers(start.bufferPort, new Int32Array(start.wakeUps));
     this.#builder = new PackBuilder({
       type: 'data',
+      isSpread: true,
       codec: this.#codec,
       takeBuffer: (length) => this.#buffers.take(length),
+      tryBuffer: (length) => this.#buffers.take(length, false),
       giveBuffer: (buffer) => {
         this.#buffers.give(buffer);
       },
@@ -150,7 +152,9 @@ class PackBuffers {
     return Atomics.load(this.#wakeUps, 0) < 0;
   }
 
-  take(length: number): Buffer {
+  take(length: number): Buffer;
+  take(length: number, mayWait: boolean): Buffer | undefined;
+  take(length: number, mayWait = true): Buffer | undefined {
     // A header too large for its buffer is rare, and the buffer that it replaces comes back in exchange.
     if (length > packCapacity) return Buffer.allocUnsafeSlow(length);
     for (;;) {
@@ -162,6 +166,7 @@ class PackBuffers {
         this.#made += 1;
         return Buffer.allocUnsafeSlow(packCapacity);
       }
+      if (!mayWait) return undefined;
       Atomics.wait(this.#wakeUps, 0, seen);
     }
   }

@@ -96,6 +96,7 @@ export class PackingWriter implements BlobWriter {
   #builderOf(type: BlobType): PackBuilder {
     return new PackBuilder({
       type,
+      isSpread: type === 'data',
       codec: this.#codec,
       takeBuffer: (length) => (length <= packCapacity ? this.#spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(Math.max(length, packCapacity)),
       giveBuffer: (buffer) => this.#spare.push(buffer),
