@@ -3,7 +3,7 @@ import { DeleteObjectCommand, GetObjectRetentionCommand, ListObjectVersionsComma
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { copyRepository } from '../../src/mover/copy.ts';
 import { MemoryStore, openStore, type ObjectStore } from '../../src/storage/index.ts';
-import { FailingStore, passing } from '../support/failing-store.ts';
+import { FaultyStore, passing } from '../support/faulty-store.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
 const DAY = 86_400_000;
@@ -96,7 +96,7 @@ describe('copying a repository', () => {
     for (let stopAt = 1; stopAt <= total; stopAt += 1) {
       const memory = new MemoryStore();
       let puts = 0;
-      const to = new FailingStore(memory, ({ operation }) => (operation === 'put' && (puts += 1) === stopAt ? { error: passing() } : undefined));
+      const to = new FaultyStore(memory, ({ operation }) => (operation === 'put' && (puts += 1) === stopAt ? { error: passing() } : undefined));
       await expect(copyRepository({ from: source, to })).rejects.toThrow('the line broke');
       const there = await keysOf(memory);
       const highest = Math.max(-1, ...there.map((key) => rank.findIndex((part) => key.startsWith(part))));

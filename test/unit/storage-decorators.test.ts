@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { limiting, MemoryStore, retrying, StorageError, type ObjectStore } from '../../src/storage/index.ts';
-import { FailingStore, passing, type Fault } from '../support/failing-store.ts';
+import { FaultyStore, passing, type Fault } from '../support/faulty-store.ts';
 
 const QUICK = { baseDelayMs: 1, maxDelayMs: 2 };
 
@@ -20,7 +20,7 @@ describe('a store that is tried again', () => {
   const failFirst = (times: number): Fault => ({ count }) => (count <= times ? { error: passing() } : undefined);
 
   it.each(['put', 'get', 'head', 'delete', 'deleteMany'] as const)('repeats %s until it goes', async (operation) => {
-    const failing = new FailingStore(await filled('k'), failFirst(3));
+    const failing = new FaultyStore(await filled('k'), failFirst(3));
     const store = retrying(failing, QUICK);
     const calls = {
       put: () => store.put('k', Buffer.from('new')),
@@ -34,34 +34,34 @@ describe('a store that is tried again', () => {
   });
 
   it('gives up after so many tries, with the last error', async () => {
-    const failing = new FailingStore(await filled('k'), () => ({ error: passing() }));
+    const failing = new FaultyStore(await filled('k'), () => ({ error: passing() }));
     await expect(retrying(failing, { ...QUICK, attempts: 3 }).get('k')).rejects.toMatchObject({ code: 'Unavailable' });
     expect(failing.calls).toHaveLength(3);
   });
 
   it('does not repeat what cannot help', async () => {
-    const failing = new FailingStore(await filled(), () => ({ error: new StorageError('AccessDenied', 'no', { retryable: false }) }));
+    const failing = new FaultyStore(await filled(), () => ({ error: new StorageError('AccessDenied', 'no', { retryable: false }) }));
     await expect(retrying(failing, QUICK).get('k')).rejects.toMatchObject({ code: 'AccessDenied' });
     expect(failing.calls).toHaveLength(1);
   });
 
   it('tells of each pause, which doubles up to its bound', async () => {
     const told: number[] = [];
-    const failing = new FailingStore(await filled('k'), failFirst(5));
+    const failing = new FaultyStore(await filled('k'), failFirst(5));
     await retrying(failing, { baseDelayMs: 1, maxDelayMs: 6, random: () => 0.999, onRetry: ({ delayMs }) => told.push(delayMs) }).get('k');
     expect(told).toEqual([1, 2, 4, 6, 6]);
   });
 
   it('knows its own object again when the answer to a conditional put was lost', async () => {
     const memory = await filled();
-    const store = retrying(new FailingStore(memory, ({ count }) => (count === 1 ? { error: passing(), after: true } : undefined)), QUICK);
+    const store = retrying(new FaultyStore(memory, ({ count }) => (count === 1 ? { error: passing(), after: true } : undefined)), QUICK);
     await store.put('k', [Buffer.from('our '), Buffer.from('own')], { ifAbsent: true });
     expect(Buffer.from(await memory.get('k')).toString()).toBe('our own');
   });
 
   it('does not take somebody else\'s object for its own', async () => {
     const memory = await filled('k');
-    const store = retrying(new FailingStore(memory, ({ count }) => (count === 1 ? { error: passing() } : undefined)), QUICK);
+    const store = retrying(new FaultyStore(memory, ({ count }) => (count === 1 ? { error: passing() } : undefined)), QUICK);
     await expect(store.put('k', Buffer.from('ours'), { ifAbsent: true })).rejects.toMatchObject({ code: 'AlreadyExists' });
     await expect(store.put('k', Buffer.from('CONTENT of k'), { ifAbsent: true })).rejects.toMatchObject({ code: 'AlreadyExists' });
   });
@@ -70,7 +70,7 @@ describe('a store that is tried again', () => {
     const memory = new MemoryStore();
     const body = Buffer.from(Array.from({ length: 900_000 }, (_, index) => index % 251));
     await memory.put('k', body);
-    const failing = new FailingStore(memory, ({ operation, count }) => (operation === 'getStream' && count < 5 ? { error: passing(), after: true } : undefined));
+    const failing = new FaultyStore(memory, ({ operation, count }) => (operation === 'getStream' && count < 5 ? { error: passing(), after: true } : undefined));
     const store = retrying(failing, { ...QUICK, attempts: 2 });
     const chunks: Uint8Array[] = [];
     for await (const chunk of store.getStream('k', { range: { offset: 100, length: 800_000 } })) chunks.push(chunk);
@@ -78,12 +78,12 @@ describe('a store that is tried again', () => {
   });
 
   it('goes on with a listing behind the last key that came', async () => {
-    const failing = new FailingStore(await filled('a', 'b', 'c', 'd'), ({ count }) => (count < 4 ? { error: passing(), after: true } : undefined));
+    const failing = new FaultyStore(await filled('a', 'b', 'c', 'd'), ({ count }) => (count < 4 ? { error: passing(), after: true } : undefined));
     expect(await keysOf(retrying(failing, QUICK))).toEqual(['a', 'b', 'c', 'd']);
   });
 
   it('stops pausing when told to', async () => {
-    const failing = new FailingStore(await filled('k'), () => ({ error: passing() }));
+    const failing = new FaultyStore(await filled('k'), () => ({ error: passing() }));
     const stop = new AbortController();
     const slow = retrying(failing, { baseDelayMs: 60_000, maxDelayMs: 60_000, onRetry: () => setImmediate(() => stop.abort()) });
     await expect(slow.get('k', { signal: stop.signal })).rejects.toMatchObject({ code: 'Aborted' });
