@@ -1,6 +1,8 @@
 // One project per test tier, so that each can be run alone: `npm run jest -- --selectProjects unit`.
 const tier = (name, options = {}) => ({
   displayName: name,
+  // The cluster of .cluster/ keeps files of its own that end in .snap; Jest would take them for obsolete snapshots.
+  roots: ['<rootDir>/src', '<rootDir>/test'],
   testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
   extensionsToTreatAsEsm: ['.ts'],
   transform: {

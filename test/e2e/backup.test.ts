@@ -124,7 +124,7 @@ describe('a Backup of 1 MiB', () => {
     ]);
     for (const form of forms) expect(everything).not.toContain(form);
     const folders = ['etcd', 'logs', 'private'].map((folder) => join(CLUSTER, folder));
-    // What is there is found: the name of the tenant lies in etcd and in logs.
+    // What is there is found: the name of the namespace lies in etcd and in logs.
     expect(await filesWith('e2e-backup', folders)).toMatch(/etcd.*logs/s);
     for (const form of forms) expect(await filesWith(form, folders)).toBe('');
     key.fill(0);
@@ -134,7 +134,7 @@ describe('a Backup of 1 MiB', () => {
 /** Names of files below the folders that hold the text; the text goes to grep through a pipe. */
 async function filesWith(text: string, folders: readonly string[]): Promise<string> {
   const script =
-    'grep --recursive --files-with-matches --binary-files=text --fixed-strings --no-messages --devices=skip --file=/dev/stdin -- "$@" || test $? -le 2';
+    'grep --recursive --files-with-matches --binary-files=text --fixed-strings --no-messages --devices=skip --file=- -- "$@" || test $? -le 2';
   return (await run('sh', ['-c', script, 'grep', ...folders], { input: Buffer.from(text) })).trim();
 }
 
