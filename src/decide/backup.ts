@@ -20,7 +20,9 @@ type BackupPlan = Plan<BackupStep>;
 export function decideBackup(facts: BackupFacts, now: number): BackupPlan {
   const { backup } = facts;
   if (backup.metadata.deletionTimestamp === undefined) return decideLiving(facts, now);
-  if (!backup.spec.hold) return decideDeletion(facts, now);
+  // A hold keeps a backup from people, not a namespace from going: the stored data stays in any case.
+  const namespaceGoes = facts.ground.namespace?.terminating !== false;
+  if (!backup.spec.hold || namespaceGoes) return decideDeletion(facts, now);
   return held(backup, decideLiving(facts, now), now);
 }
 

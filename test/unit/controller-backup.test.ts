@@ -247,8 +247,9 @@ describe('a backup that is to go', () => {
     expect(world.backup('first')).toBeUndefined();
   });
 
-  it('is let go without forgetting when the namespace goes', async () => {
+  it.each([false, true])('is let go without forgetting when the namespace goes, whether it is held (%s) or not', async (hold) => {
     const world = await storedWorld();
+    world.cluster.change('backups', NS, 'first', { spec: { hold } });
     world.cluster.change('namespaces', undefined, NS, { metadata: { deletionTimestamp: '2030-01-01T01:00:00Z' }, status: { phase: 'Terminating' } });
     world.cluster.remove('backups', NS, 'first');
     await world.turn();
