@@ -14,7 +14,7 @@ export function decideDeletion(facts: BackupFacts, now: number): BackupPlan {
   const { backup, ground } = facts;
   if (!(backup.metadata.finalizers ?? []).includes(FINALIZER)) return { steps: [] };
   // A namespace on its way out never takes the stored data with it, and never hangs on us.
-  if (ground.namespace === undefined || ground.namespace.terminating) return { steps: [{ do: 'removeFinalizer' }] };
+  if (ground.namespace?.terminating === true) return { steps: [{ do: 'removeFinalizer' }] };
   const own = ownMover(facts);
   if (backup.metadata.annotations?.[ANNOTATION_ABANDON] === 'true')
     return { steps: [...(own === undefined ? [] : stop(own)), { do: 'removeFinalizer' }] };

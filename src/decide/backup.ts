@@ -19,10 +19,11 @@ type BackupPlan = Plan<BackupStep>;
 
 export function decideBackup(facts: BackupFacts, now: number): BackupPlan {
   const { backup } = facts;
+  // An object cannot outlive its namespace: one that is not seen is not seen yet.
+  if (facts.ground.namespace === undefined) return { steps: [] };
   if (backup.metadata.deletionTimestamp === undefined) return decideLiving(facts, now);
   // A hold keeps a backup from people, not a namespace from going: the stored data stays in any case.
-  const namespaceGoes = facts.ground.namespace?.terminating !== false;
-  if (!backup.spec.hold || namespaceGoes) return decideDeletion(facts, now);
+  if (!backup.spec.hold || facts.ground.namespace.terminating) return decideDeletion(facts, now);
   return held(backup, decideLiving(facts, now), now);
 }
 

@@ -16,7 +16,9 @@ export function decideRestore(facts: RestoreFacts, now: number): RestorePlan {
   const hasFinalizer = (restore.metadata.finalizers ?? []).includes(FINALIZER);
   const deleting = restore.metadata.deletionTimestamp !== undefined;
   if (deleting && !hasFinalizer) return { steps: [] };
-  if (ground.namespace === undefined || ground.namespace.terminating) return { steps: hasFinalizer && deleting ? [{ do: 'removeFinalizer' }] : [] };
+  // An object cannot outlive its namespace: one that is not seen is not seen yet.
+  if (ground.namespace === undefined) return { steps: [] };
+  if (ground.namespace.terminating) return { steps: hasFinalizer && deleting ? [{ do: 'removeFinalizer' }] : [] };
   if (hasEnded(restore)) return cleanUp(facts, deleting);
   if (deleting && !isActive(restore)) return { steps: [{ do: 'removeFinalizer' }] };
   if (!hasFinalizer) return { steps: [{ do: 'addFinalizer' }], again: true };

@@ -257,6 +257,14 @@ describe('a backup that is to go', () => {
     expect(world.ran.filter(({ task }) => task === 'forget')).toEqual([]);
   });
 
+  it('is not let go because its namespace is not seen yet', async () => {
+    const world = await storedWorld();
+    world.cluster.remove('namespaces', undefined, NS);
+    world.cluster.remove('backups', NS, 'first');
+    await world.turn();
+    expect(world.backup('first')).toBeDefined();
+  });
+
   it('is let go without forgetting when a person says so, and says how while it cannot forget', async () => {
     const world = await storedWorld();
     world.cluster.remove('backuplocations', undefined, 'here');

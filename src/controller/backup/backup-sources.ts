@@ -24,10 +24,10 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
   caches.policies.listen(({ object }) => wakeAll(caches.backups.byIndex('policy', keyOf(object))));
   onLocationChange(caches, (location) => wakeAll(atLocation(location)));
   caches.tenants.listen(({ object }) => wakeAll(inNamespace(object.spec.namespace)));
-  caches.namespaces.listen(({ object }) => {
-    if (object.metadata.deletionTimestamp !== undefined || object.status?.phase === 'Terminating')
-      wakeAll(inNamespace(object.metadata.name), () => true);
-    else wakeAll(inNamespace(object.metadata.name), (backup) => backup.status?.phase === undefined);
+  caches.namespaces.listen(({ object, type }) => {
+    // Others change their labels and annotations all the time, which is nothing to us.
+    const isGoing = object.metadata.deletionTimestamp !== undefined || object.status?.phase === 'Terminating';
+    if (type === 'added' || isGoing) wakeAll(inNamespace(object.metadata.name), () => true);
   });
   caches.claims.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
   caches.restores.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
