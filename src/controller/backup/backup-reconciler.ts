@@ -122,7 +122,11 @@ export class BackupReconciler {
   async #forget(backup: Backup, ground: BackupFacts['ground'], signal: AbortSignal): Promise<ForgetFacts> {
     const { caches } = this.#context;
     const namespace = backup.metadata.namespace ?? '';
-    const wanting = caches.backups.byIndex('namespace', namespace).filter((other) => wantsForgetting(other, this.#hasOwnMover(other)));
+    const generation = backup.status?.keyGeneration ?? 1;
+    // A Job opens one repository, and each generation has its own.
+    const wanting = caches.backups
+      .byIndex('namespace', namespace)
+      .filter((other) => (other.status?.keyGeneration ?? 1) === generation && wantsForgetting(other, this.#hasOwnMover(other)));
     const raw = caches.jobs.byIndex('namespace', namespace).find((job) => coveredBy(jobFact(job)).length > 0);
     if (raw === undefined) return { job: NO_ATTEMPT, wanting };
     const [leader] = coveredBy(jobFact(raw));
