@@ -1,4 +1,4 @@
-import { describeFailure, isSpokenError, NETWORK_FAILURES } from '../storage/index.ts';
+import { describeFailure, isSpokenError, networkFailureOf } from '../storage/index.ts';
 import { KeyError, type KeyErrorCode } from './errors.ts';
 
 export interface KmsSubject {
@@ -73,7 +73,7 @@ function rowOf(name: string | undefined, code: string | undefined, message: stri
       : { code: 'KeyDisabled', advice: 'the key is in a state that forbids its use; look at it in the KMS' };
   }
   const known =
-    (name === undefined ? undefined : BY_NAME[name]) ?? (code === undefined ? undefined : (NETWORK_FAILURES[code] ?? BY_NAME[code]));
+    (name === undefined ? undefined : BY_NAME[name]) ?? (code === undefined ? undefined : BY_NAME[code]) ?? networkFailureOf(code, message);
   if (known !== undefined) return known;
   if (/region is missing/i.test(message)) return { code: 'KeyNotFound', advice: 'no region is set; give region=…, or set AWS_REGION' };
   if (status === 403) return { code: 'AccessDenied', advice: 'the KMS refuses this principal' };

@@ -13,7 +13,7 @@ export { retrying, type RetryOptions } from './retrying-store.ts';
 export type { S3Connection, S3CredentialProvider, S3Credentials } from './s3/connection.ts';
 export { limiting } from './limiting-store.ts';
 export { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
-export { describeFailure, isSpokenError, NETWORK_FAILURES, type NetworkFailure } from './network-failures.ts';
+export { describeFailure, isSpokenError, networkFailureOf, type NetworkFailure } from './network-failures.ts';
 export { RenewingCredentials } from './renewing-credentials.ts';
 export type { HttpOptions } from './request-handler.ts';
 export { tenantPrefix, tenantSessionPolicy, type PolicyDocument, type PolicyStatement } from './session-policy.ts';

@@ -11,7 +11,7 @@ const UNREACHABLE: NetworkFailure = { code: 'Unavailable', advice: 'the endpoint
 const CUT: NetworkFailure = { code: 'Unavailable', advice: 'the connection broke off; it is tried again', retryable: true };
 
 /** By the name of a failed system call or TLS check. */
-export const NETWORK_FAILURES: Readonly<Record<string, NetworkFailure>> = {
+const NETWORK_FAILURES: Readonly<Record<string, NetworkFailure>> = {
   ECONNREFUSED: UNREACHABLE,
   EHOSTUNREACH: UNREACHABLE,
   ENETUNREACH: UNREACHABLE,
@@ -34,6 +34,12 @@ export const NETWORK_FAILURES: Readonly<Record<string, NetworkFailure>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: { ...UNTRUSTED, advice: 'it does not speak TLS there; is the endpoint http:// rather than https://?' },
   EPROTO: { ...UNTRUSTED, advice: 'it does not speak TLS there; is the endpoint http:// rather than https://?' },
 };
+
+/** What a failed system call or TLS check means; `undefined` for anything else. TLS has more reasons than are listed here. */
+export function networkFailureOf(code: string | undefined, message: string): NetworkFailure | undefined {
+  const known = code === undefined ? undefined : NETWORK_FAILURES[code];
+  return known ?? (/\bcertificate\b/i.test(message) ? UNTRUSTED : undefined);
+}
 
 /** The parts of an SDK or system error that tell what happened. */
 export function describeFailure(error: unknown): { name: string | undefined; code: string | undefined; message: string; status: number | undefined } {

@@ -1,5 +1,5 @@
 import { StorageError, type StorageErrorCode } from '../errors.ts';
-import { describeFailure, isSpokenError, NETWORK_FAILURES } from '../network-failures.ts';
+import { describeFailure, isSpokenError, networkFailureOf } from '../network-failures.ts';
 
 /** What a request was about; goes into words and context. */
 export interface S3Subject {
@@ -123,7 +123,8 @@ function rowOf(name: string | undefined, code: string | undefined, message: stri
   if (name === 'AccessDenied' && /signature we calculated|access key id you provided does not exist/i.test(message)) return BAD_KEY;
   const known =
     (name === undefined ? undefined : BY_NAME[name]) ??
-    (code === undefined ? undefined : (NETWORK_FAILURES[code] ?? BY_NAME[code])) ??
+    (code === undefined ? undefined : BY_NAME[code]) ??
+    networkFailureOf(code, message) ??
     (status === undefined ? undefined : BY_STATUS[status]);
   if (known !== undefined) return known;
   if (/region is missing/i.test(message)) return { code: 'InvalidUrl', advice: 'no region is set; add region=… to the URL, or set AWS_REGION' };
