@@ -8,7 +8,15 @@ export async function* ls(repository: Repository, snapshot: string, signal?: Abo
   const opened = openedOf(repository);
   const { tree } = await resolveSnapshot(opened, snapshot);
   const trees = new SnapshotTrees(opened, await opened.loadIndex({ signal }), signal);
-  const stack: { readonly path: ByteString; readonly nodes: Iterator<Node> }[] = [{ path: byteString(''), nodes: (await trees.load(tree)).values() }];
+  try {
+    yield* walk(trees, await trees.load(tree), signal);
+  } finally {
+    trees.free();
+  }
+}
+
+async function* walk(trees: SnapshotTrees, root: readonly Node[], signal: AbortSignal | undefined): AsyncIterable<LsEntry> {
+  const stack: { readonly path: ByteString; readonly nodes: Iterator<Node> }[] = [{ path: byteString(''), nodes: root.values() }];
   for (let above = stack.at(-1); above !== undefined; above = stack.at(-1)) {
     signal?.throwIfAborted();
     const next = above.nodes.next();

@@ -10,6 +10,8 @@ const advice = 'Copy it back from the other data center. Without it, files that 
 /** Packs in memory at once when they are read whole, 16 MiB each; headers are small. */
 const packsAtOnce = 4;
 const headersAtOnce = 16;
+/** Less than this is read before threads would have started. */
+const largeBytes = 16 * 1024 * 1024;
 
 export interface PacksChecked {
   readonly checked: number;
@@ -47,7 +49,7 @@ export async function checkPacks(repository: OpenRepository, index: TableIndex, 
       const name = keyOf('data', pack.id);
       const size = present.get(pack.id) ?? 0;
       await problems.attempt('pack', name, advice, async () => {
-        if (chosen.has(pack.id)) await readPack(repository, workers, pack, size, signal);
+        if (chosen.has(pack.id)) await readPack(repository, { pack, size, isLarge: bytesTotal > largeBytes, workers, signal });
         else assertSameBlobs(pack, await repository.loadPackHeader(pack.id, size, signal));
       });
       done(pack.id);
@@ -69,15 +71,23 @@ export function choosePacks(packs: readonly Id[], readData: NonNullable<CheckReq
   return new Set(ranked.slice(0, Math.ceil((packs.length * Math.min(Math.max(readData.percent, 0), 100)) / 100)).map(({ id }) => id));
 }
 
+interface WholePack {
+  readonly pack: PackContents;
+  readonly size: number;
+  readonly isLarge: boolean;
+  readonly workers: RestoreWorkers;
+  readonly signal: AbortSignal | undefined;
+}
+
 /** Its hash tells of every bit; its blobs are decoded all the same, for a pack may have been written wrongly. */
-async function readPack(repository: OpenRepository, workers: RestoreWorkers, pack: PackContents, size: number, signal: AbortSignal | undefined): Promise<void> {
+async function readPack(repository: OpenRepository, { pack, size, isLarge, workers, signal }: WholePack): Promise<void> {
   const what = `pack ${pack.id}`;
   const bytes = await repository.store.get(keyOf('data', pack.id), { signal });
   const isNamedRightly = hash('sha256', bytes, 'hex') === pack.id;
   if (isNamedRightly) assertSameBlobs(pack, await repository.loadPackHeader(pack.id, size, signal));
   const blobs = pack.blobs.map(({ id, offset, length, uncompressedLength }) => ({ id, offset, length, uncompressedLength, writes: [] }));
   const task = { kind: 'write' as const, number: nextNumber(pack), bytes: Uint8Array.from(bytes), isPlain: false, files: [], blobs };
-  const { damagedBlobs } = (await workers.run(task, true)) as WriteResult;
+  const { damagedBlobs } = (await workers.run(task, isLarge)) as WriteResult;
   const bad = damagedBlobs.flatMap((index) => pack.blobs[index]?.id ?? []);
   if (bad.length > 0) throw damaged(what, `${String(bad.length)} of its ${String(pack.blobs.length)} blobs do not verify (${bad.slice(0, 3).join(', ')}${bad.length > 3 ? ', …' : ''})`);
   if (!isNamedRightly) throw damaged(what, 'its content is not what its name says (its blobs are sound: the damage is in its header, or between them)');

@@ -17,19 +17,23 @@ export async function checkTrees(repository: OpenRepository, index: TableIndex, 
   const trees = new SnapshotTrees(repository, index, signal);
   const seen = new UsedBlobs();
   const waiting: Waiting[] = Array.from(snapshots, ([snapshot, { tree }]) => ({ tree, path: byteString(''), snapshot }));
-  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
-    signal?.throwIfAborted();
-    const { tree, path, snapshot } = next;
-    if (!seen.add('tree', tree)) continue;
-    const place = `directory ${path === '' ? '/' : textOf(path)} of snapshot ${snapshot.slice(0, 8)}`;
-    const nodes = await problems.attempt('tree', `tree ${tree}`, `It is ${place}. ${advice}`, () => trees.load(tree));
-    for (const node of nodes ?? []) {
-      const nodePath = byteString(`${path}/${node.name}`);
-      if (node.subtree !== undefined) waiting.push({ tree: node.subtree, path: nodePath, snapshot });
-      for (const id of node.content ?? []) {
-        if (!seen.add('data', id) || index.has('data', id)) continue;
-        problems.add('blob', `data blob ${id}`, `Data of ${textOf(nodePath)} (snapshot ${snapshot.slice(0, 8)}) is in no index file. ${advice}`);
+  try {
+    for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+      signal?.throwIfAborted();
+      const { tree, path, snapshot } = next;
+      if (!seen.add('tree', tree)) continue;
+      const place = `directory ${path === '' ? '/' : textOf(path)} of snapshot ${snapshot.slice(0, 8)}`;
+      const nodes = await problems.attempt('tree', `tree ${tree}`, `It is ${place}. ${advice}`, () => trees.load(tree));
+      for (const node of nodes ?? []) {
+        const nodePath = byteString(`${path}/${node.name}`);
+        if (node.subtree !== undefined) waiting.push({ tree: node.subtree, path: nodePath, snapshot });
+        for (const id of node.content ?? []) {
+          if (!seen.add('data', id) || index.has('data', id)) continue;
+          problems.add('blob', `data blob ${id}`, `Data of ${textOf(nodePath)} (snapshot ${snapshot.slice(0, 8)}) is in no index file. ${advice}`);
+        }
       }
     }
+  } finally {
+    trees.free();
   }
 }

@@ -28,16 +28,24 @@ export function bindNative(key: Uint8Array): Native | undefined {
   const cipher = newCipher();
   if (initCipher(cipher, aes256Ctr(), null, key, new Uint8Array(16)) !== 1) return undefined;
   const written = new Int32Array(1);
+  // A second `free`, or a call after it, would corrupt the memory of the whole process.
+  let isFree = false;
+  function assertOpen(): void {
+    if (isFree) throw new Error('a codec was used after it was freed');
+  }
   return {
     compress(target, source, level) {
+      assertOpen();
       const length = compressContext(compressor, target, target.length, source, source.length, level);
       return isError(length) === 0 ? Number(length) : -1;
     },
     decompress(target, source) {
+      assertOpen();
       const length = decompressContext(decompressor, target, target.length, source, source.length);
       return isError(length) === 0 ? Number(length) : -1;
     },
     encryptCtr(iv, source, target) {
+      assertOpen();
       if (initCipher(cipher, null, null, null, iv) !== 1 || updateCipher(cipher, target, written, source, source.length) !== 1) {
         throw new Error('OpenSSL refused to encrypt');
       }
@@ -46,6 +54,8 @@ export function bindNative(key: Uint8Array): Native | undefined {
       sha256(source, source.length, target);
     },
     free() {
+      if (isFree) return;
+      isFree = true;
       freeContext(compressor);
       freeDecompressor(decompressor);
       freeCipher(cipher);

@@ -36,14 +36,27 @@ export async function findUsedBlobs(
   const addData = (id: Id): void => {
     if (used.add('data', id)) onBlob?.('data', id);
   };
-  for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
-    signal?.throwIfAborted();
-    if (!used.add('tree', tree)) continue;
-    onBlob?.('tree', tree);
-    const json = reader.load(tree);
-    readReferences(json instanceof Promise ? await json : json, tree, addData, (id) => waiting.push(id));
+  try {
+    for (let tree = waiting.pop(); tree !== undefined; tree = waiting.pop()) {
+      signal?.throwIfAborted();
+      if (!used.add('tree', tree)) continue;
+      onBlob?.('tree', tree);
+      readReferences(await loadTree(repository, reader, tree, signal), tree, addData, (id) => waiting.push(id));
+    }
+    return used;
+  } finally {
+    reader.free();
   }
-  return used;
+}
+
+/** Where a pack is damaged or gone, the tree may lie in another one. */
+async function loadTree(repository: OpenRepository, reader: TreeReader, tree: Id, signal: AbortSignal | undefined): Promise<Uint8Array> {
+  try {
+    return await reader.load(tree);
+  } catch {
+    signal?.throwIfAborted();
+    return repository.loadBlob('tree', tree, signal);
+  }
 }
 
 /** Reads only what a tree refers to: a fifth of the work of reading it whole. */

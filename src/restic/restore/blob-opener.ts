@@ -117,18 +117,27 @@ function bindNativeOpener(key: Uint8Array): NativeOpener | undefined {
   const cipher = newCipher();
   if (initCipher(cipher, aes256Ctr(), null, key, new Uint8Array(16)) !== 1) return undefined;
   const written = new Int32Array(1);
+  // A second `free`, or a call after it, would corrupt the memory of the whole process.
+  let isFree = false;
+  function assertOpen(): void {
+    if (isFree) throw new Error('an opener was used after it was freed');
+  }
   return {
     decompress(target, frame) {
+      assertOpen();
       const length = decompressContext(zstd, target, target.length, frame, frame.length);
       return isError(length) === 0 ? Number(length) : -1;
     },
     decryptCtr(iv, source, target) {
+      assertOpen();
       if (initCipher(cipher, null, null, null, iv) !== 1 || updateCipher(cipher, target, written, source, source.length) !== 1) {
         throw new Error('OpenSSL refused to decrypt');
       }
     },
     sha256: (source, target) => void sha256(source, source.length, target),
     free() {
+      if (isFree) return;
+      isFree = true;
       freeContext(zstd);
       freeCipher(cipher);
     },

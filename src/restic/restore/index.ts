@@ -38,9 +38,11 @@ export async function restore(repository: Repository, request: RestoreRequest): 
     openFiles: new Set(),
     nextTask: () => taskNumber++,
   };
+  const trees = new SnapshotTrees(opened, index, request.signal);
   try {
-    return await new RestoreRun(context, new SnapshotTrees(opened, index, request.signal), request).run(snapshot);
+    return await new RestoreRun(context, trees, request).run(snapshot);
   } finally {
+    trees.free();
     await workers.close();
     target.close();
   }

@@ -25,6 +25,11 @@ export class SnapshotTrees {
     this.#signal = signal;
   }
 
+  /** Call it when no tree is needed any more. */
+  free(): void {
+    this.#reader.free();
+  }
+
   async load(id: Id): Promise<readonly Node[]> {
     let json: Uint8Array;
     try {

@@ -1,0 +1,261 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { backup, check, forget, initRepository, listSnapshots, openRepository, planPrune, prune, reachOf, restore, type PruneReplacement, type Repository } from '../../src/restic/index.ts';
+import { decideDue } from '../../src/restic/prune/marks.ts';
+import { decidePacks } from '../../src/restic/prune/plan.ts';
+import { MemoryStore, type ObjectStore } from '../../src/storage/index.ts';
+import { compareTrees } from '../support/compare-tree.ts';
+import { copyOf, KilledStore } from '../support/killed-store.ts';
+import { scratchDirectory, testPassword } from '../support/real-restic.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+
+const scratch = scratchDirectory();
+const sources = [0, 1, 2].map((number) => join(scratch.path, `source-${String(number)}`));
+const hour = 3_600_000;
+const grace = 48 * hour;
+const start = new Date('2024-06-01T02:00:00Z');
+
+beforeAll(() => {
+  for (const [number, directory] of sources.entries()) {
+    mkdirSync(directory);
+    for (let i = 0; i < 6; i++) writeFileSync(join(directory, `own-${String(i)}`), seededRandom(number * 100 + i).bytes(20_000));
+    // Every source has these, so that snapshots share packs.
+    for (let i = 0; i < 3; i++) writeFileSync(join(directory, `shared-${String(i)}`), seededRandom(1000 + i).bytes(20_000));
+  }
+});
+afterAll(() => scratch.remove());
+
+function open(store: ObjectStore): Promise<Repository> {
+  return openRepository({ store, password: Buffer.from(testPassword) });
+}
+
+async function backUp(repository: Repository, source: number): Promise<string> {
+  const request = { hostname: 'h', sources: [{ directory: sources[source] ?? '', as: '/data' }], snapshotHostname: 'h', tags: [], deadHostnames: ['killed'] };
+  return (await backup(repository, request)).snapshotId;
+}
+
+async function threeSnapshots(): Promise<{ store: MemoryStore; snapshots: string[] }> {
+  const store = new MemoryStore();
+  const repository = await initRepository({ store, password: Buffer.from(testPassword) });
+  const snapshots: string[] = [];
+  for (const source of [0, 1, 2]) snapshots.push(await backUp(repository, source));
+  await repository.close();
+  return { store, snapshots };
+}
+
+async function assertSound(store: ObjectStore): Promise<void> {
+  const repository = await open(store);
+  expect((await check(repository, { readData: 'all' })).problems.filter(({ kind }) => kind !== 'lock')).toEqual([]);
+  await repository.close();
+}
+
+async function packsIn(store: ObjectStore): Promise<string[]> {
+  const packs: string[] = [];
+  for await (const { key } of store.list('data/')) packs.push(key.slice(8));
+  return packs;
+}
+
+describe('decidePacks', () => {
+  const pack = (id: string, onlyHere: number, unusedBytes: number) => ({ id, size: 100, onlyHere, onlyHereBytes: onlyHere * 10, unusedBytes });
+
+  it('lets packs go that hold nothing needed, and keeps all others', () => {
+    const facts = { packs: [pack('a', 3, 70), pack('b', 0, 100), pack('c', 10, 0)], duplicates: [], unreferenced: [{ id: 'd', size: 40 }] };
+    expect(decidePacks(facts)).toEqual({ keep: [0, 2], remove: [1], repack: [], bytesKept: 200, bytesFreed: 140, bytesUnused: 70 });
+  });
+
+  it('keeps one home for a blob that lies in several packs, one that stays anyway', () => {
+    const facts = { packs: [pack('a', 0, 0), pack('b', 2, 0), pack('c', 0, 0)], duplicates: [{ bytes: 10, packs: [0, 1, 2] }], unreferenced: [] };
+    expect(decidePacks(facts)).toMatchObject({ keep: [1], remove: [0, 2] });
+  });
+
+  it('keeps the fewest packs for duplicates that lie in no other', () => {
+    const facts = { packs: [pack('a', 0, 0), pack('b', 0, 0), pack('c', 0, 0)], duplicates: [{ bytes: 10, packs: [0, 1] }, { bytes: 10, packs: [1, 2] }], unreferenced: [] };
+    expect(decidePacks(facts)).toMatchObject({ keep: [1], remove: [0, 2] });
+  });
+
+  it('rewrites packs with more waste than is tolerated, and only those', () => {
+    const facts = { packs: [pack('a', 3, 70), pack('b', 9, 10)], duplicates: [], unreferenced: [] };
+    expect(decidePacks(facts, 0.5)).toMatchObject({ keep: [1], repack: [0], bytesFreed: 70 });
+  });
+
+  it('never lets the last place of a needed blob go, whatever lies where', () => {
+    const facts = fc.record({
+      packs: fc.array(fc.record({ id: fc.string(), size: fc.nat(1000), onlyHere: fc.nat(3), onlyHereBytes: fc.nat(1000), unusedBytes: fc.nat(1000) }), { minLength: 2, maxLength: 8 }),
+      picks: fc.array(fc.tuple(fc.nat(100), fc.uniqueArray(fc.nat(7), { minLength: 2, maxLength: 4 })), { maxLength: 12 }),
+    });
+    fc.assert(
+      fc.property(facts, fc.option(fc.double({ min: 0, max: 1, noNaN: true }), { nil: undefined }), ({ packs, picks }, repackAbove) => {
+        const duplicates = picks.map(([bytes, places]) => ({ bytes, packs: places.filter((place) => place < packs.length) })).filter((each) => each.packs.length > 0);
+        const { keep, repack, remove } = decidePacks({ packs, duplicates, unreferenced: [] }, repackAbove);
+        const stays = new Set([...keep, ...repack]);
+        expect([...keep, ...repack, ...remove].sort((a, b) => a - b)).toEqual(packs.map((_, index) => index));
+        for (const [index, each] of packs.entries()) if (each.onlyHere > 0) expect(stays.has(index)).toBe(true);
+        for (const each of duplicates) expect(each.packs.some((place) => stays.has(place))).toBe(true);
+      }),
+    );
+  });
+});
+
+describe('decideDue', () => {
+  it('marks what is new, waits for what is young, removes what is old, and forgets what is needed again', () => {
+    const marks = [
+      { key: 'old', since: new Date(start.getTime() - grace), packs: ['old', 'needed-again'] },
+      { key: 'young', since: new Date(start.getTime() - grace + 1), packs: ['young'] },
+    ];
+    expect(decideDue(['old', 'young', 'new'], marks, start, grace)).toEqual({ remove: ['old'], mark: ['new'], wait: ['young'], spentMarks: ['old'] });
+  });
+
+  it('waits for nothing when no grace is given', () => {
+    expect(decideDue(['new'], [], start, 0)).toEqual({ remove: ['new'], mark: [], wait: [], spentMarks: [] });
+  });
+});
+
+describe('prune', () => {
+  it('plans what it then does', async () => {
+    const { store, snapshots } = await threeSnapshots();
+    const repository = await open(store);
+    await forget(repository, { hostname: 'h', snapshots: [snapshots[1] ?? ''] });
+    const plan = await planPrune(repository);
+    const done = await prune(repository, { hostname: 'h', graceMs: 0, now: start });
+    await repository.close();
+    expect(plan.packsToDelete.length).toBeGreaterThan(0);
+    expect([...done.packsToDelete].sort()).toEqual([...plan.packsToDelete].sort());
+    expect(done.bytesFreed).toBe(plan.bytesFreed);
+    await assertSound(store);
+  });
+
+  it('removes a pack no earlier than 48 hours after nothing refers to it', async () => {
+    const { store, snapshots } = await threeSnapshots();
+    const repository = await open(store);
+    await forget(repository, { hostname: 'h', snapshots: [snapshots[0] ?? ''] });
+    const before = await packsIn(store);
+    const first = await prune(repository, { hostname: 'h', graceMs: grace, now: start });
+    expect(first).toMatchObject({ packsToDelete: [], bytesFreed: 0 });
+    expect(first.packsMarked?.length).toBeGreaterThan(0);
+    expect(await packsIn(store)).toEqual(before);
+    const early = await prune(repository, { hostname: 'h', graceMs: grace, now: new Date(start.getTime() + grace - 60_000) });
+    expect(early.packsToDelete).toEqual([]);
+    const late = await prune(repository, { hostname: 'h', graceMs: grace, now: new Date(start.getTime() + grace + 60_000) });
+    await repository.close();
+    expect([...late.packsToDelete].sort()).toEqual([...(first.packsMarked ?? [])].sort());
+    const marks: string[] = [];
+    for await (const { key } of store.list('prune/')) marks.push(key);
+    expect(marks).toEqual([]);
+    await assertSound(store);
+  });
+
+  it('does not disturb a reader that began before it', async () => {
+    const { store, snapshots } = await threeSnapshots();
+    const reader = await openRepository({ store, password: Buffer.from(testPassword), readOnly: true });
+    await restore(reader, { snapshot: snapshots[2] ?? '', subtree: '/data', target: join(scratch.path, 'reader-1') });
+    const pruner = await open(store);
+    const forgotten = await store.get(`snapshots/${snapshots[0] ?? ''}`);
+    await forget(pruner, { hostname: 'h', snapshots: [snapshots[0] ?? ''] });
+    await prune(pruner, { hostname: 'h', graceMs: grace, now: start, repackAbove: 0 });
+    await pruner.close();
+    await store.put(`snapshots/${snapshots[0] ?? ''}`, forgotten);
+    const target = join(scratch.path, 'reader-2');
+    await restore(reader, { snapshot: snapshots[0] ?? '', subtree: '/data', target });
+    await reader.close();
+    expect(compareTrees(sources[0] ?? '', target)).toEqual([]);
+  });
+
+  it('tells what it replaces before anything old is gone, with what each snapshot needs from then on', async () => {
+    const { store, snapshots } = await threeSnapshots();
+    const repository = await open(store);
+    await forget(repository, { hostname: 'h', snapshots: [snapshots[0] ?? ''] });
+    const told: PruneReplacement[] = [];
+    let needed: readonly string[] = [];
+    await prune(repository, {
+      hostname: 'h', graceMs: 0, now: start, repackAbove: 0,
+      onReplace: async (replacement) => {
+        told.push(replacement);
+        for (const id of replacement.removedIndexes) expect(await store.head(`index/${id}`)).toBeDefined();
+        const reach = await replacement.reachOf(snapshots[1] ?? '');
+        needed = [...reach.packs.map(({ id }) => `data/${id.slice(0, 2)}/${id}`), ...reach.indexes.map(({ id }) => `index/${id}`)];
+      },
+    });
+    await repository.close();
+    expect(told).toHaveLength(1);
+    expect(told[0]?.savedPacks.length).toBeGreaterThan(0);
+    for (const key of needed) expect(await store.head(key)).toBeDefined();
+    await assertSound(store);
+  });
+
+  it('refuses to touch a repository that lacks something', async () => {
+    const { store, snapshots } = await threeSnapshots();
+    const repository = await open(store);
+    const lost = (await reachOf(repository, snapshots[0] ?? '')).packs[0]?.id ?? '';
+    await store.delete(`data/${lost.slice(0, 2)}/${lost}`);
+    await forget(repository, { hostname: 'h', snapshots: [snapshots[1] ?? ''] });
+    const before = (await packsIn(store)).length;
+    await expect(prune(repository, { hostname: 'h', graceMs: 0, now: start })).rejects.toMatchObject({ code: 'Damaged' });
+    await repository.close();
+    expect((await packsIn(store)).length).toBe(before);
+  });
+
+  it.each([undefined, 0])('leaves a sound repository when it is killed at any change, and the next run ends it (repackAbove %p)', async (repackAbove) => {
+    const { store, snapshots } = await threeSnapshots();
+    const request = { graceMs: 0, now: start, ...(repackAbove === undefined ? {} : { repackAbove }) };
+    let ended = false;
+    for (let allowed = 0; !ended; allowed++) {
+      const copy = await copyOf(store);
+      const failing = new KilledStore(copy, allowed);
+      const killed = await open(failing);
+      try {
+        await forget(killed, { hostname: 'killed', snapshots: [snapshots[1] ?? ''] });
+        await prune(killed, { hostname: 'killed', ...request });
+        ended = !failing.hasFailed;
+      } catch {
+        // As intended.
+      }
+      await killed.close();
+      await assertSound(copy);
+      const next = await open(copy);
+      const left = (await listSnapshots(next)).map(({ id }) => id);
+      await forget(next, { hostname: 'h', deadHostnames: ['killed'], snapshots: left.filter((id) => id === snapshots[1]) });
+      await prune(next, { hostname: 'h', deadHostnames: ['killed'], ...request });
+      expect((await planPrune(next)).packsToDelete).toEqual([]);
+      await next.close();
+      await assertSound(copy);
+      expect(allowed).toBeLessThan(100);
+    }
+  }, 120_000);
+});
+
+describe('any interleaving of backup, forget, prune and kill', () => {
+  it('leaves a sound repository whose snapshots restore', async () => {
+    const step = fc.record({ action: fc.constantFrom('backup', 'forget', 'prune', 'repack'), pick: fc.nat(2), allowed: fc.oneof(fc.nat(12), fc.constant(1_000_000)) });
+    let run = 0;
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 8 }), async (steps) => {
+        const store = new MemoryStore();
+        await (await initRepository({ store, password: Buffer.from(testPassword) })).close();
+        for (const { action, pick, allowed } of steps) {
+          const repository = await open(new KilledStore(store, allowed));
+          try {
+            const snapshots = await listSnapshots(repository);
+            const dead = { hostname: 'killed', deadHostnames: ['killed', 'h'] };
+            const chosen = snapshots[pick % Math.max(1, snapshots.length)]?.id;
+            if (action === 'backup') await backUp(repository, pick);
+            else if (action === 'forget') await forget(repository, { ...dead, snapshots: chosen === undefined ? [] : [chosen] });
+            else await prune(repository, { ...dead, graceMs: 0, now: start, ...(action === 'repack' ? { repackAbove: 0.1 } : {}) });
+          } catch {
+            // Killed.
+          }
+          await repository.close();
+          await assertSound(store);
+        }
+        const reader = await openRepository({ store, password: Buffer.from(testPassword), readOnly: true });
+        for (const { id } of await listSnapshots(reader)) {
+          const outcome = await restore(reader, { snapshot: id, target: join(scratch.path, `run-${String(run++)}`) });
+          expect(outcome.complete).toBe(true);
+        }
+        await reader.close();
+      }),
+      { numRuns: 6 },
+    );
+  }, 180_000);
+});
