@@ -1,3 +1,4 @@
+import { EngineError } from '../errors.ts';
 import { textOf, encodeNode, encodeNodeHead, isSameTime, nodeTypeOf, TimeFormatter, type ByteString, type Node } from '../format/index.ts';
 import { errnoCodeOf, type EnterStep, type EntryStep, type FileDetails, type WalkStep } from '../fs/index.ts';
 import type { PackingWriter } from '../repository/index.ts';
@@ -90,7 +91,7 @@ export class Archive implements FrameOwner {
   async directoryAbove(node: Node, path: ByteString, above: DirectoryFrame | undefined, previousRoot: ParentTree | undefined): Promise<DirectoryFrame> {
     const head = encodeNodeHead(node);
     const text = above?.previous?.takeIfUnchanged(head.slice(0, -contentMember.length));
-    const subtree = text === undefined ? above?.previous?.find(node.name)?.subtree : subtreeOf(text);
+    const subtree = text === undefined ? this.#find(above?.previous, node.name, path)?.subtree : subtreeOf(text);
     const previous = previousRoot ?? (subtree === undefined ? undefined : await this.loadPrevious(subtree, path));
     return new DirectoryFrame({ owner: this, above, head, previous, previousNode: text, isKnown: subtree !== undefined });
   }
@@ -113,18 +114,22 @@ export class Archive implements FrameOwner {
 
   /** The parent's tree; without it everything below is read again. */
   async loadPrevious(id: string, path: ByteString): Promise<ParentTree | undefined> {
-    const { trees, reach, statistics } = this.#options;
+    const { trees, reach } = this.#options;
     try {
       const loaded = trees.load(id);
       const tree = new ParentTree(id, loaded instanceof Uint8Array ? loaded : await loaded);
       reach.markBlob('tree', id);
       return tree;
     } catch (error) {
-      if (errnoCodeOf(error) !== 'Damaged') throw error;
-      const shown = textOf(path);
-      statistics.warn({ path: shown, kind: 'damaged', message: `The parent snapshot's list of ${shown} is damaged, so everything in it was read again. Run \`check\`` });
+      this.#warnOfDamage(error, path);
       return undefined;
     }
+  }
+
+  #warnOfDamage(error: unknown, path: ByteString): void {
+    if (!(error instanceof EngineError) || error.code !== 'Damaged') throw error;
+    const shown = textOf(path);
+    this.#warn({ path: shown, kind: 'damaged', message: `What the parent snapshot says of ${shown} is damaged, so it was read again. Run \`check\`` });
   }
 
   /** What the parent has under this name: its text when metadata are the same, else its node. */
@@ -134,7 +139,16 @@ export class Archive implements FrameOwner {
     const details = step.stat.type === 'file' || step.stat.type === 'dir' ? this.#ownerOf(step) : step.details(this.#warn);
     const head = encodeNodeHead(nodeOf(name, step.stat, details, this.#times)).slice(0, -contentMember.length);
     const text = previous.takeIfUnchanged(head);
-    return text === undefined ? { node: previous.find(name) } : { text };
+    return text === undefined ? { node: this.#find(previous, name, step.path) } : { text };
+  }
+
+  #find(previous: ParentTree | undefined, name: ByteString, path: ByteString): Node | undefined {
+    try {
+      return previous?.find(name);
+    } catch (error) {
+      this.#warnOfDamage(error, path);
+      return undefined;
+    }
   }
 
   /** Names of owners, looked up once each. */

@@ -1,5 +1,6 @@
 import { compareNames, parseTree, type ByteString, type Id, type Node } from '../format/index.ts';
 import { goUnquote } from '../format/go-text.ts';
+import { parseJson } from '../format/json.ts';
 
 const start = '{"nodes":[';
 const nameStart = '{"name":"';
@@ -47,13 +48,16 @@ export class ParentTree {
     return node;
   }
 
-  /** The node of that name, parsed; the cursor moves past it and all that come before it. Call with rising names. */
+  /**
+   * The node of that name, parsed; the cursor moves past it and all that come before it. Call with rising names.
+   * @throws {EngineError} `Damaged`
+   */
   find(name: ByteString): Node | undefined {
     if (!this.#isCanonical) return this.#all().get(name);
     for (;;) {
       if (!this.#text.startsWith(nameStart, this.#cursor)) return undefined;
       const nameEnd = this.#text.indexOf(afterName, this.#cursor);
-      const quoted: unknown = JSON.parse(this.#text.slice(this.#cursor + nameStart.length - 1, nameEnd + 1));
+      const quoted = parseJson(Buffer.from(this.#text.slice(this.#cursor + nameStart.length - 1, nameEnd + 1)), `tree ${this.id}`);
       const found = typeof quoted === 'string' ? goUnquote(quoted) : undefined;
       const end = this.#nodeEnd();
       if (found === undefined || end < 0) return undefined;

@@ -44,7 +44,8 @@ class Scanner {
       const pack = visitor.pack(this.#bytes.toString('latin1', idAt, this.#at));
       if (!this.#skip(blobsStart) || !this.#blobs(pack, visitor)) return false;
       if (this.#skip(nextPack)) continue;
-      return this.#skip(endOfPacks);
+      // Go ends some files with a newline; anything else behind the end is another form.
+      return this.#skip(endOfPacks) && (this.#at === this.#bytes.length || this.#bytes.toString('latin1', this.#at) === '\n');
     }
   }
 
@@ -93,6 +94,7 @@ class Scanner {
       if (unit < 48 || unit > 57) break;
       value = value * 10 + unit - 48;
     }
-    return this.#at === start || value > 0xffffffff ? -1 : value;
+    const hasLeadingZero = this.#bytes[start] === 48 && this.#at > start + 1;
+    return this.#at === start || hasLeadingZero || value > 0xffffffff ? -1 : value;
   }
 }
