@@ -3,6 +3,7 @@ import type { Repository, SnapshotSummary } from '../restic/contract.ts';
 import { openGenerationIfAny } from './generation-repository.ts';
 import { removeStrayManifests } from './manifest-store.ts';
 import { lockOptions, type MoverWork, type TaskOutcome } from './mover-work.ts';
+import { reviseManifests } from './revise-manifests.ts';
 import { uidTag } from './snapshot-names.ts';
 
 /** What nothing needs any more stays this long for readers and downloads in flight (`docs/layout.md`). */
@@ -40,6 +41,9 @@ export function chooseSnapshots(snapshots: readonly SnapshotSummary[], orders: P
 }
 
 async function prune({ orders, engine, signal, now }: MoverWork<ForgetOrders>, repository: Repository): Promise<number> {
-  const { bytesFreed } = await engine.prune(repository, { ...lockOptions(orders), graceMs: PRUNE_GRACE_MS, now: now(), signal });
+  const { bytesFreed } = await engine.prune(repository, {
+    ...lockOptions(orders), graceMs: PRUNE_GRACE_MS, now: now(), signal,
+    onReplace: (replacement) => reviseManifests(engine, repository, replacement, signal),
+  });
   return bytesFreed;
 }

@@ -10,7 +10,7 @@ import { formatCount } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
 import { snapshotGroup } from '../snapshot-group.ts';
 import { UsageError } from '../usage-error.ts';
-import { PRUNE_GRACE_MS, printPlan } from './prune.ts';
+import { PRUNE_GRACE_MS, printPlan, pruneNow } from './prune.ts';
 
 const ForgetOptions = RepositoryOptions.extend({
   keepLast: z.coerce.number('a number from 1 on').int('a whole number').min(1, 'a number from 1 on; to remove every snapshot, name them').optional(),
@@ -34,7 +34,7 @@ export async function forget(ids: readonly string[], given: unknown, context: Pr
       [`${formatCount(removed.length, 'snapshot')} removed`, ...removed.map((id) => `  ${id.slice(0, 8)}`)].join('\n'),
     );
     if (options.prune) {
-      printPlan(await engine.prune(repository, { hostname: hostname(), graceMs: PRUNE_GRACE_MS, now: new Date(), signal: context.signal }), output, false);
+      printPlan(await pruneNow(access, PRUNE_GRACE_MS, context.signal), output, false);
     }
     await removeStrayManifests(engine, repository, context.signal);
     return EXIT.done;
