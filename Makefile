@@ -62,5 +62,5 @@ cluster-down: $(NPM) ## Remove all of that again, after a crash too
 image: setup build ## Build the image from the Dockerfile, and put it onto the node of a running ground
 	@node test/ground/images.ts
 
-bench: setup build ## Measure backup and restore against restic on the same data, in turn; reports and never fails
-	-node scripts/bench/bench.ts
+bench: setup build ## Measure ours and every backup program on PATH on the same data, in turn; reports and never fails
+	-node scripts/bench.ts

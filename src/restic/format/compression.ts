@@ -4,8 +4,12 @@ import { damaged } from './damaged.ts';
 /** zstd's own default; a third of the CPU of level 4 upwards for nearly the same size on source code. */
 export const zstdLevel = 3;
 
+/** Large index files are mostly ids, which are random: the fastest level leaves them as small as any other. */
+const fastFrom = 1024 * 1024;
+
 export function compress(plaintext: Uint8Array): Uint8Array {
-  return zstdCompressSync(plaintext, { params: { [constants.ZSTD_c_compressionLevel]: zstdLevel } });
+  const level = plaintext.length >= fastFrom ? 1 : zstdLevel;
+  return zstdCompressSync(plaintext, { params: { [constants.ZSTD_c_compressionLevel]: level } });
 }
 
 /**

@@ -100,6 +100,13 @@ export class PackBuilder {
     return [first];
   }
 
+  /** Finishes what is open and at least half full; the rest comes back, to be joined with others'. */
+  finishLarge(): OpenPack[] {
+    const open = this.takeOpen();
+    for (const pack of open) if (pack.length >= packTarget / 2) this.#finish(pack);
+    return open.filter((pack) => pack.length < packTarget / 2);
+  }
+
   /** Finishes what is open. */
   finish(): void {
     for (const pack of this.takeOpen()) this.#finish(pack);

@@ -64,7 +64,7 @@ export class WorkerTask {
         this.#table.addSegment(message.buffer);
         return;
       case 'finish': {
-        const open = this.#builder.takeOpen();
+        const open = this.#buffers.isStopped ? [] : this.#builder.finishLarge();
         this.#codec.free();
         const messages = open.map((pack) => ({ ...packMessage({ ...pack, header: pack.header.subarray(0, pack.headerLength) }), count: pack.count }));
         this.#post({ kind: 'finished', open: messages }, open.map((pack) => pack.body.buffer as ArrayBuffer));
