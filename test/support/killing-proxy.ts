@@ -59,6 +59,7 @@ export class KillingProxy {
     const headers = { ...request.headers, host: this.#target.host };
     const upstream = httpsRequest({ host: this.#target.hostname, port: this.#target.port, method, path, headers, agent: this.#agent }, (answer) => {
       const status = answer.statusCode ?? 500;
+      if (method === 'POST' && status < 300 && /\/jobs(\?|$)/.test(path)) void this.#nameJob(answer);
       if (isCounted(method, path) && status < 300 && this.#isLast(method, path)) {
         this.#killAfter = Infinity;
         this.#kill();
@@ -78,7 +79,14 @@ export class KillingProxy {
 
   #isLast(method: string, path: string): boolean {
     this.writes.push(`${method} ${path.split('?')[0] ?? ''}`);
-    if (method === 'POST' && /\/jobs(\?|$)/.test(path)) this.jobs.push(path);
     return this.writes.length === this.#killAfter;
+  }
+
+  async #nameJob(answer: IncomingMessage): Promise<void> {
+    const { jobs } = this;
+    const chunks: Buffer[] = [];
+    answer.on('data', (chunk: Buffer) => chunks.push(chunk));
+    await new Promise((resolve) => answer.once('close', resolve));
+    jobs.push((JSON.parse(Buffer.concat(chunks).toString('utf8')) as { metadata: { name: string } }).metadata.name);
   }
 }
