@@ -116,11 +116,11 @@ describe('a restore in place', () => {
 
   it("fails with the mover's words and names what undoes it, scaled up again", async () => {
     const world = await withBackup();
-    world.script = (orders) => (orders.task === 'restore' ? failed(orders, 'DiskFull', 'No space left in /volumes/data.', false) : ended(orders));
+    world.script = (orders) => (orders.task === 'restore' ? failed(orders, 'NoSpace', 'No space left in /volumes/data.', false) : ended(orders));
     world.createRestore('back', 'first');
     await world.settle();
     expect(essence(world)).toMatchObject({ phase: 'Failed', replicas: 2, safety: ['Stored'], jobs: 0, secrets: 0 });
-    expect(succeeded(world)?.reason).toBe('DiskFull');
+    expect(succeeded(world)?.reason).toBe('NoSpace');
     expect(succeeded(world)?.message).toMatch(
       /No space left in \/volumes\/data\..*half restored.*Backup back-[0-9a-f]{6}-safety holds the state before/,
     );
