@@ -1,107 +1,77 @@
 /**
- * What controllers need of S3, STS and KMS. The interfaces are here, the implementations in `cmd/wiring`, so that the control
- * strand imports neither storage nor keys (design.md, "Ports").
+ * What controllers need of object storage and key management. `cmd/` wires these to `storage/` and `keys/`; controllers never import them.
  */
 import type { BackupLocation, MoverCredentials } from '../api/index.ts';
 
-/** Data of the Secrets of the operator's namespace that a location names, by Secret name, decoded. */
-export type LocationSecrets = ReadonlyMap<string, Readonly<Record<string, Uint8Array>>>;
-
-/** One thing that was tried at a location. */
-export type ProbeAnswer =
-  | { readonly ok: true }
-  | {
-      readonly ok: false;
-      /** CamelCase, becomes the condition's reason, e.g. `BadCredentials`, `BucketMissing`, `KmsAccessDenied`, `SecretMissing`. */
-      readonly reason: string;
-      /** What happened, to what, and what to do next. Never holds a credential. */
-      readonly message: string;
-    };
-
-export interface KeyProbe {
-  /** A data key was wrapped under the tenant-less context of the probe. */
-  readonly wrap: ProbeAnswer;
-  /** Whether the operator's own principal could unwrap it, which it should not. `undefined` when that could not be told. */
-  readonly operatorCanUnwrap: boolean | undefined;
+export interface Clock {
+  /** Milliseconds since the epoch. */
+  now(): number;
 }
 
-export interface LocationReport {
-  readonly reachable: ProbeAnswer;
-  /** Put, get and delete of an object under `<prefix>/probe/`; `undefined` when not reachable. */
-  readonly writable: ProbeAnswer | undefined;
-  readonly key: KeyProbe;
-  /** `undefined` without `spec.replica`. */
-  readonly replicaKey: KeyProbe | undefined;
-  /** `disabled` by spec; `absent` when the endpoint has none. */
-  readonly sts: { readonly state: 'works' | 'disabled' } | { readonly state: 'absent' | 'failed'; readonly message: string };
+/** Secrets of the operator's own namespace, decoded; `undefined` when there is none of that name. */
+export type SecretLookup = (name: string) => Readonly<Record<string, string>> | undefined;
+
+/** One thing that was tried. */
+export type Finding = { readonly ok: true; readonly message: string } | { readonly ok: false; readonly reason: string; readonly message: string };
+
+export interface LocationFindings {
+  /** The bucket answers to the location's credentials. */
+  readonly storageReachable: Finding;
+  /** An object can be put, read and deleted below `probe/`. */
+  readonly storageWritable: Finding;
+  /** A random value can be wrapped under the first data center's key. */
+  readonly keyUsable: Finding;
+  /** The same under the second data center's key; absent where the location names none. */
+  readonly replicaKeyUsable?: Finding;
+  /** A mover's S3 credentials reach its own tenant only. */
+  readonly storageIsolated: Finding;
+  /** The operator cannot unwrap, and a mover can unwrap its own tenant's keys only. */
+  readonly keysIsolated: Finding;
 }
 
+/** Tries what a backup needs. Resolves whatever it finds; never rejects but when aborted. */
 export interface LocationProbe {
-  /** Tries storage and keys. Never throws for what is wrong with the location: that is in the report. */
-  probe(location: BackupLocation, secrets: LocationSecrets, signal: AbortSignal): Promise<LocationReport>;
-  /**
-   * Puts `<prefix>/location.json` if it is absent (layout.md).
-   * @returns why it is unusable: written by a later version.
-   */
-  claim(location: BackupLocation, secrets: LocationSecrets, signal: AbortSignal): Promise<ProbeAnswer>;
-}
-
-export interface SessionMinter {
-  /**
-   * Credentials for one mover: an S3 session confined to the tenant's prefix where STS is there, else the location's own.
-   * KMS entries are those that the orders name.
-   * @throws {PortError}
-   */
-  mint(request: {
-    readonly location: BackupLocation;
-    readonly secrets: LocationSecrets;
-    readonly tenantId: string;
-    /** Shown in the S3 service's own log: the attempt's name. */
-    readonly sessionName: string;
-    readonly signal: AbortSignal;
-  }): Promise<MintedCredentials>;
+  probe(location: BackupLocation, signal: AbortSignal): Promise<LocationFindings>;
 }
 
 export interface MintedCredentials {
   readonly credentials: MoverCredentials;
-  /** RFC 3339; undefined when nothing in it expires. */
-  readonly expiresAt: string | undefined;
-  /** False: the S3 credentials reach every tenant of the location. */
-  readonly confined: boolean;
+  /** Milliseconds since the epoch; `undefined` for credentials that do not expire. */
+  readonly expiresAt: number | undefined;
 }
 
+/** Makes a mover's credentials: a session for one tenant's prefix where the location's endpoint has STS. */
+export interface CredentialMinter {
+  /** @throws {PortError} */
+  mint(location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<MintedCredentials>;
+}
+
+/** Reads what a mover left in the bucket when its pod cannot say it any more. */
 export interface ResultReader {
   /**
-   * The result that a mover left at `key` (see `resultKey`), relative to the tenant's prefix; undefined when there is none.
-   * @returns parsed JSON, unchecked.
+   * @returns the parsed JSON, not yet validated; `undefined` when there is no such object
    * @throws {PortError}
    */
-  read(request: {
-    readonly location: BackupLocation;
-    readonly secrets: LocationSecrets;
-    readonly tenantId: string;
-    readonly key: string;
-    readonly signal: AbortSignal;
-  }): Promise<unknown>;
+  read(location: BackupLocation, tenantId: string, key: string, signal: AbortSignal): Promise<unknown>;
 }
 
-/** Random bytes, so that tests can fix them. */
-export interface Randomness {
-  /** Lower-case hex of `bytes` random bytes. */
-  hex(bytes: number): string;
-  /** A number in [0, 1). */
-  fraction(): number;
-}
-
-/** Storage, STS or KMS did not do what was asked. */
+/** A refusal of storage or keys, in words for a condition. */
 export class PortError extends Error {
-  override readonly name = 'PortError';
-  readonly code: string;
+  /** CamelCase, e.g. `BadCredentials`. */
+  readonly reason: string;
   readonly retryable: boolean;
 
-  constructor(code: string, message: string, options: { readonly retryable: boolean; readonly cause?: unknown }) {
+  constructor(reason: string, message: string, options: { retryable: boolean; cause?: unknown }) {
     super(message, { cause: options.cause });
-    this.code = code;
+    this.name = 'PortError';
+    this.reason = reason;
     this.retryable = options.retryable;
   }
+}
+
+export interface Ports {
+  readonly clock: Clock;
+  readonly locationProbe: LocationProbe;
+  readonly credentialMinter: CredentialMinter;
+  readonly resultReader: ResultReader;
 }

@@ -1,11 +1,16 @@
 /**
- * A thin client of the Kubernetes API: typed requests, caches fed by watches, work queue, status patch, events, lease, pod logs.
- * Only the auth of `@kubernetes/client-node` is used, and only for kubeconfig files: its generated models alone take 80 MiB.
- * `contract.ts` is what controllers see; nothing here knows what a backup is.
+ * The Kubernetes API as controllers need it: requests with typed errors, caches that survive, work queues, events, leader
+ * election, logs. Knows the names of our kinds (`api/`) and none of their meaning.
  */
-export * from './contract.ts';
-export * from './object.ts';
-export * from './own-types.ts';
-export * from './builtin-types.ts';
-export { KubeError, isKubeError, type KubeErrorCode } from './errors.ts';
-export { cacheSource, ownSource } from './source.ts';
+export { KubeConnection, type Method, type Query, type RequestObserver, type RequestOptions } from './connection.ts';
+export { Controller, type ControllerObserver, type ControllerOptions, type ReconcileResult } from './controller.ts';
+export { isKubeError, KubeError, type KubeErrorCode } from './errors.ts';
+export { EventRecorder, type EventInput, type EventSubject } from './events.ts';
+export { compareVersions, Informer, keyOf, type InformerEvent, type InformerOptions } from './informer.ts';
+export { LeaderLease, type LeaderOptions, type LeaseObject } from './leader-lease.ts';
+export { isSame, mergePatch } from './merge-patch.ts';
+export { followLog } from './pod-log.ts';
+export { ResourceClient, type DeleteOptions, type Listing, type NewObject, type Selector } from './resource-client.ts';
+export { collectionPath, objectPath, resourceTypes, type KubeObject, type ResourceType } from './resource-type.ts';
+export { ScaleClient, type ScaleObject, type WorkloadReference } from './scale.ts';
+export { systemTimers, WorkQueue, type QueueOptions, type Timers } from './work-queue.ts';
