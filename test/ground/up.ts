@@ -3,7 +3,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { pauseArchive, workloadArchive } from './base-images.ts';
-import { kubernetesPrograms } from './binaries.ts';
+import { binary, kubernetesPrograms } from './binaries.ts';
 import { installChart } from './chart.ts';
 import { makeControlGroups } from './cgroups.ts';
 import { startApiServer, startControllers, type Programs } from './control-plane.ts';
@@ -62,6 +62,7 @@ export function groundIsUp(): boolean {
 
 async function startGround(bare: boolean): Promise<void> {
   const programs = await kubernetesPrograms();
+  await binary('pause'); // Process 1 of the namespaces and an image at once: built here, or both would build it.
   const archives = Promise.all([pauseArchive(), workloadArchive()]);
   const image = bare ? undefined : archives.then(programImage); // It stands on one of them.
   archives.catch(() => undefined); // Awaited below; a failure before that must not end the process without a word.
