@@ -205,7 +205,7 @@ describe('prune', () => {
       const failing = new KilledStore(copy, allowed);
       const killed = await open(failing);
       try {
-        await forget(killed, { hostname: 'killed', snapshots: [snapshots[1] ?? ''] });
+        await forget(killed, { hostname: 'killed', snapshots: [snapshots[0] ?? ''] });
         await prune(killed, { hostname: 'killed', ...request });
         ended = !failing.hasFailed;
       } catch {
@@ -215,7 +215,7 @@ describe('prune', () => {
       await assertSound(copy);
       const next = await open(copy);
       const left = (await listSnapshots(next)).map(({ id }) => id);
-      await forget(next, { hostname: 'h', deadHostnames: ['killed'], snapshots: left.filter((id) => id === snapshots[1]) });
+      await forget(next, { hostname: 'h', deadHostnames: ['killed'], snapshots: left.filter((id) => id === snapshots[0]) });
       await prune(next, { hostname: 'h', deadHostnames: ['killed'], ...request });
       expect((await planPrune(next)).packsToDelete).toEqual([]);
       await next.close();
