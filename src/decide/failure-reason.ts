@@ -14,12 +14,11 @@ const ADVICE: Readonly<Record<string, string>> = {
   KeyDisabled: 'Enable the KMS key that spec.kms of the BackupLocation names.',
   WrongTenant: 'Nothing was read or written. Somebody moved objects between tenants of the bucket: find out who.',
   Damaged: 'Run `tenant-backup check` on the repository before anything else is written to it.',
-  UnsupportedVersion: 'The repository was written by another version; use that one.',
 };
 
 /** A code is a CamelCase word already; whatever is not becomes `MoverFailed`, for a condition's reason must be one. */
 export function failureOf(code: string, message: string): Failure {
   const reason = /^[A-Z][A-Za-z0-9]{0,127}$/.test(code) ? code : 'MoverFailed';
   const advice = ADVICE[reason];
-  return { reason, message: advice === undefined ? message : `${message} ${advice}` };
+  return { reason, message: advice === undefined ? message : `${message.replace(/[.\s]*$/, '')}. ${advice}` };
 }

@@ -5,13 +5,13 @@ export function secret(name: string, data: Readonly<Record<string, string | unde
   return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: SYSTEM_NAMESPACE }, stringData: data };
 }
 
-function awsKms(center: 'A' | 'B', secretName: string, keyId?: string): object {
+function awsKms(center: 'A' | 'B', secretName: string, keyId?: string, endpoint?: string): object {
   const env = environment();
   const credentials = { name: secretName };
   return {
     provider: 'aws',
     aws: {
-      endpoint: env[`KMS_${center}_ENDPOINT`],
+      endpoint: endpoint ?? env[`KMS_${center}_ENDPOINT`],
       region: env[`KMS_${center}_REGION`],
       keyId: keyId ?? env[`KMS_${center}_KEY_ID`],
       credentialsSecretRef: credentials,
@@ -24,9 +24,12 @@ export interface LocationOptions {
   /** Below the bucket, so that tests do not see each other's data. The location's name where absent. */
   readonly prefix?: string;
   readonly bucket?: string;
+  readonly endpoint?: string;
   readonly accessKeyId?: string;
   readonly secretAccessKey?: string;
   readonly keyId?: string;
+  /** Of the first data center's KMS. */
+  readonly kmsEndpoint?: string;
   readonly movers?: number;
   /** Merged into `spec.mover`. */
   readonly mover?: object;
@@ -49,14 +52,14 @@ export function locationObjects(name: string, options: LocationOptions = {}): ob
       metadata: { name },
       spec: {
         s3: {
-          endpoint: env['S3_A_ENDPOINT'],
+          endpoint: options.endpoint ?? env['S3_A_ENDPOINT'],
           region: env['S3_A_REGION'],
           bucket: options.bucket ?? env['S3_A_BUCKET'],
           prefix: options.prefix ?? name,
           credentialsSecretRef: { name: `${name}-s3` },
           ...(options.sts ? { sts: options.sts } : {}),
         },
-        kms: awsKms('A', `${name}-kms-a`, options.keyId),
+        kms: awsKms('A', `${name}-kms-a`, options.keyId, options.kmsEndpoint),
         replica: { kms: awsKms('B', `${name}-kms-b`) },
         ...(options.movers === undefined ? {} : { limits: { movers: options.movers } }),
         ...(options.mover === undefined ? {} : { mover: options.mover }),

@@ -1,4 +1,5 @@
-import type { BackupTenant } from '../../api/index.ts';
+import type { BackupTenant, BackupTenantStatus } from '../../api/index.ts';
+import { findCondition } from '../../decide/conditions.ts';
 import { newTenant, tenantName, tenantStatus } from '../../decide/tenant.ts';
 import { Controller, isKubeError, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
@@ -47,8 +48,15 @@ async function reconcile(dependencies: TenantDependencies, name: string, signal:
   for (const tenant of caches.tenants.byIndex('namespace', name)) {
     const status = tenantStatus(tenant, { namespaceUid: namespace?.metadata.uid, policies: policies.length, backups }, clock.now());
     caches.tenants.remember(await tenants.writeStatus(tenant, status, signal));
+    if (tenant.status?.phase === 'Active' && status.phase === 'NamespaceGone') tellGone(dependencies.events, tenant, status);
   }
   return {};
+}
+
+/** A tenant whose namespace went is worth an event: it alone still names the data. */
+function tellGone(events: EventRecorder, tenant: BackupTenant, status: BackupTenantStatus): void {
+  const gone = findCondition(status.conditions, 'NamespaceExists');
+  if (gone !== undefined) events.record(tenant, { type: 'Normal', reason: gone.reason, action: 'Keep', message: gone.message });
 }
 
 /**
