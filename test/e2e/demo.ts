@@ -3,12 +3,12 @@
  * refused, the data is damaged, a Restore brings every byte back, and Debian's restic finds the repository sound as it lies in
  * S3. Prints a report and ends 0 or 1. `SEED=` changes the data. What it made stays, to be looked at; the next run replaces it.
  */
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CLUSTER } from '../ground/layout.ts';
 import { compareTrees } from '../support/compare-tree.ts';
 import { apply, environment, kubectl, waitFor } from '../support/cluster.ts';
-import { census, copyAside, damage, makeCustomerData, workOneDay, type TreeCensus } from './demo/customer-data.ts';
+import { census, copyAside, damage, makeCustomerData, removeTree, workOneDay, type TreeCensus } from './demo/customer-data.ts';
 import { startReport, type Report } from './demo/report.ts';
 import { CLAIM, LOCATION, NAMESPACE, POLICY, backup, customerResources, locationResources, policy, restore } from './demo/resources.ts';
 import { openedByRestic } from './demo/restic-check.ts';
@@ -28,7 +28,7 @@ async function demo(report: Report): Promise<void> {
   const before: TreeCensus = await report.step(`customer data made (SEED=${SEED})`, (say) => {
     makeCustomerData(volume, SEED);
     const found = census(volume);
-    say(Object.entries(found).map(([what, count]) => `${what} ${count.toLocaleString('en-US')}`).join(', '));
+    say(Object.entries<number>({ ...found }).map(([what, count]) => `${what} ${count.toLocaleString('en-US')}`).join(', '));
     if (found.files < 5000) throw new Error(`only ${found.files} files were made; 5,000 are needed`);
     return found;
   });
@@ -52,14 +52,14 @@ async function demo(report: Report): Promise<void> {
     await copyAside(volume, aside);
     refuseDifferences(compareTrees(volume, aside, { roots: true }), 'the copy differs from the original');
   });
-  await report.step('damage done', (say) => {
-    const done = damage(volume, SEED);
+  await report.step('damage done', async (say) => {
+    const done = await damage(volume, SEED);
     say(`${done.encrypted} files encrypted and renamed, ${done.deleted} deleted, ${done.truncated} emptied, ${done.opened} made writable by all, one folder lost`);
     if (compareTrees(aside, volume).length === 0) throw new Error('the damage left no trace: the comparison is blind');
   });
   await report.step(`restore of backup-${QUOTA} in place`, async (say) => say(await takeRestore(`restore-1`, `backup-${QUOTA}`)));
   await report.step('compared: content, mode, owner, links, times in nanoseconds, extended attributes, holes', (say) => {
-    refuseDifferences(compareTrees(aside, volume, { roots: true }), 'the restored volume differs from what was backed up');
+    refuseDifferences(compareTrees(aside, volume, { roots: true, ignoreXattr: isBeyondMovers }), 'the restored volume differs from what was backed up');
     const after = census(volume);
     say(`no difference in ${after.files.toLocaleString('en-US')} files, ${after.directories.toLocaleString('en-US')} directories, ${after.symlinks} symlinks (${before.files.toLocaleString('en-US')} files at the start)`);
   });
@@ -73,6 +73,11 @@ async function demo(report: Report): Promise<void> {
   report.show('kubectl get bl,bt,bp,bk,brs -A', await kubectl(['get', 'bl,bt,bp,bk,brs', '-A']));
 }
 
+/** A mover has no CAP_SYS_ADMIN, without which these attributes cannot even be seen (README.md, limits). */
+function isBeyondMovers(attribute: string): boolean {
+  return attribute.startsWith('trusted.');
+}
+
 async function describeCluster(env: Readonly<Record<string, string>>, say: (line: string) => void): Promise<void> {
   const version = await kubectl(['version', '-o', 'json']);
   const { serverVersion } = JSON.parse(version) as { serverVersion: { gitVersion: string } };
@@ -84,7 +89,7 @@ async function describeCluster(env: Readonly<Record<string, string>>, say: (line
 async function removeLastDemo(volume: string): Promise<void> {
   await kubectl(['delete', 'namespace', NAMESPACE, '--ignore-not-found', `--timeout=${PATIENCE}s`]);
   await kubectl(['delete', 'persistentvolume', `${NAMESPACE}-${CLAIM}`, '--ignore-not-found', `--timeout=${PATIENCE}s`]);
-  await rm(volume, { recursive: true, force: true });
+  await removeTree(volume);
   await mkdir(volume, { recursive: true });
 }
 

@@ -35,8 +35,13 @@ export function workOneDay(directory: string, day: number): void {
 
 /** A faithful copy, made by the system's own tool, to compare with later. */
 export async function copyAside(from: string, to: string): Promise<void> {
-  rmSync(to, { recursive: true, force: true });
+  await removeTree(to);
   await run('cp', ['--archive', from, to]);
+}
+
+/** By the system's own tool: Node's cannot remove names that are not UTF-8. */
+export async function removeTree(directory: string): Promise<void> {
+  await run('rm', ['-rf', directory]);
 }
 
 export interface Damage {
@@ -47,7 +52,7 @@ export interface Damage {
 }
 
 /** What ransomware and a clumsy hand do to it: contents replaced, names changed, files gone, modes opened, a note left. */
-export function damage(directory: string, seed: number): Damage {
+export async function damage(directory: string, seed: number): Promise<Damage> {
   const random = seededRandom(seed + 1);
   const done = { encrypted: 0, deleted: 0, truncated: 0, opened: 0 };
   for (const path of regularFiles(join(directory, 'files'))) {
@@ -68,7 +73,7 @@ export function damage(directory: string, seed: number): Damage {
       done.opened += 1;
     }
   }
-  rmSync(join(directory, 'nasty'), { recursive: true, force: true });
+  await removeTree(join(directory, 'nasty'));
   writeFileSync(join(directory, 'HOW_TO_GET_YOUR_FILES_BACK.txt'), 'Pay.\n');
   return done;
 }
