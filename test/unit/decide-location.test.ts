@@ -1,0 +1,76 @@
+import { describe, expect, it } from '@jest/globals';
+import type { BackupLocation, BackupLocationStatus } from '../../src/api/index.ts';
+import { isReady, locationStatus, nextProbeIn, type LocationFacts } from '../../src/decide/location.ts';
+
+const NOW = Date.parse('2026-03-01T10:00:00Z');
+const LATER = NOW + 60_000;
+const good = { ok: true, message: 'fine' } as const;
+const bad = (reason: string) => ({ ok: false, reason, message: `${reason}.` }) as const;
+
+function facts(changed: Partial<LocationFacts> = {}): LocationFacts {
+  return { storageReachable: good, storageWritable: good, keyUsable: good, storageIsolated: good, keysIsolated: good, tenants: 2, runningMovers: 0, ...changed };
+}
+
+function location(status?: BackupLocationStatus): BackupLocation {
+  // The decision reads no more of it than this.
+  return { metadata: { name: 'here', generation: 3 }, ...(status ? { status } : {}) } as BackupLocation;
+}
+
+function ready(changed: Partial<LocationFacts>) {
+  return locationStatus(location(), facts(changed), NOW).conditions?.find(({ type }) => type === 'Ready');
+}
+
+describe('locationStatus', () => {
+  it.each<[string, Partial<LocationFacts>, string, string]>([
+    ['all is well', {}, 'True', 'Usable'],
+    ['the bucket is missing', { storageReachable: bad('BucketMissing'), storageWritable: bad('NotTried') }, 'False', 'BucketMissing'],
+    ['writing is denied', { storageWritable: bad('AccessDenied') }, 'False', 'AccessDenied'],
+    ['the key is disabled', { keyUsable: bad('KeyDisabled') }, 'False', 'KeyDisabled'],
+    ['the key of the second data center is missing', { replicaKeyUsable: bad('KeyNotFound') }, 'False', 'KeyNotFound'],
+    ['storage and key are wrong: storage is told first', { keyUsable: bad('KeyDisabled'), storageWritable: bad('NoSpace') }, 'False', 'NoSpace'],
+    ['movers share credentials, which is told but stops nobody', { storageIsolated: bad('StorageShared') }, 'True', 'Usable'],
+  ])('when %s', (_, changed, status, reason) => {
+    expect(ready(changed)).toMatchObject({ status, reason, observedGeneration: 3 });
+    expect(locationStatus(location(), facts(changed), NOW).phase).toBe(status === 'True' ? 'Ready' : 'NotReady');
+    expect(isReady(facts(changed))).toBe(status === 'True');
+  });
+
+  it('says of both kinds of isolation what is missing', () => {
+    const { conditions } = locationStatus(location(), facts({ storageIsolated: bad('StorageShared'), keysIsolated: bad('KeysShared') }), NOW);
+    expect(conditions?.find(({ type }) => type === 'Isolated')).toMatchObject({ status: 'False', reason: 'StorageShared', message: 'StorageShared. KeysShared.' });
+  });
+
+  it('speaks of the second key only where there is one', () => {
+    const types = (changed: Partial<LocationFacts>) => locationStatus(location(), facts(changed), NOW).conditions?.map(({ type }) => type);
+    expect(types({})).not.toContain('ReplicaKeyUsable');
+    expect(types({ replicaKeyUsable: good })).toContain('ReplicaKeyUsable');
+  });
+
+  it('is the same a minute later when nothing changed, so that nothing is written', () => {
+    const first = locationStatus(location(), facts(), NOW);
+    expect(locationStatus(location(first), facts(), LATER)).toEqual(first);
+  });
+
+  it('moves the time of a condition only when its status changes', () => {
+    const first = locationStatus(location(), facts({ keyUsable: bad('Timeout') }), NOW);
+    const other = locationStatus(location(first), facts({ keyUsable: bad('KeyDisabled') }), LATER);
+    const mended = locationStatus(location(other), facts(), LATER);
+    const at = (status: BackupLocationStatus) => status.conditions?.find(({ type }) => type === 'KeyUsable')?.lastTransitionTime;
+    expect(at(other)).toBe(at(first));
+    expect(at(mended)).toBe('2026-03-01T10:01:00Z');
+    expect(mended.lastProbe).toBe('2026-03-01T10:01:00Z');
+  });
+});
+
+describe('nextProbeIn', () => {
+  it.each([
+    [0, 300_000],
+    [1, 1000],
+    [2, 2000],
+    [6, 32_000],
+    [7, 60_000],
+    [500, 60_000],
+  ])('after %i failures in a row is %i ms', (failures, ms) => {
+    expect(nextProbeIn(failures)).toBe(ms);
+  });
+});

@@ -1,0 +1,114 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Backup, BackupLocation, BackupPolicy, BackupPolicyStatus, BackupTenant } from '../../src/api/index.ts';
+import type { ClaimFact } from '../../src/decide/observed.ts';
+import { decidePolicy, type PolicyFacts } from '../../src/decide/policy.ts';
+
+const NOW = Date.parse('2026-03-20T10:00:00Z');
+const DAY = 86_400_000;
+const claim = (name: string, changed: Partial<ClaimFact> = {}) => ({ name, phase: 'Bound', volumeMode: 'Filesystem', accessModes: ['ReadWriteOnce'], deleting: false, ...changed }) as ClaimFact;
+
+function policy(changed: Partial<BackupPolicy['spec']> = {}, status?: BackupPolicyStatus): BackupPolicy {
+  return {
+    apiVersion: 'backup.dupp.de/v1alpha1',
+    kind: 'BackupPolicy',
+    metadata: { name: 'daily', namespace: 'n', uid: 'p', resourceVersion: '1', generation: 2, creationTimestamp: '2026-01-01T00:00:00Z' },
+    spec: { location: 'here', copyMethod: 'Direct', quota: { maxBackups: 7 }, maxAge: '14d', mover: {}, ...changed },
+    ...(status ? { status } : {}),
+  };
+}
+
+function location(conditions: { type: string; status: string; reason: string; message: string }[]): BackupLocation {
+  return { metadata: { name: 'here' }, status: { conditions } } as BackupLocation;
+}
+
+function stored(name: string, completedAt: number, complete = true): Backup {
+  const conditions = [{ type: 'Complete', status: complete ? 'True' : 'False' }];
+  return { metadata: { name, uid: name }, status: { phase: 'Stored', completedAt: new Date(completedAt).toISOString(), conditions } } as Backup;
+}
+
+const usable = { type: 'Ready', status: 'True', reason: 'Usable', message: 'fine' };
+const isolated = { type: 'Isolated', status: 'False', reason: 'StorageShared', message: 'shared' };
+
+function facts(changed: Partial<PolicyFacts> = {}): PolicyFacts {
+  return {
+    namespace: { uid: 'u', terminating: false },
+    location: location([usable, isolated]),
+    tenant: { metadata: { name: 'n-u' }, spec: { tenantId: '0', namespace: 'n', namespaceUID: 'u', location: 'here' } } as BackupTenant,
+    claims: [claim('data')],
+    backups: [],
+    workload: { ok: true },
+    quota: { used: 0, max: 7, display: '0/7', slots: [] },
+    ...changed,
+  };
+}
+
+function decide(changed: Partial<PolicyFacts>, spec: Partial<BackupPolicy['spec']> = {}) {
+  const { status, wakeAt } = decidePolicy(policy(spec), facts(changed), NOW);
+  const condition = (type: string) => status.conditions?.find((each) => each.type === type);
+  return { status, wakeAt, condition };
+}
+
+describe('whether the next backup can be made', () => {
+  it.each<[string, Partial<PolicyFacts>, Partial<BackupPolicy['spec']>, string]>([
+    ['all is there', {}, {}, 'Ready'],
+    ['the namespace goes', { namespace: { uid: 'u', terminating: true } }, {}, 'NamespaceTerminating'],
+    ['the location is missing', { location: undefined }, {}, 'LocationMissing'],
+    ['the location was not tried yet', { location: location([]) }, {}, 'LocationNotReady'],
+    ['the location is not usable', { location: location([{ ...usable, status: 'False', reason: 'BucketMissing' }]) }, {}, 'LocationNotReady'],
+    ['the tenant is not made yet', { tenant: undefined }, {}, 'TenantMissing'],
+    ['another namespace had the name', { namespace: { uid: 'other', terminating: false } }, {}, 'TenantForeign'],
+    ['the policy names a second location', {}, { location: 'there' }, 'LocationDiffers'],
+    ['there is no volume', { claims: [] }, {}, 'NoVolumes'],
+    ['a named volume is missing', {}, { volumes: ['data', 'logs'] }, 'VolumeMissing'],
+    ['a volume is not bound', { claims: [claim('data', { phase: 'Pending' })] }, {}, 'VolumeUnbound'],
+    ['the workload is missing', { workload: { ok: false, reason: 'WorkloadMissing', message: 'no' } }, {}, 'WorkloadMissing'],
+    ['both location and volume are wrong: the location is told', { location: undefined, claims: [] }, {}, 'LocationMissing'],
+  ])('when %s', (_, changed, spec, reason) => {
+    expect(decide(changed, spec).condition('Ready')).toMatchObject({ status: reason === 'Ready' ? 'True' : 'False', reason, observedGeneration: 2 });
+  });
+
+  it('names the volumes that the next backup holds, even while the location is not ready', () => {
+    expect(decide({ claims: [claim('logs'), claim('data')], location: undefined }).status.volumes).toEqual(['data', 'logs']);
+  });
+});
+
+describe('whether the customer is protected', () => {
+  it.each<[string, Backup[], string, number | undefined]>([
+    ['there is no backup', [], 'NoBackup', undefined],
+    ['the only one lacks files', [stored('a', NOW - DAY, false)], 'NoBackup', undefined],
+    ['one is a day old', [stored('a', NOW - DAY)], 'FreshBackup', NOW + 13 * DAY],
+    ['one is a millisecond younger than maxAge', [stored('a', NOW - 14 * DAY + 1)], 'FreshBackup', NOW + 1],
+    ['one is exactly as old as maxAge', [stored('a', NOW - 14 * DAY)], 'BackupTooOld', undefined],
+    ['the newest lacks files and the whole one is old', [stored('b', NOW - DAY, false), stored('a', NOW - 20 * DAY)], 'BackupTooOld', undefined],
+    ['they come in any order', [stored('b', NOW - DAY), stored('a', NOW - 20 * DAY)], 'FreshBackup', NOW + 13 * DAY],
+  ])('when %s', (_, backups, reason, wakeAt) => {
+    const decided = decide({ backups });
+    expect(decided.condition('Protected')).toMatchObject({ status: reason === 'FreshBackup' ? 'True' : 'False', reason });
+    expect(decided.wakeAt).toBe(wakeAt);
+  });
+
+  it('tells the last backup apart from the last whole one', () => {
+    const { status } = decide({ backups: [stored('b', NOW - DAY, false), stored('a', NOW - 2 * DAY)] });
+    expect(status).toMatchObject({ lastBackup: 'b', lastSuccess: new Date(NOW - 2 * DAY).toISOString() });
+  });
+});
+
+describe('what else is told', () => {
+  it.each([
+    [6, 7, 'False', 'RoomLeft'],
+    [7, 7, 'True', 'Full'],
+    [7, 3, 'True', 'Full'],
+  ])('%i of %i', (used, max, status, reason) => {
+    expect(decide({ quota: { used, max, display: '', slots: [] } }).condition('QuotaFull')).toMatchObject({ status, reason });
+  });
+
+  it('repeats what the location says of isolation, and that nobody tried where nobody did', () => {
+    expect(decide({}).condition('Isolated')).toMatchObject({ status: 'False', reason: 'StorageShared' });
+    expect(decide({ location: undefined }).condition('Isolated')).toMatchObject({ status: 'Unknown', reason: 'LocationNotProbed' });
+  });
+
+  it('is the same later when nothing changed', () => {
+    const first = decidePolicy(policy(), facts(), NOW).status;
+    expect(decidePolicy(policy({}, first), facts(), NOW + 1000).status).toEqual(first);
+  });
+});
