@@ -66,7 +66,9 @@ export class RestoreWorkers {
   }
 
   #start(): Thread {
-    const worker = new Worker(workerUrl(), { workerData: this.#setup, name: 'restore', env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false });
+    // What a thread allocates is short-lived: a small nursery does, and two threads' worth of it is tens of megabytes.
+    const resourceLimits = { maxYoungGenerationSizeMb: 8, maxOldGenerationSizeMb: 1024 };
+    const worker = new Worker(workerUrl(), { workerData: this.#setup, name: 'restore', env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false, resourceLimits });
     const thread: Thread = { worker, pending: new Map() };
     const failAll = (cause: unknown): void => {
       const error = new EngineError('Unexpected', 'A restoring thread ended before its work was done; run the restore again: what is there already is skipped.', { retryable: true, cause });
