@@ -1,10 +1,10 @@
 import { execFileSync } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { DisableKeyCommand, EnableKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MoverBench, attempt, newTenant } from '../support/mover-bench.ts';
 import { buildTree } from '../support/seeded-tree.ts';
+import { startStub } from '../support/stub-server.ts';
 
 let bench: MoverBench;
 let data: string;
@@ -72,21 +72,23 @@ describe('a mover that cannot do its work says why', () => {
     expect(run.lines).toContainEqual({ type: 'trouble', code: 'Unavailable', message: expect.stringMatching(/127\.0\.0\.1:9/) });
   });
 
-  it('a KMS key that is disabled, and the backup goes on when it is enabled again', async () => {
+  it('a KMS that refuses: the key is named, and the backup goes on once it is allowed again', async () => {
     const { tenant } = await storedTenant();
-    const { endpoint, region, keyId, accessKeyId, secretAccessKey } = bench.kmsA;
-    const kms = new KMSClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey } });
-    await kms.send(new DisableKeyCommand({ KeyId: keyId }));
+    const orders = bench.backupOrders({ tenant, volumes: volumes(), attempt: attempt('second') });
+    // The KMS of the tests lets disabled keys work, so a stub says what a real one says.
+    const refusing = await startStub((_, response) => {
+      response.writeHead(400, { 'content-type': 'application/x-amz-json-1.1' });
+      response.end(JSON.stringify({ __type: 'DisabledException', message: 'the key is disabled' }));
+    });
     try {
-      const run = await bench.run(bench.backupOrders({ tenant, volumes: volumes(), attempt: attempt('second') }));
+      const run = await bench.run({ ...orders, kms: orders.kms.map((kms) => (kms.name === 'a' ? { ...kms, endpoint: refusing.endpoint } : kms)) });
 
-      expect(run.status).not.toBe(0);
-      expect(run.message.failure).toMatchObject({ code: 'KeyDisabled', message: expect.stringContaining(keyId) });
+      expect(run.status).toBe(1);
+      expect(run.message.failure).toMatchObject({ code: 'KeyDisabled', message: expect.stringContaining(bench.kmsA.keyId), retryable: false });
     } finally {
-      await kms.send(new EnableKeyCommand({ KeyId: keyId }));
-      kms.destroy();
+      await refusing.stop();
     }
-    expect((await bench.run(bench.backupOrders({ tenant, volumes: volumes(), attempt: attempt('second', 2) }))).status).toBe(0);
+    expect((await bench.run({ ...orders, attempt: attempt('second', 2) })).status).toBe(0);
   });
 
   it("another tenant's wrapping", async () => {
