@@ -15,6 +15,8 @@ export interface CompareOptions {
   readonly roots?: boolean;
   /** Compare extended attributes; on unless set. */
   readonly xattrs?: boolean;
+  /** Attributes that are left out, e.g. `trusted.*`, which only a process with CAP_SYS_ADMIN can see. */
+  readonly ignoreXattr?: (name: string) => boolean;
   /** Demand that sparse files stay sparse; on unless set. */
   readonly holes?: boolean;
 }
@@ -103,7 +105,8 @@ class Comparison {
   }
 
   #xattrs(at: number, name: ByteString): string {
-    const found = this.#libc.xattrNamesAt(at, name).map((attribute) => {
+    const names = this.#libc.xattrNamesAt(at, name).filter((attribute) => this.#options.ignoreXattr?.(textOf(attribute)) !== true);
+    const found = names.map((attribute) => {
       const value = this.#libc.xattrAt(at, name, attribute);
       return `${textOf(attribute)}=${Buffer.from(value ?? []).toString('hex')}`;
     });
