@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { BackupLocation, BackupLocationStatus, ConditionInput } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
 import { displayTime } from './display.ts';
@@ -35,7 +36,8 @@ export function isReady(facts: Pick<LocationFacts, 'storageReachable' | 'storage
  */
 export function locationStatus(location: BackupLocation, facts: LocationFacts, now: number): BackupLocationStatus {
   const conditions = mergeConditions(location.status?.conditions, conditionsOf(facts), location.metadata.generation, displayTime(now));
-  const isSame = JSON.stringify(conditions) === JSON.stringify(location.status?.conditions);
+  // Not by their text: the API server gives keys back in an order of its own.
+  const isSame = isDeepStrictEqual(conditions, location.status?.conditions);
   const lastProbe = isSame ? location.status?.lastProbe : undefined;
   return {
     observedGeneration: location.metadata.generation,

@@ -51,6 +51,12 @@ describe('locationStatus', () => {
     expect(locationStatus(location(first), facts(), LATER)).toEqual(first);
   });
 
+  it('is the same also as the API server gives it back, with its keys in another order', () => {
+    const first = locationStatus(location(), facts(), NOW);
+    const conditions = first.conditions?.map(({ lastTransitionTime, message, observedGeneration, reason, status, type }) => ({ lastTransitionTime, message, observedGeneration, reason, status, type }));
+    expect(locationStatus(location({ ...first, conditions }), facts(), LATER)).toEqual(first);
+  });
+
   it('moves the time of a condition only when its status changes', () => {
     const first = locationStatus(location(), facts({ keyUsable: bad('Timeout') }), NOW);
     const other = locationStatus(location(first), facts({ keyUsable: bad('KeyDisabled') }), LATER);

@@ -79,7 +79,9 @@ async function reconcile(dependencies: LocationDependencies, memory: Memory, nam
   const written = await locations.writeStatus(location, locationStatus(location, { ...probed.findings, ...counts }, now), signal);
   caches.locations.remember(written);
   tellReadiness(events, location, written);
-  return { requeueAfterMs: Math.max(isCountDue ? 0 : COUNT_EVERY_MS, Math.max(0, probed.dueAt - clock.now())) };
+  const untilProbe = Math.max(0, probed.dueAt - clock.now());
+  // What was not counted now is counted soon, not only with the next probe.
+  return { requeueAfterMs: isCountDue ? untilProbe : Math.min(COUNT_EVERY_MS, untilProbe) };
 }
 
 async function probeIfDue({ probe, clock, secrets, operatorNamespace }: LocationDependencies, { probes }: Memory, location: BackupLocation, signal: AbortSignal): Promise<Probed> {
