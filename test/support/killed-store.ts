@@ -1,4 +1,5 @@
 import { MemoryStore, StorageError, type CallOptions, type GetOptions, type ListOptions, type ObjectBody, type ObjectInfo, type ObjectStore, type PutOptions } from '../../src/storage/index.ts';
+import { PrefixedStore } from '../../src/storage/prefixed-store.ts';
 
 /** Lets so many changes through and fails every later one, as if the process had been killed there. Reading goes on. */
 export class KilledStore implements ObjectStore {
@@ -46,8 +47,8 @@ export class KilledStore implements ObjectStore {
     return this.#store.list(prefix, options);
   }
 
-  within(): ObjectStore {
-    throw new Error('not needed here');
+  within(prefix: string): ObjectStore {
+    return new PrefixedStore(this, prefix);
   }
 
   close(): Promise<void> {
