@@ -123,6 +123,7 @@ export interface RestoreRequest {
 }
 
 export interface RestoreOutcome {
+  /** Regular files, each of their names; as in `BackupOutcome`. Links, devices and the like are restored, not counted. */
   readonly files: number;
   readonly directories: number;
   readonly filesSkippedIdentical: number;

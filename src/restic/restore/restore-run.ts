@@ -6,6 +6,7 @@ import { assertSpace, removeUnfinished, type BatchContext } from './batch-contex
 import { ContentBatch } from './content-batch.ts';
 import { finishFile, metadataWarning } from './finish-file.ts';
 import type { FilePart, FileState } from './file-state.ts';
+import { isIdentical, type WantedFile } from './identical.ts';
 import { applyMetadata, isAlreadySet, metadataOf, type Surroundings } from './metadata.ts';
 import type { Metadata } from './messages.ts';
 import { isSafeName } from './safe-name.ts';
@@ -15,7 +16,7 @@ import type { SnapshotTrees } from './snapshot-trees.ts';
 /** The first batch is small, so that the threads begin soon; each is twice the one before … */
 const firstBatchFiles = 256;
 /** … up to this: enough that packs are read in long ranges, few enough that a million files fit into memory. */
-const batchFiles = 8192;
+const batchFiles = 4096;
 const batchBlobs = 16_384;
 const devices: ReadonlySet<Node['type']> = new Set(['dev', 'chardev']);
 
@@ -128,7 +129,7 @@ export class RestoreRun {
     if (!isSelected) return;
     try {
       this.#make(frame);
-      if (node.type === 'file') this.#file(frame, node, path, location);
+      if (node.type === 'file') await this.#file(frame, node, path, location);
       else this.#special(frame, node, path, location);
     } catch (error) {
       this.#missed(location, error);
@@ -206,11 +207,7 @@ export class RestoreRun {
       tally.missed({ path: textOf(location), kind: 'left-out', message: `${textOf(location)} is ${why}; it was not restored` });
       return;
     }
-    this.#scannedFiles++;
-    if (this.#isDry) {
-      tally.fileDone(0, textOf(location));
-      return;
-    }
+    if (this.#isDry) return;
     const existing = frame.isNew ? undefined : target.inspect(path);
     const isNew = target.ensureSpecial(path, node, existing);
     const metadata = this.#metadataOf(node, frame.surroundings, !isNew);
@@ -218,10 +215,10 @@ export class RestoreRun {
     const place = { at: target.beneath.directory(directory), name, isSymlink: node.type === 'symlink' };
     const problems = applyMetadata(target.libc, place, metadata);
     if (problems.length > 0) tally.warn(metadataWarning(textOf(location), problems));
-    tally.fileDone(0, textOf(location));
+    tally.report(textOf(location));
   }
 
-  #file(frame: Frame, node: Node, path: ByteString, location: ByteString): void {
+  async #file(frame: Frame, node: Node, path: ByteString, location: ByteString): Promise<void> {
     const linkKey = Number(node.links ?? 1) > 1 && node.inode !== undefined ? `${String(node.deviceId ?? 0)}:${String(node.inode)}` : undefined;
     const first = linkKey === undefined ? undefined : this.#firstLinks.get(linkKey);
     this.#scannedFiles++;
@@ -236,7 +233,7 @@ export class RestoreRun {
     let size = 0;
     for (const length of lengths) size += length;
     this.#scannedBytes += size;
-    const file = this.#stateOf(frame, node, path, location, size);
+    const file = await this.#stateOf(frame, node, { path, location, size, lengths });
     if (linkKey !== undefined) this.#firstLinks.set(linkKey, file);
     if (this.#isDry && !file.isExisting) {
       this.#context.tally.bytesWritten += size;
@@ -246,10 +243,12 @@ export class RestoreRun {
     this.#split(file, node.content ?? [], locations, lengths);
   }
 
-  #stateOf(frame: Frame, node: Node, path: ByteString, location: ByteString, size: number): FileState {
+  async #stateOf(frame: Frame, node: Node, file: Pick<WantedFile, 'path' | 'location' | 'size' | 'lengths'>): Promise<FileState> {
+    const { path, location, size } = file;
     const existing = frame.isNew ? undefined : this.#context.target.inspect(path);
     // A file with several names may have one outside of what is restored: it is replaced, never written into.
-    const isKept = existing?.type === 'file' && existing.links === 1 && (this.#isDry || this.#context.target.canWrite(path));
+    const isOwn = existing?.type === 'file' && (existing.links === 1 || (await isIdentical(this.#context, existing, { ...file, ids: node.content ?? [], links: Number(node.links ?? 1), metadata: this.#metadataOf(node, frame.surroundings, true) })));
+    const isKept = isOwn && (this.#isDry || existing.links > 1 || this.#context.target.canWrite(path));
     if (existing !== undefined && !isKept && !this.#isDry) this.#context.target.remove(path);
     return {
       number: this.#fileNumber++,
