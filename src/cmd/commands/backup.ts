@@ -1,6 +1,8 @@
 import { hostname } from 'node:os';
 import { resolve } from 'node:path';
 import * as z from 'zod';
+import { NO_TENANT } from '../../mover/manifest.ts';
+import { publishManifest } from '../../mover/manifest-store.ts';
 import type { BackupOutcome, BackupSource, SnapshotSummary } from '../../restic/contract.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
@@ -9,6 +11,7 @@ import { outputFor, printWarnings, type Output } from '../output.ts';
 import { formatBytes, formatCount, formatDuration } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
 import { snapshotGroup } from '../snapshot-group.ts';
+import { tenantOf } from '../tenant-of-url.ts';
 import { UsageError } from '../usage-error.ts';
 
 const BackupOptions = RepositoryOptions.extend({
@@ -45,7 +48,7 @@ async function run(
   const parent = await parentOf({ engine, repository }, options, snapshotHostname, paths, context.signal);
   const progress = output.progress();
   try {
-    return await engine.backup(repository, {
+    const outcome = await engine.backup(repository, {
       sources,
       snapshotHostname,
       hostname: hostname(),
@@ -57,6 +60,10 @@ async function run(
       signal: context.signal,
       onProgress: progress.update,
     });
+    const { id: tenant, generation } = tenantOf(options) ?? { id: NO_TENANT, generation: 1 };
+    // Last, as the movers do: with it, export and copy need no key.
+    await publishManifest(engine, repository, { tenant, generation, reach: outcome.reach, complete: outcome.complete, createdAt: new Date(), signal: context.signal });
+    return outcome;
   } finally {
     progress.end();
   }

@@ -58,6 +58,10 @@ async function run(
 
 function report(outcome: RestoreOutcome, snapshotId: string, options: RestoreOptions, output: Output): ExitStatus {
   printWarnings(outcome, output);
+  if (options.include.length > 0 && outcome.files === 0 && outcome.directories === 0) {
+    const message = `no file and no directory of snapshot ${snapshotId.slice(0, 8)} matches --include; see its paths with ls`;
+    output.warn({ type: 'warning', kind: 'nothing-selected', path: options.subtree, message }, `warning: ${message}`);
+  }
   const { files, directories, filesSkippedIdentical, bytesWritten, deleted, complete, warningCount, durationMs } = outcome;
   const { dryRun } = options;
   output.print(

@@ -8,6 +8,12 @@ import * as c from './libc-constants.ts';
 import type { Libc } from './libc.ts';
 import type { OwnerNames } from './owner-names.ts';
 
+/** What to do when a source cannot be opened. */
+const adviceFor: Readonly<Partial<Record<string, string>>> = {
+  EACCES: 'give this process the right to read it',
+  ENOTDIR: 'it is no directory; name the directory that it lies in, and leave out the rest with excludes',
+};
+
 /** How many ancestors are held open. Deeper trees let go of the farthest ones and come back through `..`, which is checked. */
 const openAncestors = 128;
 const self = byteString('.');
@@ -63,8 +69,8 @@ export class Walk {
     try {
       descriptor = openForReading(this.#libc, c.AT_FDCWD, byteStringFromText(directory), c.O_DIRECTORY);
     } catch (cause) {
-      const advice = errnoCodeOf(cause) === 'EACCES' ? 'give this process the right to read it' : 'check the path and whether its volume is mounted';
-      const message = `The source ${directory} cannot be opened (${errnoCodeOf(cause) ?? 'unknown'}): ${advice}.`;
+      const code = errnoCodeOf(cause) ?? 'unknown';
+      const message = `The source ${directory} cannot be opened (${code}): ${adviceFor[code] ?? 'check the path and whether its volume is mounted'}.`;
       throw new EngineError('SourceMissing', message, { context: { path: directory }, cause });
     }
     const path = byteStringFromText(as === '/' ? '' : as.replace(/\/+$/, ''));

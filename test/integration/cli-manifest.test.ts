@@ -1,0 +1,66 @@
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { readFileSync, readdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { jsonLines, runProcess } from '../support/program.ts';
+
+const TENANT = 'ab'.repeat(16);
+
+describe('backup on the command line', () => {
+  let folder: string;
+  let source: string;
+  let place: string;
+  let repository: string[];
+  const withKey = (args: readonly string[], withoutOverride = false) =>
+    runProcess([...args, ...repository, '--secret-key-file', '-', '--json'], { stdin: 'a password', withoutOverride });
+  const summaryOf = (stdout: string) => jsonLines(stdout).find((line) => line['type'] === 'summary') ?? {};
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'cli-manifest-'));
+    source = join(folder, 'source');
+    place = join(folder, 'tenants', TENANT, 'g2');
+    repository = ['--repository', `file://${place}`];
+    await mkdir(source);
+    await writeFile(join(source, 'one'), '1');
+    await writeFile(join(source, 'two'), '2');
+    expect(await withKey(['init'])).toMatchObject({ status: 0 });
+  });
+  afterAll(() => rm(folder, { recursive: true, force: true }));
+
+  it('leaves a manifest that names tenant and generation, so that export needs no key', async () => {
+    const { snapshotId } = summaryOf((await withKey(['backup', '--source', source])).stdout);
+
+    const exported = await runProcess(['export', ...repository, '--snapshot', 'latest', '--output', join(folder, 'file.tar'), '--json']);
+
+    expect(exported).toMatchObject({ status: 0, stderr: '' });
+    expect(summaryOf(exported.stdout)).toMatchObject({ snapshotId, complete: true });
+    expect(manifestOf(place, String(snapshotId))).toMatchObject({ tenant: TENANT, generation: 2, complete: true });
+  });
+
+  it('says in the manifest that files were missed', async () => {
+    await chmod(join(source, 'two'), 0);
+    const backup = await withKey(['backup', '--source', source, '--force'], true);
+    await chmod(join(source, 'two'), 0o600);
+
+    const { snapshotId } = summaryOf(backup.stdout);
+    expect(backup.status).toBe(3);
+    expect(manifestOf(place, String(snapshotId))).toMatchObject({ complete: false });
+  });
+
+  it('says what to do when the source is a file', async () => {
+    expect(await withKey(['backup', '--source', join(source, 'one')])).toMatchObject({ status: 1, stderr: expect.stringContaining('it is no directory; name the directory') });
+  });
+
+  it('warns when what is to be restored does not exist', async () => {
+    const restore = await withKey(['restore', '--snapshot', 'latest', '--target', join(folder, 'out'), '--include', '/not/there']);
+
+    expect(jsonLines(restore.stdout)).toContainEqual(expect.objectContaining({ type: 'warning', kind: 'nothing-selected' }));
+  });
+});
+
+function manifestOf(place: string, snapshot: string): unknown {
+  const names = readdirSync(join(place, 'manifests', snapshot));
+  expect(names).toEqual(['1.json']);
+  return JSON.parse(readFileSync(join(place, 'manifests', snapshot, '1.json'), 'utf8'));
+}
