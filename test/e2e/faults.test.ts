@@ -104,7 +104,6 @@ beforeAll(async () => {
     ...locationObjects(SLOW_LOCATION, { mover: { resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '250m', memory: '1Gi' } } } }),
   ]);
   for (const location of [SHARED_LOCATION, SLOW_LOCATION]) await waitForCondition('bl', location, undefined, { type: 'Ready', status: 'True' }, 30);
-  runs = startAll(together);
 }, 180_000);
 
 afterAll(async () => {
@@ -113,6 +112,10 @@ afterAll(async () => {
 });
 
 describe('a person sees what is wrong while it is', () => {
+  beforeAll(() => {
+    runs = startAll(together);
+  });
+
   it.each(together.map((fault) => [fault.fault, fault] as const))('%s', async (_, fault) => {
     const seen = await runs.get(fault.id);
     expect(seen).toBeDefined();

@@ -252,9 +252,8 @@ export const MOVER_FAULTS: readonly Fault[] = [
   },
 ];
 
-async function leader(): Promise<string> {
-  const holder = await kubectl(['get', 'lease', 'tenant-backup', '-n', 'tenant-backup-system', '-o', 'jsonpath={.spec.holderIdentity}']);
-  return holder.split('_')[0] ?? holder;
+function lease(field: 'holderIdentity' | 'renewTime'): Promise<string> {
+  return kubectl(['get', 'lease', 'tenant-backup', '-n', 'tenant-backup-system', '-o', `jsonpath={.spec.${field}}`]);
 }
 
 /** What hits everybody, so that it runs when no other row does. */
@@ -269,10 +268,12 @@ export const FAULTS_OF_ALL: readonly Fault[] = [
     withoutEvent: true,
     arrange: largeBackupUnderWay,
     strike: async () => {
-      const pod = await leader();
+      const pod = await lease('holderIdentity');
       const container = await kubectl(['get', 'pod', pod, '-n', 'tenant-backup-system', '-o', 'jsonpath={.status.containerStatuses[0].containerID}']);
       await killContainer(container.replace(/^.*:\/\//, ''));
-      await waitFor('another leader', 45, async () => (await leader()) !== pod || undefined);
+      // Whichever leads next: the same pod may, started again.
+      const renewedAt = await lease('renewTime');
+      await waitFor('a leader', 45, async () => (await lease('renewTime')) !== renewedAt || undefined);
     },
     mend: async (place) => {
       await sleep(1000);
