@@ -136,6 +136,19 @@ describe('the quota, when two operators lead at once', () => {
   }, 60_000);
 });
 
+describe('a status write', () => {
+  it('on what somebody else changed since it was read is refused, and changes nothing', async () => {
+    await namespace('stale');
+    const [one, other] = [client<BackupPolicy>(resourceTypes.backupPolicies), client<BackupPolicy>(resourceTypes.backupPolicies)];
+    const read = await one.create(policy('stale', 'daily'));
+    const quota = (name: string) => ({ quota: { used: 1, max: 1, display: '1/1', slots: [{ uid: name, name }] } });
+    await one.writeStatus(read, quota('first'));
+    await expect(other.writeStatus(read, quota('second'))).rejects.toMatchObject({ code: 'Conflict' });
+    expect((await one.get('daily', 'stale'))?.status?.quota?.slots).toEqual([{ uid: 'first', name: 'first' }]);
+    await one.delete('daily', 'stale');
+  });
+});
+
 describe('a quiet cluster', () => {
   it('has counted everything, and costs no write: not in three more rounds, not after a restart', async () => {
     await namespace('quiet');
