@@ -8,7 +8,7 @@ export const EXIT = {
   done: 0,
   failed: 1,
   usage: 2,
-  /** Done, but some files could not be read or written as they were. */
+  /** Done, but content is missing; owners or modes that could not be set are warnings alone. */
   incomplete: 3,
   locked: 4,
   wrongKey: 5,

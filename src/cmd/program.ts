@@ -36,6 +36,7 @@ function describeProgram(context: ProcessContext, done: Done): Command {
   describeReading(program, context, done);
   describeRemoving(program, context, done);
   describeMoving(program, context, done);
+  describeKeys(program, context, done);
   describeServices(program, context, done);
   return program;
 }
@@ -154,6 +155,28 @@ function describeMoving(program: Command, context: ProcessContext, done: Done): 
     .action(async (options: unknown) => {
       const { copy } = await import('./commands/copy.ts');
       done(await copy(options, context));
+    });
+}
+
+function describeKeys(program: Command, context: ProcessContext, done: Done): void {
+  const key = program.command('key').description('Make secret keys, and see what wraps them.');
+  key
+    .command('create')
+    .description('Make a new secret key and write it down (tbk1-…); it is stored nowhere else.')
+    .option('--output <file>', 'the file, for its owner alone; it must not exist yet. stdout where absent')
+    .addOption(new Option('--print', 'print it although stdout is a terminal').conflicts('output'))
+    .action(async (options: unknown) => {
+      const { keyCreate } = await import('./commands/key.ts');
+      done(await keyCreate(options, context));
+    });
+  key
+    .command('show-wrapped')
+    .description('List the wrapped keys of a repository; needs no key.')
+    .requiredOption('--repository <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…')
+    .option('--json', 'one JSON object a line')
+    .action(async (options: unknown) => {
+      const { keyShowWrapped } = await import('./commands/key.ts');
+      done(await keyShowWrapped(options, context));
     });
 }
 
