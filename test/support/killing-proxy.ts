@@ -57,9 +57,12 @@ export class KillingProxy {
     const method = request.method ?? 'GET';
     const path = request.url ?? '/';
     const headers = { ...request.headers, host: this.#target.host };
+    const isNewJob = method === 'POST' && /\/jobs(\?|$)/.test(path);
+    const body: Buffer[] = [];
+    if (isNewJob) request.on('data', (chunk: Buffer) => body.push(chunk));
     const upstream = httpsRequest({ host: this.#target.hostname, port: this.#target.port, method, path, headers, agent: this.#agent }, (answer) => {
       const status = answer.statusCode ?? 500;
-      if (method === 'POST' && status < 300 && /\/jobs(\?|$)/.test(path)) void this.#nameJob(answer);
+      if (isNewJob && status < 300) this.jobs.push(nameIn(body));
       if (isCounted(method, path) && status < 300 && this.#isLast(method, path)) {
         this.#killAfter = Infinity;
         this.#kill();
@@ -81,12 +84,9 @@ export class KillingProxy {
     this.writes.push(`${method} ${path.split('?')[0] ?? ''}`);
     return this.writes.length === this.#killAfter;
   }
+}
 
-  async #nameJob(answer: IncomingMessage): Promise<void> {
-    const { jobs } = this;
-    const chunks: Buffer[] = [];
-    answer.on('data', (chunk: Buffer) => chunks.push(chunk));
-    await new Promise((resolve) => answer.once('close', resolve));
-    jobs.push((JSON.parse(Buffer.concat(chunks).toString('utf8')) as { metadata: { name: string } }).metadata.name);
-  }
+/** The name of the object that a request's body asks for. */
+function nameIn(body: readonly Buffer[]): string {
+  return (JSON.parse(Buffer.concat(body).toString('utf8')) as { metadata: { name: string } }).metadata.name;
 }
