@@ -17,9 +17,9 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     else if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(name === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
   });
 }
-// The reader of a pipe may have seen enough (`… ls | head`).
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code !== 'EPIPE') throw error;
+  // The reader of a pipe may have seen enough (`… ls | head`); anything else must be said.
+  if (error.code !== 'EPIPE') process.stderr.write(`tenant-backup: the output could not be written (${error.message}). Make room where it goes, or send it elsewhere.\n`);
   process.exit(EXIT.failed);
 });
 

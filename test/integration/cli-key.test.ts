@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -68,6 +69,13 @@ describe('key create', () => {
     expect(refusing.shown).toEqual([]);
     expect(await told.run({ print: true })).toBe(0);
     expect(told.shown.join('')).toMatch(WRITTEN);
+  });
+
+  it('says in one line that its output could not be written', () => {
+    const main = join(import.meta.dirname, '../../src/cmd/main.ts');
+    const { status, stderr } = spawnSync('sh', ['-c', '"$0" "$1" key create > /dev/full', process.execPath, main], { encoding: 'utf8' });
+    expect(status).toBe(1);
+    expect(stderr).toMatch(/^tenant-backup: the output could not be written \(ENOSPC.*\)\. Make room .*\n$/);
   });
 });
 
