@@ -30,7 +30,7 @@ export async function workloadArchive(): Promise<string> {
   const folder = await cached(`image-workload-${await versionOf([], PACKAGES, SUITE, WORKLOAD_IMAGE)}`, async (draft) => {
     console.error('making a small Debian for images (once; kept in the cache)');
     const root = join(draft, 'root');
-    await run('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, SUITE, root, await debianMirror()], { log: `${draft}.log` });
+    await run('debootstrap', ['--variant=minbase', `--include=${PACKAGES}`, SUITE, root, ...(await debianMirror())], { log: `${draft}.log` });
     for (const unneeded of ['var/cache/apt', 'var/lib/apt/lists', 'usr/share/doc', 'usr/share/man', 'usr/share/locale', 'var/log']) {
       await rm(join(root, unneeded), { recursive: true, force: true });
       await mkdir(join(root, unneeded), { recursive: true });
@@ -56,8 +56,8 @@ export async function nodeBaseArchive(): Promise<string> {
   return join(folder, 'image.tar');
 }
 
-/** The mirror that this machine's apt uses, so that the same network reaches it. */
-async function debianMirror(): Promise<string> {
+/** The mirror that this machine's apt uses, so that the same network reaches it; none where it says none: debootstrap knows one. */
+async function debianMirror(): Promise<readonly string[]> {
   const folder = '/etc/apt/sources.list.d';
   const files = ['/etc/apt/sources.list', ...(await readdir(folder).catch(() => [])).map((name) => join(folder, name))];
   for (const file of files) {
@@ -69,7 +69,7 @@ async function debianMirror(): Promise<string> {
       }
     })();
     const found = /^(?:URIs:|deb(?:\s+\[[^\]]*\])?)\s+(https?:\S+\/debian\/?)(?:\s|$)/m.exec(text)?.[1];
-    if (found) return found;
+    if (found) return [found];
   }
-  return 'http://deb.debian.org/debian';
+  return [];
 }
