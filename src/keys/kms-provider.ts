@@ -6,6 +6,8 @@ export interface KmsProvider {
   /** As it was given: an id, an ARN or an alias; never an endpoint. */
   readonly keyId: string;
   readonly region?: string;
+  /** True for a KMS that wraps new keys here and is never asked to unwrap: its log of refusals then shows attacks and not us. */
+  readonly wrapOnly?: boolean;
 
   /**
    * Encrypts a key under the context.

@@ -63,9 +63,7 @@ async function unwrapOne(
 ): Promise<Uint8Array> {
   if (found.length === 0) throw noWrapping(store);
   const first = new Set((await readMarker(store, signal))?.wrappings);
-  const candidates = inOrder(found, first).flatMap(({ wrapping }) =>
-    providers.filter((provider) => mayOpen(provider, wrapping)).map((provider) => ({ provider, wrapping })),
-  );
+  const candidates = candidatesInOrder(found, first, providers);
   const context = tenantContext(identity.tenantId, identity.generation);
   let refusal: Error | undefined;
   for (const { provider, wrapping } of candidates) {
@@ -85,20 +83,29 @@ async function unwrapOne(
   });
 }
 
+interface Candidate {
+  readonly provider: KmsProvider;
+  readonly wrapping: Wrapping;
+}
+
 /**
- * Those that the marker names go first. A file that it does not name is a later re-wrapping, or what the loser of the first
- * race could not remove: newer ones are likelier the former.
+ * Those that the marker names go first, in the order in which the providers were given: what refuses is then told of the same
+ * KMS each time. A file that the marker does not name is a later re-wrapping, or what the loser of the first race could not
+ * remove: newer ones are likelier the former.
  */
-function inOrder(found: readonly NamedWrapping[], first: ReadonlySet<string>): NamedWrapping[] {
-  return found.toSorted((a, b) => {
-    const byMarker = Number(first.has(b.name)) - Number(first.has(a.name));
-    return byMarker !== 0 ? byMarker : b.wrapping.createdAt.localeCompare(a.wrapping.createdAt);
-  });
+function candidatesInOrder(found: readonly NamedWrapping[], first: ReadonlySet<string>, providers: readonly KmsProvider[]): Candidate[] {
+  const named = found.filter(({ name }) => first.has(name));
+  const later = found.filter(({ name }) => !first.has(name)).toSorted((a, b) => b.wrapping.createdAt.localeCompare(a.wrapping.createdAt));
+  const pair = (provider: KmsProvider, { wrapping }: NamedWrapping): Candidate[] => (mayOpen(provider, wrapping) ? [{ provider, wrapping }] : []);
+  return [
+    ...providers.flatMap((provider) => named.flatMap((file) => pair(provider, file))),
+    ...later.flatMap((file) => providers.flatMap((provider) => pair(provider, file))),
+  ];
 }
 
 /** A local key and an alias do not tell which key they are: then trying tells. */
 function mayOpen(provider: KmsProvider, wrapping: Wrapping): boolean {
-  if (provider.provider !== wrapping.provider) return false;
+  if (provider.wrapOnly === true || provider.provider !== wrapping.provider) return false;
   if (provider.provider === 'local' || /(?:^|:)alias\//.test(provider.keyId)) return true;
   return lastPart(provider.keyId) === lastPart(wrapping.keyId);
 }

@@ -34,12 +34,13 @@ function open(kms: MoverKms, credentials: CredentialsFile, warn: (message: strin
   }
 }
 
-/** Never asked to unwrap, so that the second data center's log of refusals shows attacks and not us. */
+/** A provider without its `unwrap`: what asks for it nevertheless is a mistake of ours. */
 function wrapOnly(provider: KmsProvider): KmsProvider {
   return {
     provider: provider.provider,
     keyId: provider.keyId,
     ...(provider.region === undefined ? {} : { region: provider.region }),
+    wrapOnly: true,
     wrap: (key, context, signal) => provider.wrap(key, context, signal),
     unwrap: () => Promise.reject(new KeyError('AccessDenied', `the KMS key ${provider.keyId} is there to wrap only: the second data center unwraps with it`)),
     close: () => provider.close(),

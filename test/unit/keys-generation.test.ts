@@ -95,6 +95,17 @@ describe('the key of a generation', () => {
     await expect(ensureGenerationKey(store, TENANT, 1, [never])).rejects.toMatchObject(refused);
   });
 
+  it('tells the refusal of the KMS that was given first, and never asks one that is there to wrap only', async () => {
+    for (let n = 0; n < 12; n += 1) {
+      store = new MemoryStore();
+      await ensureGenerationKey(store, TENANT, 1, [kms, replica]);
+      const disabled = { ...kms, unwrap: () => Promise.reject(new KeyError('KeyDisabled', 'the key is disabled')) };
+      const other = { ...replica, unwrap: () => Promise.reject(new KeyError('AccessDenied', 'no')) };
+      await expect(unwrapGenerationKey(store, TENANT, 1, [disabled, other])).rejects.toMatchObject({ code: 'KeyDisabled' });
+      await expect(unwrapGenerationKey(store, TENANT, 1, [{ ...other, wrapOnly: true }, disabled])).rejects.toMatchObject({ code: 'KeyDisabled' });
+    }
+  });
+
   it('is refused by the KMS when a wrapping lies about its tenant', async () => {
     const foreign = new MemoryStore();
     await ensureGenerationKey(foreign, OTHER, 1, [kms]);
