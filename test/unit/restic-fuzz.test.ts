@@ -6,10 +6,13 @@ import {
 } from '../../src/restic/format/index.ts';
 import { contentIdsOf, ParentTree } from '../../src/restic/backup/parent-tree.ts';
 import { EngineError } from '../../src/restic/index.ts';
+import { parseMark } from '../../src/restic/prune/marks.ts';
+import { readReferences } from '../../src/restic/prune/used-blobs.ts';
 import { hexOfKey } from '../../src/restic/repository/index.ts';
+import { canonicalJson } from '../../src/storage/index.ts';
+import { fuzz, fuzzRuns, fuzzTimeoutMs, inputsNear } from '../support/fuzz.ts';
 
-/** A short run each time; `FUZZ_RUNS=1000000` for the long one. */
-const numRuns = Number(process.env['FUZZ_RUNS'] ?? 3000);
+const numRuns = fuzzRuns;
 const id = 'ab'.repeat(32);
 const time = '2020-02-03T04:05:06.7Z';
 const node: Node = { name: byteString('a\xff'), type: 'file', mode: 420, mtime: time, atime: time, ctime: time, uid: 1, gid: 2, user: 'u', size: 5, links: 1, inode: 7, content: [id, id], extendedAttributes: [{ name: byteString('user.a'), value: Buffer.from('x') }] };
@@ -21,6 +24,8 @@ const visitor = { pack: () => 0, blob: () => undefined };
 
 const parsers: [string, Uint8Array, (bytes: Uint8Array) => unknown][] = [
   ['trees', tree, (bytes) => parseTree(bytes, 'x')],
+  ["trees, their references alone", tree, (bytes) => readReferences(bytes, id, () => undefined, () => undefined)],
+  ['prune marks', canonicalJson({ version: 1, since: new Date(0).toISOString(), packs: [id] }), (bytes) => parseMark('prune/x.json', bytes)],
   ['indexes', index, (bytes) => parseIndex(bytes, 'x', () => undefined)],
   ['indexes, scanned', index, (bytes) => scanIndex(bytes, visitor)],
   ['pack headers', encodePackHeader(blobs), (bytes) => parsePackHeader(bytes, 110, 'x')],
@@ -31,30 +36,18 @@ const parsers: [string, Uint8Array, (bytes: Uint8Array) => unknown][] = [
   ['key files', await encodeKeyFile(CipherKey.generate(), Buffer.from('x'), new Date(0)), (bytes) => parseKeyFile(bytes, 'x')],
 ];
 
-/** Bytes near to something valid: some replaced, cut, doubled or put in. */
-function mutated(valid: Uint8Array): fc.Arbitrary<Uint8Array> {
-  const change = fc.record({ at: fc.nat(valid.length), drop: fc.nat(8), put: fc.oneof(fc.uint8Array({ maxLength: 4 }), fc.constantFrom('null', '{', '[', '"', '-1', '1e999', '99999999999999999999', '\\u0000', ',,').map((text) => new Uint8Array(Buffer.from(text)))) });
-  return fc.array(change, { minLength: 1, maxLength: 4 }).map((changes) => {
-    let bytes = Buffer.from(valid);
-    for (const { at, drop, put } of changes) bytes = Buffer.concat([bytes.subarray(0, at), put, bytes.subarray(Math.min(bytes.length, at + drop))]);
-    return new Uint8Array(bytes);
-  });
+function accepts(error: unknown): boolean {
+  return error instanceof EngineError && (error.code === 'Damaged' || error.code === 'UnknownVersion');
 }
 
 describe('reading what someone damaged or forged', () => {
   it.each(parsers)('%s: ends well or as Damaged, never otherwise', (_name, valid, parse) => {
     parse(valid);
-    fc.assert(fc.property(fc.oneof(mutated(valid), fc.uint8Array({ maxLength: 300 })), (bytes) => {
-      try {
-        parse(bytes);
-      } catch (error) {
-        if (!(error instanceof EngineError) || (error.code !== 'Damaged' && error.code !== 'UnknownVersion')) throw error;
-      }
-    }), { numRuns });
-  });
+    fuzz({ valid, parse, accepts });
+  }, fuzzTimeoutMs);
 
   it('the fast reader of indexes finds what the careful one finds, or says that it cannot', () => {
-    fc.assert(fc.property(fc.oneof(fc.constant(new Uint8Array(index)), mutated(index)), (bytes) => {
+    fc.assert(fc.property(fc.oneof(fc.constant(new Uint8Array(index)), inputsNear(index)), (bytes) => {
       const fast: string[] = [];
       let pack = '';
       const isCanonical = scanIndex(bytes, {
@@ -66,12 +59,12 @@ describe('reading what someone damaged or forged', () => {
       parseIndex(bytes, 'x', (packId, blob) => void careful.push([packId, blob.type, blob.id, blob.offset, blob.length, blob.uncompressedLength].join(' ')));
       expect(fast).toEqual(careful);
     }), { numRuns });
-  });
+  }, fuzzTimeoutMs);
 
   it("the fast reader of a parent's tree never makes up a node", () => {
     const known = new Set([node, directory].map((one) => encodeTree({ nodes: [one] }).toString('latin1').slice(10, -3)));
     const heads = [...known].map((text) => text.slice(0, text.indexOf(',"content"')).replace(/,"extended_attributes.*/, ''));
-    fc.assert(fc.property(fc.oneof(fc.constant(new Uint8Array(tree)), mutated(tree)), (bytes) => {
+    fc.assert(fc.property(fc.oneof(fc.constant(new Uint8Array(tree)), inputsNear(tree)), (bytes) => {
       const parent = new ParentTree(id, bytes);
       for (const head of heads) {
         const taken = parent.takeIfUnchanged(head);
@@ -84,5 +77,5 @@ describe('reading what someone damaged or forged', () => {
         expect(error).toMatchObject({ code: 'Damaged' });
       }
     }), { numRuns });
-  });
+  }, fuzzTimeoutMs);
 });

@@ -1,4 +1,3 @@
-import type { FileHandle } from 'node:fs/promises';
 import { BLOCK, decodeHeader, paddingOf, printable } from './header.ts';
 
 /** A file inside a tar, and where its bytes lie. */
@@ -9,6 +8,12 @@ export interface TarMember {
   readonly size: number;
 }
 
+/** What is read of a file; a `FileHandle` is one. */
+export interface TarSource {
+  stat(): Promise<{ readonly size: number }>;
+  read(buffer: Uint8Array, offset: number, length: number, position: number): Promise<{ readonly bytesRead: number }>;
+}
+
 /** More than any backup has: a pack holds 16 MiB, so this is 16 TiB. */
 const MAX_MEMBERS = 1_000_000;
 
@@ -17,7 +22,7 @@ const MAX_MEMBERS = 1_000_000;
  * twice, and everything that `decodeHeader` does not know.
  * @throws {TypeError} that says what is wrong and where.
  */
-export async function indexTar(file: FileHandle, signal?: AbortSignal): Promise<TarMember[]> {
+export async function indexTar(file: TarSource, signal?: AbortSignal): Promise<TarMember[]> {
   const { size: total } = await file.stat();
   const members: TarMember[] = [];
   const seen = new Set<string>();
@@ -43,7 +48,7 @@ export async function indexTar(file: FileHandle, signal?: AbortSignal): Promise<
 }
 
 /** Reads `length` bytes at `offset`. */
-export async function readExactly(file: FileHandle, offset: number, length: number, total: number): Promise<Uint8Array> {
+export async function readExactly(file: TarSource, offset: number, length: number, total: number): Promise<Uint8Array> {
   if (offset + length > total) throw new TypeError('it is cut short; send it again');
   const bytes = new Uint8Array(length);
   let done = 0;
@@ -56,7 +61,7 @@ export async function readExactly(file: FileHandle, offset: number, length: numb
 }
 
 /** Programs fill a tar up with zeros; anything else behind the end is hidden from some readers and shown to others. */
-async function refuseTrailing(file: FileHandle, start: number, total: number): Promise<void> {
+async function refuseTrailing(file: TarSource, start: number, total: number): Promise<void> {
   const step = 1024 * 1024;
   for (let at = start; at < total; at += step) {
     const rest = await readExactly(file, at, Math.min(step, total - at), total);

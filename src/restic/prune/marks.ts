@@ -19,7 +19,8 @@ export async function loadMarks(store: ObjectStore, signal?: AbortSignal): Promi
   return marks;
 }
 
-function parseMark(key: string, bytes: Uint8Array): Mark {
+/** @throws {EngineError} `Damaged` */
+export function parseMark(key: string, bytes: Uint8Array): Mark {
   let value: unknown;
   try {
     value = JSON.parse(Buffer.from(bytes).toString('utf8'));

@@ -59,8 +59,11 @@ async function loadTree(repository: OpenRepository, reader: TreeReader, tree: Id
   }
 }
 
-/** Reads only what a tree refers to: a fifth of the work of reading it whole. */
-function readReferences(json: Uint8Array, tree: Id, onData: (id: Id) => void, onTree: (id: Id) => void): void {
+/**
+ * Reads only what a tree refers to: a fifth of the work of reading it whole.
+ * @throws {EngineError} `Damaged`
+ */
+export function readReferences(json: Uint8Array, tree: Id, onData: (id: Id) => void, onTree: (id: Id) => void): void {
   const what = `tree ${tree}`;
   let parsed: unknown;
   try {
