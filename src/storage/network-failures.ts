@@ -38,7 +38,10 @@ const NETWORK_FAILURES: Readonly<Record<string, NetworkFailure>> = {
 /** What a failed system call or TLS check means; `undefined` for anything else. TLS has more reasons than are listed here. */
 export function networkFailureOf(code: string | undefined, message: string): NetworkFailure | undefined {
   const known = code === undefined ? undefined : NETWORK_FAILURES[code];
-  return known ?? (/\bcertificate\b/i.test(message) ? UNTRUSTED : undefined);
+  if (known !== undefined) return known;
+  if (/\bcertificate\b/i.test(message)) return UNTRUSTED;
+  // The SDK wraps what broke off while it read an answer, and keeps no more of it than its words.
+  return /: aborted\b|socket hang up|premature close/i.test(message) ? CUT : undefined;
 }
 
 /** The parts of an SDK or system error that tell what happened. */

@@ -10,7 +10,7 @@ import { run } from './run.ts';
 export const KUBERNETES_VERSION = 'v1.36.3';
 const GO_MINIMUM = [1, 26] as const;
 
-export type Program = 'minio' | 'minio-admin' | 'helm' | 'kubernetes' | 'pause';
+export type Program = 'minio' | 'minio-admin' | 'versitygw' | 'helm' | 'kubernetes' | 'pause';
 
 interface Source {
   readonly module: string;
@@ -23,6 +23,7 @@ interface Source {
 const sources: Record<Program, Source> = {
   minio: { module: 'minio', target: 'github.com/minio/minio', static: true },
   'minio-admin': { module: 'minio', target: './admin', static: true },
+  versitygw: { module: 'versitygw', target: 'github.com/versity/versitygw/cmd/versitygw', static: true },
   helm: { module: 'helm', target: 'helm.sh/helm/v3/cmd/helm' },
   kubernetes: {
     module: 'kubernetes',

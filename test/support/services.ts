@@ -1,8 +1,6 @@
 // S3 and KMS for tests that need no cluster: containers where a Docker daemon answers, else processes on the loopback
 // address. What is missing is a failure, never a skipped test.
-import { spawn, type ChildProcess } from 'node:child_process';
 import { cp, mkdtemp, rm } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { GenericContainer, Wait, type StartedTestContainer } from 'testcontainers';
@@ -10,6 +8,7 @@ import { binary } from '../ground/binaries.ts';
 import { KMS_CREDENTIALS, KMS_REGION, MOTO_VERSION, createKmsKey, motoServer } from '../ground/kms.ts';
 import { run } from '../ground/run.ts';
 import { S3_REGION, fullUser, generateCredentials, minioCommand, setUpS3 } from '../ground/s3.ts';
+import { freePort, startProcess } from './loopback-process.ts';
 
 export interface S3Service {
   readonly endpoint: string;
@@ -32,12 +31,19 @@ export interface KmsService {
   readonly stop: () => Promise<void>;
 }
 
-/** Starts an S3 service with one bucket; with `objectLock`, versioned and lockable, without a default retention. */
-export async function startS3(options: { readonly objectLock?: boolean } = {}): Promise<S3Service> {
+export interface S3Options {
+  /** Versioned and lockable, without a default retention. */
+  readonly objectLock?: boolean;
+  /** Takes `bucket.domain` as host name beside the bucket in the path. */
+  readonly domain?: string;
+}
+
+/** Starts an S3 service with one bucket. */
+export async function startS3(options: S3Options = {}): Promise<S3Service> {
   const root = generateCredentials();
   const bucket = 'tenant-backup-test';
   const user = fullUser(bucket);
-  const started = (await dockerAnswers()) ? await startS3Container(root) : await startS3Process(root);
+  const started = (await dockerAnswers()) ? await startS3Container(root, options) : await startS3Process(root, options);
   say(`S3 for this test: ${started.how} at ${started.endpoint}`);
   try {
     await setUpS3({ endpoint: started.endpoint, root, bucket, objectLock: options.objectLock ?? false, users: [user] });
@@ -93,11 +99,11 @@ async function dockerAnswers(): Promise<boolean> {
   }
 }
 
-async function startS3Process(root: Root): Promise<Started> {
+async function startS3Process(root: Root, options: S3Options): Promise<Started> {
   const folder = await mkdtemp(join(tmpdir(), 'tenant-backup-s3-'));
   const [port, consolePort] = [await freePort(), await freePort()];
   const command = minioCommand({ address: `127.0.0.1:${port}`, console: `127.0.0.1:${consolePort}`, folder, root });
-  const stop = startProcess(await binary('minio'), command.args, command.env);
+  const stop = startProcess(await binary('minio'), command.args, { ...command.env, ...domainOf(options) });
   return {
     how: 'a local process',
     endpoint: `http://127.0.0.1:${port}`,
@@ -108,18 +114,22 @@ async function startS3Process(root: Root): Promise<Started> {
   };
 }
 
+function domainOf({ domain }: S3Options): Record<string, string> {
+  return domain === undefined ? {} : { MINIO_DOMAIN: domain };
+}
+
 async function startKmsProcess(): Promise<Started> {
   const port = await freePort();
   const stop = startProcess(await motoServer(), ['-H', '127.0.0.1', '-p', String(port)], {});
   return { how: 'a local process', endpoint: `http://127.0.0.1:${port}`, stop };
 }
 
-async function startS3Container(root: Root): Promise<Started> {
+async function startS3Container(root: Root, options: S3Options): Promise<Started> {
   const command = minioCommand({ address: ':9000', console: ':9001', folder: '/data', root });
   const container = await containerOf('s3', async (context) => cp(await binary('minio'), join(context, 'minio')), (image) =>
     image
       .withCommand(command.args)
-      .withEnvironment(command.env)
+      .withEnvironment({ ...command.env, ...domainOf(options) })
       .withExposedPorts(9000)
       // Asked from outside: the image holds no shell that could look from inside.
       .withWaitStrategy(Wait.forHttp('/minio/health/live', 9000)),
@@ -166,33 +176,4 @@ function startedContainer(container: StartedTestContainer, port: number): Starte
       await container.stop();
     },
   };
-}
-
-/** Starts a process that dies with this one, and returns what stops it. */
-function startProcess(command: string, args: readonly string[], env: Readonly<Record<string, string>>): () => Promise<void> {
-  const child = spawn(command, args, { env: { PATH: process.env['PATH'], ...env }, stdio: 'ignore' });
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  return async () => {
-    process.off('exit', kill);
-    await ended(child);
-  };
-}
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  await new Promise<void>((resolve) => {
-    child.once('close', () => resolve());
-    child.kill('SIGKILL');
-  });
-}
-
-/** A port that was free a moment ago. */
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('the loopback address gave no port');
-  return address.port;
 }

@@ -40,6 +40,16 @@ describe('what an S3 service answers', () => {
     [403, 'QuotaExceeded', 'NoSpace', false, 'full'],
     [400, 'AuthorizationHeaderMalformed', 'BadCredentials', false, 'region'],
     [409, 'OperationAborted', 'Unavailable', true, 'somebody else'],
+    [404, 'XAdminUserNotFound', 'BadCredentials', false, 'access key'],
+    [404, 'SomethingElse', 'Unavailable', false, 'does not speak S3'],
+    [301, 'PermanentRedirect', 'InvalidUrl', false, 'another region'],
+    [307, 'Whatever', 'InvalidUrl', false, 'another region'],
+    [403, 'InvalidObjectState', 'Unavailable', false, 'archive'],
+    [501, 'NotImplemented', 'Unsupported', false, 'does not know this request'],
+    [405, 'MethodNotAllowed', 'Unsupported', false, 'does not know this request'],
+    [503, 'Whatever', 'Throttled', true, 'slow down'],
+    [504, 'Whatever', 'Unavailable', true, 'failure of its own'],
+    [400, 'BadDigest', 'Unexpected', true, 'not those that were sent'],
     [418, 'Teapot', 'Unexpected', false, 'short and stout'],
   ])('%i %s is %s', async (status, name, code, retryable, words) => {
     const opened = await open((_, response) => response.writeHead(status).end(xml(name, 'short and stout')));
@@ -47,6 +57,36 @@ describe('what an S3 service answers', () => {
     await expect(refused).rejects.toMatchObject({ name: 'StorageError', code, retryable, message: expect.stringContaining(words) });
     for (const part of ['the/key', 'bucket', stub!.endpoint]) await expect(refused).rejects.toThrow(part);
     await expect(refused).rejects.not.toThrow(SECRET);
+  });
+
+  it.each([
+    ['nothing', undefined, 'NotFound', undefined],
+    ['another page', '<html><body>404</body></html>', 'NotFound', undefined],
+    ['no such bucket', xml('NoSuchBucket'), 'BucketMissing', 'BucketMissing'],
+    ['no such user', xml('XAdminUserNotFound'), 'BadCredentials', 'BadCredentials'],
+    ['JSON', '{"error":"not found"}', 'Unavailable', 'Unavailable'],
+  ])('404 with %s is believed to mean an absent object only where it may', async (_, body, onGet, onHead) => {
+    const opened = await open((request, response) => response.writeHead(404).end(request.method === 'HEAD' ? undefined : body));
+    await expect(opened.get('k')).rejects.toMatchObject({ code: onGet });
+    if (onHead === undefined) expect(await opened.head('k')).toBeUndefined();
+    else await expect(opened.head('k')).rejects.toMatchObject({ code: onHead });
+    await expect(opened.put('k', Buffer.from('x'))).rejects.not.toMatchObject({ code: 'NotFound' });
+  });
+
+  it('to a clock that is an hour off corrects it, and the next try is signed for the right time', async () => {
+    const theirs = Date.now() + 3_600_000;
+    const opened = await open(
+      (request, response) => {
+        const signedAt = Date.parse(String(request.headers['x-amz-date']).replace(/^(....)(..)(..T..)(..)(..Z)$/, '$1-$2-$3:$4:$5'));
+        response.setHeader('date', new Date(theirs).toUTCString());
+        if (Math.abs(signedAt - theirs) > 900_000) response.writeHead(403).end(xml('RequestTimeTooSkewed'));
+        else response.writeHead(200, { 'content-length': '2' }).end('ok');
+      },
+      {},
+      3,
+    );
+    expect(Buffer.from(await opened.get('k')).toString()).toBe('ok');
+    expect(stub!.requests).toHaveLength(2);
   });
 
   it('to a HEAD without words is asked again with a GET', async () => {
@@ -79,6 +119,25 @@ describe('what an S3 service answers', () => {
     expect(stub!.requests).toHaveLength(3);
   });
 
+  it.each([200, 404, 403])('%i that is cut off in the middle of its words is asked for again', async (status) => {
+    const list = '<?xml version="1.0"?><ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>';
+    const opened = await open(
+      (_, response, count) => {
+        if (count > 1) return response.writeHead(200).end(list);
+        return response.writeHead(status, { 'content-length': '1000' }).write(list, () => response.destroy());
+      },
+      {},
+      2,
+    );
+    expect(await keysOf(opened)).toEqual([]);
+    expect(stub!.requests).toHaveLength(2);
+  });
+
+  it('that is no XML is said to come from no S3 service', async () => {
+    const opened = await open((_, response) => response.writeHead(200).end('<html><p>Welcome<br></html>'));
+    await expect(keysOf(opened)).rejects.toMatchObject({ code: 'Unavailable', message: expect.stringContaining('does not speak S3') });
+  });
+
   it('with the whole object where a range was due is refused', async () => {
     const opened = await open((_, response) => response.writeHead(200, { 'content-length': '10' }).end('0123456789'));
     await expect(opened.get('k', { range: { offset: 2, length: 3 } })).rejects.toMatchObject({ code: 'Unexpected', message: expect.stringContaining('proxy') });
@@ -97,7 +156,7 @@ describe('what an S3 service answers', () => {
     const taken = new Set<string>();
     const opened = await open((request, response) => {
       if (request.headers['if-none-match'] !== undefined) response.writeHead(501).end(xml('NotImplemented'));
-      else if (request.method === 'HEAD') response.writeHead(taken.has(request.url ?? '') ? 200 : 404, { 'content-length': '1' }).end();
+      else if (request.method !== 'PUT') response.writeHead(taken.has(new URL(request.url ?? '', 'http://x').pathname) ? 200 : 404).end();
       else {
         taken.add(new URL(request.url ?? '', 'http://x').pathname);
         response.writeHead(200, { etag: '"x"' }).end();
@@ -105,7 +164,7 @@ describe('what an S3 service answers', () => {
     });
     await opened.put('k', Buffer.from('1'), { ifAbsent: true });
     await expect(opened.put('k', Buffer.from('2'), { ifAbsent: true })).rejects.toMatchObject({ code: 'AlreadyExists' });
-    expect(stub!.requests.map((request) => request.split(' ')[0])).toEqual(['PUT', 'HEAD', 'PUT', 'HEAD']);
+    expect(stub!.requests.map((request) => request.split(' ')[0])).toEqual(['PUT', 'HEAD', 'GET', 'PUT', 'HEAD']);
   });
 
   it('about some keys of many is told by the first and their number', async () => {
@@ -164,3 +223,9 @@ describe('what an S3 service answers', () => {
     });
   });
 });
+
+async function keysOf(store: ObjectStore): Promise<string[]> {
+  const keys: string[] = [];
+  for await (const { key } of store.list('')) keys.push(key);
+  return keys;
+}

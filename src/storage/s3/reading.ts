@@ -4,6 +4,7 @@ import { StorageError } from '../errors.ts';
 import { truncated } from '../object-body.ts';
 import type { GetOptions, ObjectInfo } from '../object-store.ts';
 import { describeFailure } from '../network-failures.ts';
+import { isNoSuchKey } from './errors.ts';
 
 export interface ObjectAddress {
   readonly client: S3Client;
@@ -71,7 +72,10 @@ function cutTransfer(key: string, expected: number, got: number): StorageError {
   });
 }
 
-/** Size of an object, or `undefined`. A HEAD's refusal has no words, so it is asked again with a GET that has. */
+/**
+ * Size of an object, or `undefined`. A HEAD's refusal has no words, so it is asked again with a GET that has: a 404 may also mean that
+ * the bucket does not exist, or that nobody knows this access key.
+ */
 export async function headObject(address: ObjectAddress, signal: AbortSignal | undefined): Promise<ObjectInfo | undefined> {
   const name = { Bucket: address.bucket, Key: address.path };
   const send = signal === undefined ? {} : { abortSignal: signal };
@@ -80,11 +84,21 @@ export async function headObject(address: ObjectAddress, signal: AbortSignal | u
     return { key: address.key, size: ContentLength ?? 0 };
   } catch (error) {
     const { status } = describeFailure(error);
-    if (status === 404) return undefined;
-    if (status === 400 || status === 403) {
-      const { stream } = await openObject(address, signal === undefined ? {} : { signal });
-      stream.destroy();
-    }
+    if (status !== 400 && status !== 403 && status !== 404) throw error;
+    return await sizeByReading(address, error, signal);
+  }
+}
+
+async function sizeByReading(address: ObjectAddress, refusal: unknown, signal: AbortSignal | undefined): Promise<ObjectInfo | undefined> {
+  let opened: OpenObject;
+  try {
+    opened = await openObject(address, signal === undefined ? {} : { signal });
+  } catch (error) {
+    if (isNoSuchKey(error)) return undefined;
     throw error;
   }
+  opened.stream.destroy();
+  // Written since, or forbidden to HEAD alone.
+  if (describeFailure(refusal).status === 404) return { key: address.key, size: opened.size };
+  throw refusal;
 }

@@ -214,6 +214,7 @@ export class S3Store implements ObjectStore {
   #wordsFor(error: unknown, doing: string, key: string): StorageError {
     const words = s3Error(error, {
       doing: `${doing} ${key}`,
+      reads: doing === 'reading' || doing === 'looking up',
       key,
       bucket: this.#bucket,
       endpoint: this.#endpoint,
