@@ -41,6 +41,8 @@ function describeProgram(context: ProcessContext, done: Done): Command {
   return program;
 }
 
+const waitForLock = 'wait so long for another program that has the repository locked, such as 5m';
+
 /** Every command on a repository names it and its key alike. */
 function onRepository(program: Command, name: string, description: string): Command {
   return program
@@ -68,6 +70,7 @@ function describeWriting(program: Command, context: ProcessContext, done: Done):
     .option('--force', 'read every file, also those that look unchanged')
     .option('--ignore-inode', 'a file is unchanged when size and mtime are, for copied volumes')
     .option('--cross-file-systems', 'enter file systems that are mounted below a source')
+    .option('--retry-lock <time>', waitForLock)
     .action(async (options: unknown) => {
       const { backup } = await import('./commands/backup.ts');
       done(await backup(options, context));
@@ -101,6 +104,8 @@ function describeReading(program: Command, context: ProcessContext, done: Done):
   onRepository(program, 'check', 'Find out whether the repository is sound.')
     .addOption(new Option('--read-data', 'read and verify every pack').conflicts('readDataSubset'))
     .option('--read-data-subset <percent>', 'read and verify a share of the packs, such as 10%')
+    .option('--no-lock', 'take no lock, for a repository that cannot be written to; no prune may run meanwhile')
+    .option('--retry-lock <time>', waitForLock)
     .action(async (options: unknown) => {
       const { check } = await import('./commands/check.ts');
       done(await check(options, context));
@@ -112,6 +117,7 @@ function describeRemoving(program: Command, context: ProcessContext, done: Done)
     .argument('[ids...]', 'snapshots to remove')
     .option('--keep-last <n>', 'instead of ids: keep the newest n of each host and paths')
     .option('--prune', 'prune afterwards')
+    .option('--retry-lock <time>', waitForLock)
     .action(async (ids: string[], options: unknown) => {
       const { forget } = await import('./commands/forget.ts');
       done(await forget(ids, options, context));
@@ -119,6 +125,7 @@ function describeRemoving(program: Command, context: ProcessContext, done: Done)
   onRepository(program, 'prune', 'Remove data that no snapshot needs, 48 hours after that was first seen.')
     .option('--dry-run', 'print the plan and do nothing')
     .option('--now', 'do not wait 48 hours; only when nobody reads the repository meanwhile')
+    .option('--retry-lock <time>', waitForLock)
     .action(async (options: unknown) => {
       const { prune } = await import('./commands/prune.ts');
       done(await prune(options, context));

@@ -31,6 +31,8 @@ export interface LockOptions {
   readonly hostname: string;
   /** Host names of attempts that are known to be dead: their locks are removed at once. */
   readonly deadHostnames?: readonly string[];
+  /** How long to wait for a lock that is in the way before `Locked` is thrown, ms; ten seconds for backups, else 0, unless set. */
+  readonly lockWaitMs?: number | undefined;
 }
 
 export interface BackupSource {
@@ -197,6 +199,8 @@ export interface PruneRequest extends LockOptions {
 }
 
 export interface CheckRequest {
+  /** Hold a shared lock meanwhile, so that no prune takes away what is being looked at; none unless set, nor in a read-only repository. */
+  readonly lock?: LockOptions | undefined;
   /** `all`, or a share of the packs: `{ percent: 10 }`. Structure and pack sizes are always checked. */
   readonly readData?: 'none' | 'all' | { readonly percent: number; readonly seed?: string };
   readonly signal?: AbortSignal | undefined;

@@ -139,7 +139,7 @@ describe('locks', () => {
     const held = await repository.lock({ ...request, exclusive: true });
     setTimeout(() => void held.release(), 300);
 
-    const got = await repository.lock({ ...request, waitMs: 5000 });
+    const got = await repository.lock({ ...request, lockWaitMs: 5000 });
 
     await got.release();
   });

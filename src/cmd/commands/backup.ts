@@ -7,6 +7,7 @@ import type { BackupOutcome, BackupSource, SnapshotSummary } from '../../restic/
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { lockOptionsOf, RetryLock } from '../lock-options.ts';
 import { outputFor, printWarnings, type Output } from '../output.ts';
 import { formatBytes, formatCount, formatDuration } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
@@ -24,6 +25,7 @@ const BackupOptions = RepositoryOptions.extend({
   force: z.boolean().default(false),
   ignoreInode: z.boolean().default(false),
   crossFileSystems: z.boolean().default(false),
+  retryLock: RetryLock,
 });
 type BackupOptions = z.infer<typeof BackupOptions>;
 
@@ -51,7 +53,7 @@ async function run(
     const outcome = await engine.backup(repository, {
       sources,
       snapshotHostname,
-      hostname: hostname(),
+      ...lockOptionsOf(options),
       tags: options.tag,
       excludes: options.exclude,
       parent,

@@ -3,12 +3,16 @@ import type { CheckOutcome, CheckRequest } from '../../restic/contract.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { lockOptionsOf, RetryLock } from '../lock-options.ts';
 import { outputFor, type Output } from '../output.ts';
 import { printable } from '../../mover/printable.ts';
 import { formatCount } from '../quantity.ts';
 import { withRepository } from '../repository-access.ts';
 
 const CheckOptions = RepositoryOptions.extend({
+  retryLock: RetryLock,
+  /** commander's form of `--no-lock`. */
+  lock: z.boolean().default(true),
   readData: z.boolean().default(false),
   readDataSubset: z
     .string()
@@ -25,7 +29,7 @@ export async function check(given: unknown, context: ProcessContext): Promise<Ex
   const readData: CheckRequest['readData'] = options.readData ? 'all' : options.readDataSubset === undefined ? 'none' : { percent: options.readDataSubset };
   const progress = output.progress();
   const outcome = await withRepository(options, context, ({ engine, repository }) =>
-    engine.check(repository, { readData, signal: context.signal, onProgress: progress.update }),
+    engine.check(repository, { readData, lock: options.lock ? lockOptionsOf(options) : undefined, signal: context.signal, onProgress: progress.update }),
   ).finally(() => progress.end());
   return report(outcome, output);
 }

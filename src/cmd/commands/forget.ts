@@ -1,10 +1,10 @@
-import { hostname } from 'node:os';
 import * as z from 'zod';
 import { removeStrayManifests } from '../../mover/manifest-store.ts';
 import type { SnapshotSummary } from '../../restic/contract.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { lockOptionsOf, RetryLock } from '../lock-options.ts';
 import { outputFor } from '../output.ts';
 import { formatCount } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
@@ -15,6 +15,7 @@ import { PRUNE_GRACE_MS, printPlan, pruneNow } from './prune.ts';
 const ForgetOptions = RepositoryOptions.extend({
   keepLast: z.coerce.number('a number from 1 on').int('a whole number').min(1, 'a number from 1 on; to remove every snapshot, name them').optional(),
   prune: z.boolean().default(false),
+  retryLock: RetryLock,
 });
 
 /** `tenant-backup forget`: removes snapshots by id, or all but the newest of each host and paths. */
@@ -28,13 +29,13 @@ export async function forget(ids: readonly string[], given: unknown, context: Pr
   return withRepository(options, context, async (access) => {
     const { engine, repository } = access;
     const doomed = keepLast === undefined ? await resolveAll(access, ids) : beyondLast(await engine.listSnapshots(repository, context.signal), keepLast);
-    const { removed } = await engine.forget(repository, { snapshots: doomed, hostname: hostname(), signal: context.signal });
+    const { removed } = await engine.forget(repository, { ...lockOptionsOf(options), snapshots: doomed, signal: context.signal });
     output.print(
       { type: 'summary', command: 'forget', removed },
       [`${formatCount(removed.length, 'snapshot')} removed`, ...removed.map((id) => `  ${id.slice(0, 8)}`)].join('\n'),
     );
     if (options.prune) {
-      printPlan(await pruneNow(access, PRUNE_GRACE_MS, context.signal), output, false);
+      printPlan(await pruneNow(access, { ...lockOptionsOf(options), graceMs: PRUNE_GRACE_MS, signal: context.signal }), output, false);
     }
     await removeStrayManifests(engine, repository, context.signal);
     return EXIT.done;

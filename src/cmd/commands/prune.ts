@@ -1,10 +1,10 @@
-import { hostname } from 'node:os';
 import * as z from 'zod';
-import type { PrunePlan } from '../../restic/contract.ts';
+import type { PrunePlan, PruneRequest } from '../../restic/contract.ts';
 import { reviseManifests } from '../../mover/revise-manifests.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
+import { lockOptionsOf, RetryLock } from '../lock-options.ts';
 import { outputFor, type Output } from '../output.ts';
 import { formatBytes, formatCount } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
@@ -12,7 +12,7 @@ import { withRepository, type OpenedAccess } from '../repository-access.ts';
 /** How long data that nothing needs any more stays for readers and downloads in flight (`docs/layout.md`). */
 export const PRUNE_GRACE_MS = 48 * 3_600_000;
 
-const PruneOptions = RepositoryOptions.extend({ dryRun: z.boolean().default(false), now: z.boolean().default(false) });
+const PruneOptions = RepositoryOptions.extend({ dryRun: z.boolean().default(false), now: z.boolean().default(false), retryLock: RetryLock });
 
 /** `tenant-backup prune`: removes data that no snapshot needs. */
 export async function prune(given: unknown, context: ProcessContext): Promise<ExitStatus> {
@@ -21,20 +21,18 @@ export async function prune(given: unknown, context: ProcessContext): Promise<Ex
   const plan = await withRepository(options, context, ({ engine, repository }) =>
     options.dryRun
       ? engine.planPrune(repository, context.signal)
-      : pruneNow({ engine, repository }, options.now ? 0 : PRUNE_GRACE_MS, context.signal),
+      : pruneNow({ engine, repository }, { ...lockOptionsOf(options), graceMs: options.now ? 0 : PRUNE_GRACE_MS, signal: context.signal }),
   );
   printPlan(plan, output, options.dryRun);
   return EXIT.done;
 }
 
 /** Prunes, and writes the next manifest of each snapshot whose files were replaced. */
-export function pruneNow({ engine, repository }: Pick<OpenedAccess, 'engine' | 'repository'>, graceMs: number, signal: AbortSignal): Promise<PrunePlan> {
+export function pruneNow({ engine, repository }: Pick<OpenedAccess, 'engine' | 'repository'>, request: Omit<PruneRequest, 'now' | 'onReplace'>): Promise<PrunePlan> {
   return engine.prune(repository, {
-    hostname: hostname(),
-    graceMs,
+    ...request,
     now: new Date(),
-    signal,
-    onReplace: (replacement) => reviseManifests(engine, repository, replacement, signal),
+    onReplace: (replacement) => reviseManifests(engine, repository, replacement, request.signal),
   });
 }
 

@@ -15,8 +15,8 @@ const lockWait = 10_000;
 export async function backup(repository: Repository, request: BackupRequest): Promise<BackupOutcome> {
   const opened = openedOf(repository);
   const sources = sourceTreeOf(request.sources);
-  const { hostname, deadHostnames = [] } = request;
-  const lock = await opened.lock({ hostname, deadHostnames, exclusive: false, waitMs: lockWait, signal: request.signal });
+  const { hostname, deadHostnames = [], lockWaitMs = lockWait } = request;
+  const lock = await opened.lock({ hostname, deadHostnames, exclusive: false, lockWaitMs, signal: request.signal });
   const stop = new AbortController();
   const signal = AbortSignal.any([stop.signal, lock.lost, ...(request.signal === undefined ? [] : [request.signal])]);
   try {

@@ -3,15 +3,15 @@ import { openedOf, resolveSnapshot } from '../repository/index.ts';
 
 /**
  * Removes snapshots; what only they needed goes with the next prune. Takes a shared lock: backups may go on meanwhile.
- * @throws {EngineError} `NoSuchSnapshot` before anything was removed
+ * @throws {EngineError} `Locked`; `NoSuchSnapshot` before anything was removed
  */
 export async function forget(
   repository: Repository,
   request: LockOptions & { readonly snapshots: readonly string[]; readonly signal?: AbortSignal | undefined },
 ): Promise<{ removed: readonly string[] }> {
   const opened = openedOf(repository);
-  const { hostname, deadHostnames, signal } = request;
-  const lock = await opened.lock({ hostname, exclusive: false, signal, ...(deadHostnames === undefined ? {} : { deadHostnames }) });
+  const { hostname, deadHostnames = [], lockWaitMs, signal } = request;
+  const lock = await opened.lock({ hostname, deadHostnames, lockWaitMs, exclusive: false, signal });
   try {
     const ids: string[] = [];
     for (const snapshot of new Set(request.snapshots)) ids.push((await resolveSnapshot(opened, snapshot)).id);

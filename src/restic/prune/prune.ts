@@ -29,9 +29,9 @@ export async function planPrune(repository: Repository, signal?: AbortSignal): P
  */
 export async function prune(repository: Repository, request: PruneRequest): Promise<PrunePlan> {
   const opened = openedOf(repository);
-  const { hostname, deadHostnames, signal } = request;
+  const { hostname, deadHostnames = [], lockWaitMs, signal } = request;
   const started = performance.now();
-  const lock = await opened.lock({ hostname, exclusive: true, signal, ...(deadHostnames === undefined ? {} : { deadHostnames }) });
+  const lock = await opened.lock({ hostname, deadHostnames, lockWaitMs, exclusive: true, signal });
   // Whoever lost the lock must not remove anything: another may be writing by now.
   const allowed = signal === undefined ? lock.lost : AbortSignal.any([signal, lock.lost]);
   try {

@@ -2,7 +2,6 @@
 export { initRepository, openedOf, openRepository } from './init-and-open.ts';
 export { BlobTable, hexOfKey, keyOfBytes, keyOfHex } from './blob-table.ts';
 export { PackingWriter, type SavedBlob } from './blob-writer.ts';
-export { isStale } from './lock.ts';
 export { OpenRepository } from './open-repository.ts';
 export {
   keyOf, type BlobIndex, type BlobWriter, type HeldLock, type ListedFile, type LockRequest, type OpenedRepository, type UnpackedKind,

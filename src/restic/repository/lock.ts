@@ -1,12 +1,15 @@
 import { hostname as machineName, userInfo } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
+import { StorageError } from '../../storage/index.ts';
 import { EngineError } from '../errors.ts';
 import { encodeLock, formatTime, parseLock, parseTime, type Id, type LockFile } from '../format/index.ts';
-import type { HeldLock, ListedFile, LockRequest } from './opened.ts';
+import { keyOf, type HeldLock, type ListedFile, type LockRequest } from './opened.ts';
 
 /** restic's own times: a lock is refreshed every five minutes and counts as left behind after thirty. */
 const refreshEvery = 5 * 60_000;
 const staleAfter = 30 * 60_000;
+/** No clock is ahead by so much: a lock from beyond was left behind by a machine that had the wrong time, and would block for years. */
+const farFuture = 24 * 60 * 60_000;
 /** Whoever could not refresh for this long must stop, for others will soon take the lock for stale. */
 const giveUpAfter = 20 * 60_000;
 const retryEvery = 1_000;
@@ -23,12 +26,12 @@ export interface LockStore {
  * Takes a shared or an exclusive lock (design.rst "Locks"): write the file, then look for others. Of two that lock at once at least
  * one sees the other, because stores list at once what was written; so restic's pause of 200 ms between the two is not needed here, and
  * its own pause covers us. Locks that were left behind are removed on the way: older than thirty minutes, of a host that is known to
- * be dead, or of a dead process on this one.
- * @throws {EngineError} `Locked` naming the holder, after `waitMs`
+ * be dead, or of a dead process on this one. A lock file that nobody can read excludes everyone, for what it allows is unknown.
+ * @throws {EngineError} `Locked` naming the holder, after `lockWaitMs`
  */
 export async function takeLock(store: LockStore, request: LockRequest): Promise<HeldLock> {
-  const deadline = performance.now() + (request.waitMs ?? 0);
-  for (let inTheWay: LockFile | undefined; ; inTheWay = await conflicts(store, request, undefined)) {
+  const deadline = performance.now() + (request.lockWaitMs ?? 0);
+  for (let inTheWay: InTheWay | undefined; ; inTheWay = await conflicts(store, request, undefined)) {
     request.signal?.throwIfAborted();
     const taken = inTheWay ?? (await tryLock(store, request));
     if (taken instanceof Lock) return taken;
@@ -39,7 +42,10 @@ export async function takeLock(store: LockStore, request: LockRequest): Promise<
   }
 }
 
-async function tryLock(store: LockStore, request: LockRequest): Promise<Lock | LockFile> {
+/** Whose lock it is, or the id of a lock file that cannot be read. */
+type InTheWay = LockFile | { readonly unreadable: Id };
+
+async function tryLock(store: LockStore, request: LockRequest): Promise<Lock | InTheWay> {
   const { id } = await store.save(encodeLock(newLockFile(request)), request.signal);
   const lock = new Lock(store, request, id);
   try {
@@ -71,35 +77,41 @@ function userName(): string {
 }
 
 /** The first lock that excludes the requested one. Removes those that were left behind. */
-async function conflicts(store: LockStore, request: LockRequest, own: Id | undefined): Promise<LockFile | undefined> {
+async function conflicts(store: LockStore, request: LockRequest, own: Id | undefined): Promise<InTheWay | undefined> {
   const stale: Id[] = [];
-  let found: LockFile | undefined;
+  let found: InTheWay | undefined;
   for await (const { id, size } of store.list(request.signal)) {
     if (id === own || size === 0) continue;
     const lock = await loadLock(store, id, request.signal);
     if (lock === undefined) continue;
     if (isStale(lock, request)) stale.push(id);
-    else if (request.exclusive || lock.exclusive) found ??= lock;
+    else if (request.exclusive || isExclusive(lock)) found ??= lock;
   }
   if (stale.length > 0) await store.remove(stale);
   return found;
 }
 
+function isExclusive(lock: InTheWay): boolean {
+  return 'unreadable' in lock || lock.exclusive;
+}
+
 /** `undefined` when the holder released it between the listing and now. */
-async function loadLock(store: LockStore, id: Id, signal: AbortSignal | undefined): Promise<LockFile | undefined> {
+async function loadLock(store: LockStore, id: Id, signal: AbortSignal | undefined): Promise<InTheWay | undefined> {
   try {
     return parseLock(await store.load(id, signal), `lock ${id}`);
   } catch (error) {
-    const isGone = typeof error === 'object' && error !== null && 'code' in error && error.code === 'NotFound';
-    if (isGone) return undefined;
+    if (error instanceof StorageError && error.code === 'NotFound') return undefined;
+    if (error instanceof EngineError && error.code === 'Damaged') return { unreadable: id };
     throw error;
   }
 }
 
-export function isStale(lock: LockFile, { deadHostnames = [], hostname }: Pick<LockRequest, 'deadHostnames' | 'hostname'>): boolean {
+function isStale(lock: InTheWay, { deadHostnames = [], hostname }: Pick<LockRequest, 'deadHostnames' | 'hostname'>): boolean {
+  if ('unreadable' in lock) return false;
   if (deadHostnames.includes(lock.hostname)) return true;
   const time = parseTime(lock.time);
-  if (time === undefined || Date.now() - time.seconds * 1000 > staleAfter) return true;
+  const age = time === undefined ? Infinity : Date.now() - time.seconds * 1000;
+  if (age > staleAfter || age < -farFuture) return true;
   // A pid tells something only where pids are shared: on this very machine, not in two pods that were given one name.
   const isHere = lock.hostname === hostname && hostname === machineName();
   return isHere && lock.pid !== process.pid && !isAlive(lock.pid);
@@ -110,11 +122,19 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return !(error instanceof Error && 'code' in error && error.code === 'ESRCH');
+    return !(typeof error === 'object' && error !== null && 'code' in error && error.code === 'ESRCH');
   }
 }
 
-function locked(lock: LockFile): EngineError {
+function locked(lock: InTheWay): EngineError {
+  if ('unreadable' in lock) {
+    return new EngineError(
+      'Locked',
+      `The lock file ${keyOf('locks', lock.unreadable)} cannot be read, so nobody knows whether another program works on the repository. ` +
+        'Make sure that none does, delete that file, and try again.',
+      { retryable: true, context: { lock: lock.unreadable } },
+    );
+  }
   const kind = lock.exclusive ? 'exclusively locked' : 'locked';
   return new EngineError(
     'Locked',
@@ -130,15 +150,16 @@ class Lock implements HeldLock {
   readonly #lost = new AbortController();
   readonly #timer: NodeJS.Timeout;
   #id: Id;
-  #refreshedAt = performance.now();
-  #refreshing: Promise<void> = Promise.resolve();
+  #refreshedAt = Date.now();
+  #refreshing: Promise<void> | undefined;
 
   constructor(store: LockStore, request: LockRequest, id: Id) {
     this.#store = store;
     this.#request = request;
     this.#id = id;
     this.#timer = setInterval(() => {
-      this.#refreshing = this.#refresh();
+      // One at a time: a slow store must not end up with two lock files of ours.
+      this.#refreshing ??= this.#refresh().finally(() => (this.#refreshing = undefined));
     }, refreshEvery);
     this.#timer.unref();
   }
@@ -156,14 +177,30 @@ class Lock implements HeldLock {
   /** A new file first, then the old one goes, so that there is never a moment without a lock. */
   async #refresh(): Promise<void> {
     try {
+      if (!(await this.#isThere())) return this.#lose('was removed by another program, which took it for left behind (was this machine asleep, or its clock wrong?)');
       const { id } = await this.#store.save(encodeLock(newLockFile(this.#request)));
-      await this.#store.remove([this.#id]);
+      const old = this.#id;
       this.#id = id;
-      this.#refreshedAt = performance.now();
+      this.#refreshedAt = Date.now();
+      await this.#store.remove([old]);
     } catch (cause) {
-      if (performance.now() - this.#refreshedAt < giveUpAfter) return;
-      clearInterval(this.#timer);
-      this.#lost.abort(new EngineError('Locked', 'The lock on the repository could not be refreshed for twenty minutes, so the work was stopped. Run it again.', { retryable: true, cause }));
+      // Wall-clock time, as others judge the lock by: it goes on while a machine sleeps.
+      if (Date.now() - this.#refreshedAt >= giveUpAfter) this.#lose('could not be refreshed for twenty minutes', cause);
     }
+  }
+
+  async #isThere(): Promise<boolean> {
+    try {
+      await this.#store.load(this.#id);
+      return true;
+    } catch (error) {
+      if (error instanceof StorageError && error.code === 'NotFound') return false;
+      throw error;
+    }
+  }
+
+  #lose(why: string, cause?: unknown): void {
+    clearInterval(this.#timer);
+    this.#lost.abort(new EngineError('Locked', `The lock on the repository ${why}, so the work was stopped. Run it again.`, { retryable: true, cause }));
   }
 }

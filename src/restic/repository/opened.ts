@@ -38,8 +38,6 @@ export interface HeldLock {
 
 export interface LockRequest extends LockOptions {
   readonly exclusive: boolean;
-  /** How long to wait for a lock that is in the way before `Locked` is thrown; 0 unless set. */
-  readonly waitMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
