@@ -1,74 +1,175 @@
+// Backup, forget with prune, prune and copy are killed (SIGKILL) at random moments, a process each. After every kill the repository is sound
+// in our eyes and restic lists it; the same work, done again, ends at once, whatever locks the dead left; and the newest snapshot restores as it was.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { execFileSync, spawn } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { spawn } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { backup, initRepository, listSnapshots, openRepository } from '../../src/restic/index.ts';
-import { FileStore } from '../../src/storage/file-store.ts';
+import { check, initRepository, listSnapshots, openRepository, restore, type Repository } from '../../src/restic/index.ts';
+import { FileStore } from '../../src/storage/index.ts';
+import { compareTrees } from '../support/compare-tree.ts';
+import { RealRestic, scratchDirectory, testPassword } from '../support/real-restic.ts';
+import { seededRandom } from '../support/seeded-random.ts';
+import { doWork, type Work } from './restic-work.ts';
 
 /** A few kills each time; `KILLS=200` for the long run. */
 const kills = Number(process.env['KILLS'] ?? 8);
-const password = 'secret-of-a-test';
-const hasRestic = spawnable('restic');
+const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
+/** restic reads every byte after every so many kills, and at the end. */
+const readAllEvery = 10;
+const works: readonly Work[] = ['backup', 'forget', 'prune', 'copy'];
+const files = 160;
 
-let place: string;
-let source: string;
+const scratch = scratchDirectory();
+const [source, repositoryPath, copyPath, target] = ['source', 'repository', 'copy', 'target'].map((name) => join(scratch.path, name)) as [string, string, string, string];
+const restic = new RealRestic(repositoryPath, scratch.path);
+const resticOnCopy = new RealRestic(copyPath, scratch.path);
+const random = seededRandom(seed);
 
-function spawnable(program: string): boolean {
-  try {
-    execFileSync(program, ['version'], { stdio: 'ignore' });
-    return true;
-  } catch {
-    return false;
-  }
+interface Tally {
+  /** How often the process was dead before its work had ended. */
+  killed: number;
+  /** Of these: how often a lock was left behind. */
+  locked: number;
+  /** How often the work had ended before. */
+  tooLate: number;
+  /** The longest that the work took undisturbed, ms. */
+  longest: number;
 }
 
-beforeAll(() => {
-  place = mkdtempSync(join(tmpdir(), 'kill-test-'));
-  source = join(place, 'source');
-  for (let i = 0; i < 600; i += 1) {
-    mkdirSync(join(source, `d${i % 20}`), { recursive: true });
-    writeFileSync(join(source, `d${i % 20}`, `f${i}`), randomBytes(i % 10 === 0 ? 1_500_000 : 3_000));
-  }
+const tallies: Record<Work, Tally> = { backup: fresh(), forget: fresh(), prune: fresh(), copy: fresh() };
+
+function fresh(): Tally {
+  return { killed: 0, locked: 0, tooLate: 0, longest: 0 };
+}
+
+beforeAll(async () => {
+  process.env['PASSWORD'] = testPassword;
+  mkdirSync(source);
+  for (let number = 0; number < files; number++) writeFile(number);
+  await (await initRepository({ store: new FileStore(repositoryPath), password: Buffer.from(testPassword) })).close();
+  for (let i = 0; i < 3; i++) await backUpChanged();
 });
 
-afterAll(() => {
-  rmSync(place, { recursive: true });
-});
+afterAll(() => scratch.remove());
 
-/** Backs up in a process of its own, killed after `ms`; resolves to whether it had ended before. */
-function backUpAndKill(repository: string, ms: number): Promise<boolean> {
-  const program = join(import.meta.dirname, 'back-up.ts');
-  const child = spawn(process.execPath, [program, repository, source], { env: { ...process.env, PASSWORD: password }, stdio: 'ignore' });
-  const timer = setTimeout(() => child.kill('SIGKILL'), ms);
-  return new Promise((resolve) => {
-    child.on('exit', (code) => {
+function writeFile(number: number): void {
+  const directory = join(source, `d${String(number % 8)}`);
+  mkdirSync(directory, { recursive: true });
+  writeFileSync(join(directory, `f${String(number)}`), random.bytes(number % 16 === 0 ? 1_500_000 : 3_000));
+}
+
+/** A third of the files get new content, so that packs come to hold waste. */
+function change(): void {
+  for (let number = 0; number < files; number++) if (random.below(3) === 0) writeFile(number);
+}
+
+async function backUpChanged(): Promise<void> {
+  change();
+  await doWork('backup', repositoryPath, [source]);
+}
+
+async function withRepository<T>(path: string, action: (repository: Repository) => Promise<T>): Promise<T> {
+  const repository = await openRepository({ store: new FileStore(path), password: Buffer.from(testPassword), readOnly: true });
+  return action(repository).finally(() => repository.close());
+}
+
+function snapshotsIn(path: string): Promise<string[]> {
+  return withRepository(path, async (repository) => (await listSnapshots(repository)).map(({ id }) => id));
+}
+
+/** Kills the work at a random moment between its first step and a little after its last. @returns whether it was still at work */
+function killDuring(work: Work, args: readonly string[]): Promise<boolean> {
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'restic-work.ts'), work, repositoryPath, ...args], { env: process.env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let timer: NodeJS.Timeout | undefined;
+  child.stdout.once('data', () => (timer = setTimeout(() => child.kill('SIGKILL'), random.next() * tallies[work].longest * 1.2)));
+  return new Promise((resolve, reject) => {
+    child.on('exit', (code, signal) => {
       clearTimeout(timer);
-      resolve(code === 0);
+      if (signal === 'SIGKILL' || code === 0) resolve(signal === 'SIGKILL');
+      else reject(new Error(`${work} ended by itself with ${String(code)}`));
     });
   });
 }
 
-describe('a backup that is killed at any moment', () => {
-  it('leaves a repository that is sound, and the next one finishes', async () => {
-    const repository = join(place, 'repository');
-    const store = new FileStore(repository);
-    await (await initRepository({ store, password: Buffer.from(password) })).close();
-    let killed = 0;
-    for (let i = 0; i < kills; i += 1) {
-      if (!(await backUpAndKill(repository, 250 + Math.random() * 900))) killed += 1;
-      if (hasRestic) execFileSync('restic', ['check', '--read-data', '--no-cache', '--no-lock'], { env: { ...process.env, RESTIC_REPOSITORY: repository, RESTIC_PASSWORD: password }, stdio: 'pipe' });
+/** An undisturbed run in a process of its own tells how long to spread the kills over. */
+async function measure(work: Work, args: readonly string[]): Promise<void> {
+  tallies[work].longest = Infinity;
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'restic-work.ts'), work, repositoryPath, ...args], { env: process.env, stdio: ['ignore', 'pipe', 'inherit'] });
+  let started = performance.now();
+  child.stdout.once('data', () => (started = performance.now()));
+  await new Promise((resolve) => child.on('exit', resolve));
+  tallies[work].longest = performance.now() - started;
+}
+
+async function prepare(work: Work): Promise<readonly string[]> {
+  if (work === 'backup') {
+    change();
+    return [source];
+  }
+  if (work === 'copy') {
+    if (random.below(3) === 0) rmSync(copyPath, { recursive: true, force: true });
+    return [copyPath];
+  }
+  await backUpChanged();
+  const doomed = (await snapshotsIn(repositoryPath)).slice(0, -2);
+  if (work === 'forget') return doomed;
+  for (const id of doomed) rmSync(join(repositoryPath, 'snapshots', id));
+  return [];
+}
+
+async function expectSound(path: string): Promise<void> {
+  const { problems } = await withRepository(path, (repository) => check(repository, {}));
+  expect(problems).toEqual([]);
+}
+
+/** What the killed work touched; a copy that came to nothing yet is no repository. */
+function placeOf(work: Work): { readonly path: string; readonly real: RealRestic } | undefined {
+  if (work !== 'copy') return { path: repositoryPath, real: restic };
+  return existsSync(join(copyPath, 'config')) ? { path: copyPath, real: resticOnCopy } : undefined;
+}
+
+async function expectRestored(path: string): Promise<void> {
+  rmSync(target, { recursive: true, force: true });
+  await withRepository(path, (repository) => restore(repository, { snapshot: 'latest', subtree: '/volumes/data', target }));
+  expect(compareTrees(source, target)).toEqual([]);
+}
+
+async function killOnce(work: Work, number: number): Promise<void> {
+  const args = await prepare(work);
+  const tally = tallies[work];
+  if (await killDuring(work, args)) tally.killed++;
+  else tally.tooLate++;
+  if (readdirSync(join(repositoryPath, 'locks')).length > 0) tally.locked++;
+
+  const place = placeOf(work);
+  if (place !== undefined) {
+    await expectSound(place.path);
+    await place.real.run(['--no-lock', '--no-cache', 'snapshots', '--json']);
+    if (number % readAllEvery === 0) expect(await place.real.run(['--no-lock', '--no-cache', 'check', '--read-data'])).toContain('no errors were found');
+  }
+  // A forget that was killed may have removed some already.
+  const left = work === 'forget' ? (await snapshotsIn(repositoryPath)).filter((id) => args.includes(id)) : args;
+  await doWork(work, repositoryPath, left);
+  expect(readdirSync(join(repositoryPath, 'locks'))).toEqual([]);
+  if (work === 'backup' || work === 'copy' || number % 3 === 0) await expectRestored(work === 'copy' ? copyPath : repositoryPath);
+}
+
+describe('work that is killed at any moment', () => {
+  it('leaves a repository that is sound, and the next run finishes', async () => {
+    for (const work of works) await measure(work, await prepare(work));
+    await backUpChanged();
+    for (let number = 1; number <= kills; number++) {
+      const work = works[number % works.length] ?? 'backup';
+      try {
+        await killOnce(work, number);
+      } catch (error) {
+        throw new Error(`after kill ${String(number)}, of ${work}, SEED=${String(seed)}`, { cause: error });
+      }
     }
-    expect(killed).toBeGreaterThan(0);
-
-    const opened = await openRepository({ store, password: Buffer.from(password) });
-    const before = (await listSnapshots(opened)).length;
-    const outcome = await backup(opened, { hostname: 'next', deadHostnames: ['killed'], snapshotHostname: 'h', tags: [], sources: [{ directory: source, as: '/volumes/data' }] });
-
-    expect(outcome).toMatchObject({ complete: true, files: 600 });
-    expect(await listSnapshots(opened)).toHaveLength(before + 1);
-    expect(readdirSync(join(repository, 'locks'))).toEqual([]);
-    await opened.close();
-  }, 300_000);
+    expect(await restic.run(['check', '--read-data'])).toContain('no errors were found');
+    await doWork('copy', repositoryPath, [copyPath]);
+    expect(await resticOnCopy.run(['check', '--read-data'])).toContain('no errors were found');
+    process.stdout.write(`killed at random moments, SEED=${String(seed)}: ${JSON.stringify(tallies)}\n`);
+    expect(Object.values(tallies).reduce((sum, { killed }) => sum + killed, 0)).toBeGreaterThan(kills / 3);
+  }, 60_000 + kills * 15_000);
 });
