@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { Conditions } from './condition.ts';
-import { Annotations, Duration, Labels, ObjectName } from './fields.ts';
+import { Annotations, CronSchedule, Duration, Labels, ObjectName, TimeZone } from './fields.ts';
 import { defineKind, immutable, listMap, type KubernetesResource } from './kind.ts';
 
 export const BackupPolicySpec = z.object({
@@ -36,7 +36,30 @@ export const BackupPolicySpec = z.object({
     })
     .prefault({})
     .meta({ description: 'How many manual backups are kept.' }),
-  maxAge: Duration.default('14d').meta({ description: 'The condition `Protected` holds while the newest complete backup is younger than this.' }),
+  automatic: z
+    .object({
+      schedule: CronSchedule.meta({ description: 'When, as five fields of crontab(5) or a word such as `@daily`: `0 2 * * *` is every night at two.' }),
+      timeZone: TimeZone.default('UTC').meta({
+        description:
+          'Time zone of the schedule, a name of the IANA database such as `Europe/Berlin`. A time that daylight saving skips is made up for right after the gap; one that comes twice runs the first time.',
+      }),
+      jitter: Duration.optional().meta({
+        description:
+          'Spreads the policies of a platform over this long after the scheduled time. Each policy has its own place in it, the same every night. Never longer than the time to the next run.',
+      }),
+      startingDeadline: Duration.default('12h').meta({
+        description: 'How late a run may begin, e.g. after the operator was down. One that was missed is made up for, once, while it is not later than this.',
+      }),
+      suspend: z.boolean().default(false).meta({ description: 'Makes no automatic backups while it is true. What was missed meanwhile is not made up for.' }),
+      keep: z.int().min(1).max(100).default(7).meta({
+        description: 'Automatic backups that are kept; the oldest go by themselves, but never the last good one and none with `spec.hold`.',
+      }),
+    })
+    .optional()
+    .meta({ description: 'The bookable module: backups on a schedule, beside the manual ones and their quota. Leave out for manual backups only.' }),
+  maxAge: Duration.optional().meta({
+    description: 'The condition `Protected` holds while the newest good backup is younger than this. Left out: 26h with `automatic`, 14d without.',
+  }),
   mover: z
     .object({
       labels: Labels.optional().meta({ description: "Labels for the movers' Jobs and pods, e.g. for a queueing system." }),
@@ -69,6 +92,18 @@ export const BackupPolicyStatus = z.object({
     })
     .optional()
     .meta({ description: 'Manual backups that are kept.' }),
+  automatic: z
+    .object({
+      schedule: z.string().optional().meta({ description: 'The schedule that is in force, with its time zone; absent while suspended or refused.' }),
+      since: z.string().optional().meta({ format: 'date-time', description: 'Since when it is in force; earlier times are not made up for.' }),
+      lastScheduled: z.string().optional().meta({ format: 'date-time', description: 'The newest scheduled time that was dealt with: run, or missed.' }),
+      lastMissed: z.string().optional().meta({ format: 'date-time', description: 'The newest scheduled time that was missed.' }),
+      nextRun: z.string().optional().meta({ format: 'date-time', description: 'When the next automatic backup is due, jitter included.' }),
+      kept: z.int().min(0).meta({ description: 'Automatic backups that are stored.' }),
+      display: z.string().meta({ description: 'Stored and to keep, for people, e.g. `7/7`.' }),
+    })
+    .optional()
+    .meta({ description: 'Automatic backups.' }),
   lastBackup: z.string().optional().meta({ description: 'Name of the newest stored backup.' }),
   lastSuccess: z.string().optional().meta({ format: 'date-time', description: 'When the newest complete backup was stored.' }),
   conditions: Conditions.optional(),
@@ -90,6 +125,8 @@ export const backupPolicy = defineKind({
     { name: 'Protected', type: 'string', jsonPath: '.status.conditions[?(@.type=="Protected")].status', description: 'Whether a fresh, complete backup exists.' },
     { name: 'Last Success', type: 'date', jsonPath: '.status.lastSuccess', description: 'Age of the newest complete backup.' },
     { name: 'Used', type: 'string', jsonPath: '.status.quota.display', description: 'Manual backups that are kept, of how many.' },
+    { name: 'Automatic', type: 'string', jsonPath: '.status.automatic.display', description: 'Automatic backups that are kept, of how many.' },
+    { name: 'Next Run', type: 'string', jsonPath: '.status.automatic.nextRun', description: 'When the next automatic backup is due.' },
     { name: 'Location', type: 'string', jsonPath: '.spec.location', description: 'Where the backups are kept.' },
     { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status', description: 'Whether a backup could be made now.' },
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason', description: 'Why it is ready or not.' },

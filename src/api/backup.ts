@@ -9,8 +9,9 @@ export type BackupPhase = (typeof BACKUP_PHASES)[number];
 export const BackupSpec = z.object({
   policy: immutable(ObjectName.meta({ description: 'Name of the BackupPolicy in the same namespace.' }), 'spec.policy'),
   trigger: immutable(
-    z.enum(['Manual', 'Safety']).default('Manual').meta({
-      description: '`Manual`: a person asked. `Safety`: taken by the operator before a restore in place; it holds no slot and expires.',
+    z.enum(['Manual', 'Automatic', 'Safety']).default('Manual').meta({
+      description:
+        '`Manual`: a person asked. `Automatic`: made by the operator on the policy\'s schedule; it holds no slot and rotates. `Safety`: taken by the operator before a restore in place; it holds no slot and expires.',
     }),
     'spec.trigger',
   ),

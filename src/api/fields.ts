@@ -38,6 +38,42 @@ export const Labels = areQualifiedNames(
 
 export const Annotations = areQualifiedNames(z.record(z.string(), z.string().max(4096)).meta({ maxProperties: 64 }));
 
+const NAMED_MONTH = 'JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC';
+const NAMED_DAY = 'SUN|MON|TUE|WED|THU|FRI|SAT';
+
+/** A list of values, ranges and steps, as one field of crontab(5) is. */
+function cronField(value: string): string {
+  const one = `(${value})`;
+  const item = `(\\*(/[1-9][0-9]?)?|${one}(-${one}(/[1-9][0-9]?)?)?)`;
+  return `${item}(,${item})*`;
+}
+
+const CRON_FIELDS = ['[0-5]?[0-9]', '[01]?[0-9]|2[0-3]', '0?[1-9]|[12][0-9]|3[01]', `0?[1-9]|1[0-2]|${NAMED_MONTH}`, `[0-7]|${NAMED_DAY}`];
+
+/**
+ * Five fields as in crontab(5), or a word such as `@daily`. What a pattern cannot see (a range that runs backwards, the 30th of
+ * February) is a condition of the policy.
+ */
+export const CronSchedule = z
+  .string()
+  .min(1)
+  .max(128)
+  .regex(new RegExp(`^(@(yearly|annually|monthly|weekly|daily|midnight|hourly)|${CRON_FIELDS.map(cronField).join(' ')})$`));
+
+/** A name of the IANA time-zone database. `Local` would be the API server's own, and an offset such as `+02:00` knows no daylight saving. */
+export const TimeZone = withRules(
+  z
+    .string()
+    .min(1)
+    .max(64)
+    .regex(/^[A-Za-z][A-Za-z0-9_+-]*(\/[A-Za-z0-9_+-]+)*$/),
+  {
+    // An unknown zone is an error of the function, and an error refuses.
+    rule: "self != 'Local' && timestamp('2000-01-01T00:00:00Z').getHours(self) >= 0",
+    message: 'must be a time zone of the IANA database, such as Europe/Berlin',
+  },
+);
+
 export const Timestamp = z.string().meta({ format: 'date-time' });
 
 /** Names a Secret in the operator's own namespace; nothing in a customer's namespace can name one. */

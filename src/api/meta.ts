@@ -19,5 +19,8 @@ export const LABEL_POLICY = `${GROUP}/policy`;
 export const LABEL_TENANT = `${GROUP}/tenant`;
 export const LABEL_TRIGGER = `${GROUP}/trigger`;
 
+/** On an automatic Backup: the time that the schedule named for it, RFC 3339. */
+export const ANNOTATION_SCHEDULED_AT = `${GROUP}/scheduled-at`;
+
 /** Every mover pod's name starts so; admission denies exec, attach and ephemeral containers on it. */
 export const MOVER_NAME_PREFIX = 'tbmover-';

@@ -10,6 +10,7 @@ import { changedStatus, expiryOf, isEnding, isTerminal, notDeleted, notStored, s
 import { decideTransfer } from './backup-transfer.ts';
 import { displayTime } from './display.ts';
 import { holdsForgetPlace } from './forget.ts';
+import { isGood } from './good.ts';
 import type { Failure } from './failure-reason.ts';
 import { mergeConditions } from './conditions.ts';
 import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
@@ -116,9 +117,9 @@ function check(facts: BackupFacts): Checked {
 
 type Slot = { readonly kind: 'granted' } | { readonly kind: 'waiting' } | { readonly kind: 'refused'; readonly message: string };
 
-/** Only the controller of the policy grants slots; a safety backup needs none. */
+/** Only the controller of the policy grants slots, and only manual backups need one. */
 function slotOf(backup: Backup, ground: Ground): Slot {
-  if (backup.spec.trigger === 'Safety') return { kind: 'granted' };
+  if (backup.spec.trigger !== 'Manual') return { kind: 'granted' };
   const quota = ground.policy.status?.quota;
   const isOurs = ({ uid }: { readonly uid: string }) => uid === backup.metadata.uid;
   if (quota?.slots.some(isOurs) === true) return { kind: 'granted' };
@@ -212,10 +213,6 @@ function isLastGood(backup: Backup, siblings: readonly Backup[]): boolean {
     isGood(backup) &&
     !siblings.some((other) => other.metadata.uid !== backup.metadata.uid && other.metadata.deletionTimestamp === undefined && isGood(other))
   );
-}
-
-function isGood(backup: Backup): boolean {
-  return backup.status?.phase === 'Stored' && backup.status.conditions?.some(({ type, status }) => type === 'Complete' && status === 'True') === true;
 }
 
 function write(backup: Backup, now: number, change: StatusChange): BackupStep {

@@ -34,3 +34,13 @@ export function safetyBackupName(restore: { readonly name: string; readonly uid:
 export function labelValue(name: string): string {
   return name.length <= MAX_READABLE ? name : `${name.slice(0, 42).replace(/[-._]+$/, '')}-${shortHash(name)}`;
 }
+
+/** Room for the `-yyyymmddhhmm` of an automatic backup in a name of 253 characters. */
+const MAX_POLICY_PART = 240;
+
+/** `<policy>-<yyyymmddhhmm>` of the scheduled minute in UTC: made again it is the same one. */
+export function automaticBackupName(policy: string, slot: number): string {
+  const minute = new Date(slot).toISOString().slice(0, 16).replace(/\D/g, '');
+  const head = policy.length <= MAX_POLICY_PART ? policy : `${policy.slice(0, MAX_POLICY_PART - 7).replace(/[-.]+$/, '')}-${shortHash(policy).slice(0, 6)}`;
+  return `${head}-${minute}`;
+}

@@ -1,9 +1,13 @@
 import { durationToMs, type Backup, type BackupLocation, type BackupPolicy, type BackupPolicyStatus, type BackupTenant, type ConditionInput } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
 import { displayTime } from './display.ts';
+import type { Failure } from './failure-reason.ts';
 import type { ClaimFact } from './observed.ts';
 import { checkGround, checkVolumes } from './preconditions.ts';
+import { isGood, storedAt } from './good.ts';
 import type { Quota } from './quota.ts';
+import { decideRotation } from './rotation.ts';
+import { decideSchedule, type Missed, type Run, type ScheduleDecision } from './schedule.ts';
 
 export type WorkloadFinding = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly message: string };
 
@@ -20,53 +24,95 @@ export interface PolicyFacts {
 
 export interface PolicyDecision {
   readonly status: BackupPolicyStatus;
-  /** Milliseconds since the epoch: when `Protected` ends if nothing happens. */
+  /** The automatic backup that is to be made before the status is written. */
+  readonly run?: Run;
+  readonly missed?: Missed;
+  /** Why a run that is due is not made yet. */
+  readonly held?: Failure;
+  /** Automatic backups that are to go, oldest first. */
+  readonly rotate: readonly Backup[];
+  /** Milliseconds since the epoch: when something changes though nothing happens. */
   readonly wakeAt?: number;
 }
 
 export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: number): PolicyDecision {
-  const stored = facts.backups.filter((backup) => backup.status?.phase === 'Stored').sort((a, b) => completedAt(a) - completedAt(b));
-  const good = stored.findLast(isComplete);
-  const { readiness, volumes } = ready(policy, facts);
-  const protection = protectedUntil(policy, good);
-  const conditions = [readiness, protectedCondition(policy, good, protection, now), quotaFull(facts.quota), isolated(facts.location)];
+  const stored = facts.backups.filter((backup) => backup.status?.phase === 'Stored').sort((a, b) => storedAt(a) - storedAt(b));
+  const good = stored.findLast(isGood);
+  const readiness = ready(policy, facts);
+  const schedule = decideSchedule({ policy, backups: facts.backups, hindrance: readiness.hindrance }, now);
+  const maxAge = maxAgeOf(policy);
+  const protectedUntil = good === undefined ? undefined : storedAt(good) + durationToMs(maxAge);
+  const conditions = [
+    readiness.condition,
+    protectedCondition(maxAge, good, protectedUntil, now),
+    quotaFull(facts.quota),
+    scheduled(schedule),
+    isolated(facts.location),
+  ];
+  const times = [protectedUntil, schedule.wakeAt].filter((time) => time !== undefined && time > now);
   return {
     status: {
       observedGeneration: policy.metadata.generation,
       tenant: facts.tenant?.metadata.name,
-      volumes: volumes === undefined ? undefined : [...volumes],
+      volumes: readiness.volumes === undefined ? undefined : [...readiness.volumes],
       quota: facts.quota,
+      automatic: automaticStatus(policy, schedule, stored),
       lastBackup: stored.at(-1)?.metadata.name,
       lastSuccess: good?.status?.completedAt,
       conditions: mergeConditions(policy.status?.conditions, conditions, policy.metadata.generation, displayTime(now)),
     },
-    ...(protection !== undefined && protection > now ? { wakeAt: protection } : {}),
+    ...(schedule.run === undefined ? {} : { run: schedule.run }),
+    ...(schedule.missed === undefined ? {} : { missed: schedule.missed }),
+    ...(schedule.kind === 'held' ? { held: schedule } : {}),
+    // A module that was ended leaves what it made: a person decides about that.
+    rotate: policy.spec.automatic === undefined ? [] : decideRotation(facts.backups, policy.spec.automatic.keep),
+    ...(times.length > 0 ? { wakeAt: Math.min(...times.filter((time) => time !== undefined)) } : {}),
   };
 }
 
-function ready(policy: BackupPolicy, facts: PolicyFacts): { readiness: ConditionInput; volumes: readonly string[] | undefined } {
-  const volumes = checkVolumes(policy, facts.claims);
-  const claims = volumes.ok ? volumes.claims : undefined;
+/** With the module a backup is made every day, and a night that failed shows; without it people are asked for one every two weeks. */
+const MAX_AGE = { automatic: '26h', manual: '14d' } as const;
+
+function maxAgeOf({ spec }: BackupPolicy): string {
+  return spec.maxAge ?? (spec.automatic === undefined ? MAX_AGE.manual : MAX_AGE.automatic);
+}
+
+function automaticStatus(policy: BackupPolicy, schedule: ScheduleDecision, stored: readonly Backup[]): BackupPolicyStatus['automatic'] {
+  const kept = stored.filter(({ spec }) => spec.trigger === 'Automatic').length;
+  const keep = policy.spec.automatic?.keep;
+  if (keep === undefined) return kept === 0 ? undefined : { kept, display: String(kept) };
+  return { ...schedule.remembered, kept, display: `${kept}/${keep}` };
+}
+
+interface Readiness {
+  readonly condition: ConditionInput;
+  readonly volumes: readonly string[] | undefined;
+  /** Why no backup could be made. A workload that is missing hinders restores only. */
+  readonly hindrance: Failure | undefined;
+}
+
+function ready(policy: BackupPolicy, facts: PolicyFacts): Readiness {
+  const checked = checkVolumes(policy, facts.claims);
+  const volumes = checked.ok ? checked.claims : undefined;
   const ground = checkGround({ namespace: facts.namespace, policyName: policy.metadata.name, policy, location: facts.location, tenant: facts.tenant });
-  const wrong = [ground, volumes, facts.workload].find((check) => !check.ok);
-  if (wrong?.ok === false) return { readiness: { type: 'Ready', status: 'False', reason: wrong.reason, message: wrong.message }, volumes: claims };
-  return { readiness: { type: 'Ready', status: 'True', reason: 'Ready', message: `The next backup holds ${claims?.join(', ') ?? ''}.` }, volumes: claims };
+  const hindrance = [ground, checked].find((check) => !check.ok);
+  const wrong = hindrance ?? (facts.workload.ok ? undefined : facts.workload);
+  const condition: ConditionInput =
+    wrong?.ok === false
+      ? { type: 'Ready', status: 'False', reason: wrong.reason, message: wrong.message }
+      : { type: 'Ready', status: 'True', reason: 'Ready', message: `The next backup holds ${volumes?.join(', ') ?? ''}.` };
+  return { condition, volumes, hindrance: hindrance?.ok === false ? hindrance : undefined };
 }
 
-/** Milliseconds since the epoch until which the newest complete backup counts as fresh. */
-function protectedUntil(policy: BackupPolicy, good: Backup | undefined): number | undefined {
-  return good === undefined ? undefined : completedAt(good) + durationToMs(policy.spec.maxAge);
-}
-
-function protectedCondition(policy: BackupPolicy, good: Backup | undefined, until: number | undefined, now: number): ConditionInput {
+function protectedCondition(maxAge: string, good: Backup | undefined, until: number | undefined, now: number): ConditionInput {
   const type = 'Protected';
   if (good === undefined || until === undefined) {
-    return { type, status: 'False', reason: 'NoBackup', message: 'There is no complete backup yet. Create a Backup that names this policy.' };
+    return { type, status: 'False', reason: 'NoBackup', message: 'There is no good backup yet. Create a Backup that names this policy.' };
   }
   if (until <= now) {
-    return { type, status: 'False', reason: 'BackupTooOld', message: `The newest complete backup, ${good.metadata.name}, is older than ${policy.spec.maxAge}. Create a new one.` };
+    return { type, status: 'False', reason: 'BackupTooOld', message: `The newest good backup, ${good.metadata.name}, is older than ${maxAge}. Create a new one.` };
   }
-  return { type, status: 'True', reason: 'FreshBackup', message: `Backup ${good.metadata.name} is complete and not older than ${policy.spec.maxAge}.` };
+  return { type, status: 'True', reason: 'FreshBackup', message: `Backup ${good.metadata.name} is complete and not older than ${maxAge}.` };
 }
 
 function quotaFull({ used, max }: Quota): ConditionInput {
@@ -75,17 +121,13 @@ function quotaFull({ used, max }: Quota): ConditionInput {
   return { type, status: 'False', reason: 'RoomLeft', message: `${used} of ${max} backups are kept.` };
 }
 
+function scheduled({ kind, reason, message }: ScheduleDecision): ConditionInput {
+  return { type: 'Scheduled', status: kind === 'waiting' || kind === 'run' ? 'True' : 'False', reason, message };
+}
+
 /** As the location's, so that whoever may read only the namespace sees it too. */
 function isolated(location: BackupLocation | undefined): ConditionInput {
   const found = location?.status?.conditions?.find(({ type }) => type === 'Isolated');
   if (found === undefined) return { type: 'Isolated', status: 'Unknown', reason: 'LocationNotProbed', message: 'The location was not probed yet.' };
   return { type: 'Isolated', status: found.status, reason: found.reason, message: found.message };
-}
-
-function completedAt(backup: Backup): number {
-  return Date.parse(backup.status?.completedAt ?? backup.metadata.creationTimestamp);
-}
-
-function isComplete(backup: Backup): boolean {
-  return backup.status?.conditions?.some(({ type, status }) => type === 'Complete' && status === 'True') ?? false;
 }

@@ -100,7 +100,7 @@ describe('the kinds', () => {
 
   it('give defaults to whoever leaves fields out', async () => {
     const policy = JSON.parse(await kubectl(['get', resourceOf('BackupPolicy'), 'valid', '-n', NAMESPACE, '-o', 'json'])) as { spec: object };
-    expect(policy.spec).toMatchObject({ copyMethod: 'Direct', maxAge: '14d', quota: { maxBackups: 7 }, workload: { apiVersion: 'apps/v1' } });
+    expect(policy.spec).toMatchObject({ copyMethod: 'Direct', quota: { maxBackups: 7 }, workload: { apiVersion: 'apps/v1' } });
     const location = JSON.parse(await kubectl(['get', resourceOf('BackupLocation'), CLUSTER_NAME, '-o', 'json'])) as { spec: object };
     expect(location.spec).toMatchObject({
       s3: { region: 'us-east-1', forcePathStyle: true, sts: { mode: 'Auto', sessionDuration: '1h' } },
@@ -119,7 +119,7 @@ describe('the kinds', () => {
 describe('a safety backup', () => {
   it('is made by the operator alone, for it holds no slot', async () => {
     const safety = withValue({ ...validObject('Backup'), metadata: { name: 'free-of-charge', namespace: NAMESPACE } }, 'spec.trigger', 'Safety');
-    await expect(dryRun(safety)).rejects.toThrow(/spec\.trigger: Safety backups are made by the operator alone/);
+    await expect(dryRun(safety)).rejects.toThrow(/spec\.trigger: Safety and Automatic backups are made by the operator alone/);
     const asOperator = ['create', '--dry-run=server', '--as=system:serviceaccount:tenant-backup-system:tenant-backup', '-f', '-'];
     expect(await answer(asOperator, JSON.stringify(safety))).toContain('created');
   });

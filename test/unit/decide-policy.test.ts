@@ -5,6 +5,7 @@ import { decidePolicy, type PolicyFacts } from '../../src/decide/policy.ts';
 
 const NOW = Date.parse('2026-03-20T10:00:00Z');
 const DAY = 86_400_000;
+const HOUR = 3_600_000;
 const claim = (name: string, changed: Partial<ClaimFact> = {}) => ({ name, phase: 'Bound', volumeMode: 'Filesystem', accessModes: ['ReadWriteOnce'], deleting: false, ...changed }) as ClaimFact;
 
 function policy(changed: Partial<BackupPolicy['spec']> = {}, status?: BackupPolicyStatus): BackupPolicy {
@@ -12,7 +13,7 @@ function policy(changed: Partial<BackupPolicy['spec']> = {}, status?: BackupPoli
     apiVersion: 'backup.dupp.de/v1alpha1',
     kind: 'BackupPolicy',
     metadata: { name: 'daily', namespace: 'n', uid: 'p', resourceVersion: '1', generation: 2, creationTimestamp: '2026-01-01T00:00:00Z' },
-    spec: { location: 'here', copyMethod: 'Direct', quota: { maxBackups: 7 }, maxAge: '14d', mover: {}, ...changed },
+    spec: { location: 'here', copyMethod: 'Direct', quota: { maxBackups: 7 }, mover: {}, ...changed },
     ...(status ? { status } : {}),
   };
 }
@@ -23,7 +24,7 @@ function location(conditions: { type: string; status: string; reason: string; me
 
 function stored(name: string, completedAt: number, complete = true): Backup {
   const conditions = [{ type: 'Complete', status: complete ? 'True' : 'False' }];
-  return { metadata: { name, uid: name }, status: { phase: 'Stored', completedAt: new Date(completedAt).toISOString(), conditions } } as Backup;
+  return { metadata: { name, uid: name }, spec: { trigger: 'Manual' }, status: { phase: 'Stored', completedAt: new Date(completedAt).toISOString(), conditions } } as Backup;
 }
 
 const usable = { type: 'Ready', status: 'True', reason: 'Usable', message: 'fine' };
@@ -90,6 +91,43 @@ describe('whether the customer is protected', () => {
   it('tells the last backup apart from the last whole one', () => {
     const { status } = decide({ backups: [stored('b', NOW - DAY, false), stored('a', NOW - 2 * DAY)] });
     expect(status).toMatchObject({ lastBackup: 'b', lastSuccess: new Date(NOW - 2 * DAY).toISOString() });
+  });
+});
+
+describe('a policy with the module', () => {
+  const automatic = { schedule: '0 2 * * *', timeZone: 'UTC', startingDeadline: '12h', suspend: false, keep: 2 };
+  const scheduled = (name: string, age: number) => ({ ...stored(name, NOW - age), spec: { trigger: 'Automatic' } }) as Backup;
+  const before = { automatic: { schedule: '0 2 * * * UTC', since: '2026-03-01T00:00:00Z', lastScheduled: '2026-03-19T02:00:00Z', kept: 2, display: '2/2' } };
+
+  it('protects for 26 hours by itself, 14 days without it, and as long as it is told', () => {
+    const backups = [scheduled('a', 25 * HOUR)];
+    const old = [scheduled('a', 27 * HOUR)];
+    expect(decide({ backups }, { automatic }).condition('Protected')).toMatchObject({ status: 'True' });
+    expect(decide({ backups: old }, { automatic }).condition('Protected')).toMatchObject({ status: 'False', reason: 'BackupTooOld', message: expect.stringContaining('26h') });
+    expect(decide({ backups: old }).condition('Protected')).toMatchObject({ status: 'True', message: expect.stringContaining('14d') });
+    expect(decide({ backups: old }, { automatic, maxAge: '2d' }).condition('Protected')).toMatchObject({ status: 'True' });
+  });
+
+  it('makes what is due, with the quota full, and rotates', () => {
+    const backups = [scheduled('a', 3 * DAY), scheduled('b', 2 * DAY), scheduled('c', DAY)];
+    const full = { used: 7, max: 7, display: '7/7', slots: [] };
+    const decision = decidePolicy(policy({ automatic }, before), facts({ backups, quota: full }), NOW);
+    expect(decision).toMatchObject({ run: { name: 'daily-202603200200' }, status: { automatic: { kept: 3, display: '3/2', nextRun: '2026-03-21T02:00:00Z' } } });
+    expect(decision.rotate.map(({ metadata }) => metadata.name)).toEqual(['a']);
+    expect(decision.status.conditions?.find(({ type }) => type === 'Scheduled')).toMatchObject({ status: 'True', reason: 'Scheduled' });
+  });
+
+  it('waits for a location that is not ready, and not for a workload that is missing', () => {
+    const away = decidePolicy(policy({ automatic }, before), facts({ location: undefined }), NOW);
+    expect(away.run).toBeUndefined();
+    expect(away.status.conditions?.find(({ type }) => type === 'Scheduled')).toMatchObject({ status: 'False', reason: 'LocationMissing' });
+    const missing = facts({ workload: { ok: false, reason: 'WorkloadMissing', message: 'no' } });
+    expect(decidePolicy(policy({ automatic }, before), missing, NOW).run).toBeDefined();
+  });
+
+  it('leaves what is there when the module ends', () => {
+    const backups = [scheduled('a', 3 * DAY), scheduled('b', 2 * DAY), scheduled('c', DAY)];
+    expect(decidePolicy(policy({}, before), facts({ backups }), NOW)).toMatchObject({ rotate: [], status: { automatic: { kept: 3, display: '3' } } });
   });
 });
 

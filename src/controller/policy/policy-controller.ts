@@ -5,6 +5,7 @@ import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder,
 import type { Caches } from '../caches.ts';
 import { claimFact } from '../mover/facts.ts';
 import type { Clock } from '../ports.ts';
+import { applyRotation, applyRun, tellMissed } from './automatic-backups.ts';
 import { WorkloadCheck } from './workload-check.ts';
 
 export interface PolicyDependencies {
@@ -18,8 +19,10 @@ export interface PolicyDependencies {
 }
 
 const WORKERS = 4;
+/** Timers count elapsed time; a wall clock that was set forward is noticed within this. */
+const LONGEST_WAIT_MS = 5 * 60_000;
 
-/** Says of each policy whether a backup could be made and whether the customer is protected, and grants the slots of its quota. */
+/** Says of each policy whether a backup could be made and whether the customer is protected, grants the slots of its quota, and makes and rotates automatic backups. */
 export function policyController(dependencies: PolicyDependencies): Controller {
   const { caches, scales, clock } = dependencies;
   const workloads = new WorkloadCheck(scales, clock);
@@ -66,10 +69,15 @@ async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCh
     },
     clock.now(),
   );
+  // Before the status says that it was dealt with: a crash in between finds the Backup by its name.
+  if (decision.run !== undefined) await applyRun(dependencies, policy, decision.run, signal);
+  if (decision.missed !== undefined) tellMissed(dependencies.events, policy, decision.missed);
   const written = await policies.writeStatus(policy, decision.status, signal);
   caches.policies.remember(written);
   tellChanges(dependencies.events, policy, written);
-  const waits = [decision.wakeAt === undefined ? undefined : decision.wakeAt - clock.now(), workload.againInMs].filter((wait) => wait !== undefined);
+  await applyRotation(dependencies, policy, decision.rotate, signal);
+  const wake = decision.wakeAt === undefined ? undefined : Math.min(decision.wakeAt - clock.now(), LONGEST_WAIT_MS);
+  const waits = [wake, workload.againInMs].filter((wait) => wait !== undefined);
   return waits.length > 0 ? { requeueAfterMs: Math.max(1000, Math.min(...waits)) } : {};
 }
 
@@ -95,7 +103,7 @@ async function settleQuota({ policies, backups, caches }: PolicyDependencies, ca
   return { policy, quota: decideQuota(policy, live), backups: live };
 }
 
-const TOLD = ['Ready', 'Protected', 'QuotaFull'] as const;
+const TOLD = ['Ready', 'Protected', 'QuotaFull', 'Scheduled'] as const;
 /** A condition that says something bad when it is True. */
 const BAD_WHEN_TRUE: ReadonlySet<string> = new Set(['QuotaFull']);
 

@@ -1,0 +1,49 @@
+import { ANNOTATION_SCHEDULED_AT, API_VERSION, LABEL_POLICY, LABEL_TRIGGER, type Backup, type BackupPolicy } from '../../api/index.ts';
+import { displayTime, labelValue } from '../../decide/index.ts';
+import { MOST_COUNTED, type Missed, type Run } from '../../decide/schedule.ts';
+import { isKubeError, type EventRecorder, type ResourceClient } from '../../kube/index.ts';
+import type { Caches } from '../caches.ts';
+
+export interface AutomaticDependencies {
+  readonly caches: Pick<Caches, 'backups'>;
+  readonly backups: Pick<ResourceClient<Backup>, 'create' | 'get' | 'delete'>;
+  readonly events: Pick<EventRecorder, 'record'>;
+}
+
+/** Makes the Backup of a scheduled time. One that is there already was made before a crash, or by another replica. */
+export async function applyRun({ backups, caches, events }: AutomaticDependencies, policy: BackupPolicy, run: Run, signal: AbortSignal): Promise<void> {
+  const { name: policyName, namespace } = policy.metadata;
+  const scheduledAt = displayTime(run.slot);
+  const metadata = {
+    name: run.name,
+    namespace,
+    labels: { [LABEL_POLICY]: labelValue(policyName), [LABEL_TRIGGER]: 'Automatic' },
+    annotations: { [ANNOTATION_SCHEDULED_AT]: scheduledAt },
+  };
+  try {
+    const made = await backups.create({ apiVersion: API_VERSION, kind: 'Backup', metadata, spec: { policy: policyName, trigger: 'Automatic' } }, signal);
+    caches.backups.remember(made);
+    events.record(policy, { type: 'Normal', reason: 'BackupCreated', action: 'Schedule', message: `Backup ${run.name} is made, as scheduled for ${scheduledAt}.` });
+  } catch (error) {
+    if (!isKubeError(error, 'AlreadyExists')) throw error;
+    const present = await backups.get(run.name, namespace, signal);
+    if (present === undefined || present.metadata.annotations?.[ANNOTATION_SCHEDULED_AT] === scheduledAt) return;
+    const message = `No automatic backup is made for ${scheduledAt}: Backup ${run.name} exists and was not made by the schedule. Create one by hand, and leave names of this form to the operator.`;
+    events.record(policy, { type: 'Warning', reason: 'BackupNameTaken', action: 'Schedule', message });
+  }
+}
+
+export function tellMissed(events: Pick<EventRecorder, 'record'>, policy: BackupPolicy, { count, newest }: Missed): void {
+  const many = count >= MOST_COUNTED ? `${MOST_COUNTED} or more scheduled backups` : count === 1 ? 'A scheduled backup' : `${count} scheduled backups`;
+  const message = `${many} could not be made in time, the newest that of ${displayTime(newest)}. The next one is made as scheduled; create a Backup for one now.`;
+  events.record(policy, { type: 'Warning', reason: 'RunMissed', action: 'Schedule', message });
+}
+
+/** Deletes what rotated out; the Backup's own controller forgets its snapshot. */
+export async function applyRotation({ backups, events }: AutomaticDependencies, policy: BackupPolicy, rotated: readonly Backup[], signal: AbortSignal): Promise<void> {
+  for (const backup of rotated) {
+    const { name, namespace, uid } = backup.metadata;
+    await backups.delete(name, namespace, { uid, signal });
+    events.record(policy, { type: 'Normal', reason: 'Rotated', action: 'Delete', message: `Backup ${name} is deleted: newer automatic ones are kept in its place.` });
+  }
+}

@@ -1,0 +1,21 @@
+import type { Backup } from '../api/index.ts';
+import { findCondition } from './conditions.ts';
+
+/**
+ * A backup that a customer can rely on: stored, every file read, and neither empty nor suddenly small (or a person has said that
+ * this is as it should be). Only such a one counts for `Protected`, for rotation and for what is never deleted unasked.
+ */
+export function isGood(backup: Backup): boolean {
+  return backup.status?.phase === 'Stored' && hasGoodContent(backup);
+}
+
+/** The same of a backup that is being deleted: its phase says so, its conditions still tell what it holds. */
+export function hasGoodContent(backup: Backup): boolean {
+  const conditions = backup.status?.conditions;
+  return findCondition(conditions, 'Complete')?.status === 'True' && findCondition(conditions, 'Plausible')?.status !== 'False';
+}
+
+/** Milliseconds since the epoch at which it was stored. */
+export function storedAt(backup: Backup): number {
+  return Date.parse(backup.status?.completedAt ?? backup.metadata.creationTimestamp);
+}
