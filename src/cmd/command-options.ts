@@ -1,14 +1,14 @@
 import * as z from 'zod';
 import { TenantId } from '../api/index.ts';
+import { StoreOptions } from './store-access.ts';
 import { UsageError } from './usage-error.ts';
 
 /** The options that every command on a repository takes. */
-export const RepositoryOptions = z.object({
+export const RepositoryOptions = StoreOptions.extend({
   repository: z.string().min(1),
   kms: z.array(z.string()).default([]),
   secretKeyFile: z.string().min(1).optional(),
   tenant: TenantId.optional(),
-  json: z.boolean().default(false),
 });
 export type RepositoryOptions = z.infer<typeof RepositoryOptions>;
 
@@ -20,7 +20,12 @@ export function readOptions<T>(schema: z.ZodType<T>, options: unknown): T {
   const read = schema.safeParse(options);
   if (read.success) return read.data;
   const issue = read.error.issues[0];
-  throw new UsageError(`${optionName(issue?.path ?? [])}: ${issue?.message ?? 'not understood'}`);
+  throw new UsageError(`${optionName(issue?.path ?? [])}: ${issue === undefined ? 'not understood' : wordsOf(issue)}`);
+}
+
+/** zod's own words where the schema has none are a programmer's. */
+function wordsOf(issue: z.core.$ZodIssue): string {
+  return issue.code === 'too_small' && issue.origin === 'string' ? 'it must not be empty' : issue.message;
 }
 
 function optionName(path: readonly PropertyKey[]): string {

@@ -5,6 +5,7 @@ import type { RepositoryOptions } from './command-options.ts';
 import { NO_TENANT } from '../mover/manifest.ts';
 import { tenantOf } from './tenant-of-url.ts';
 import { parseKmsOption } from './kms-option.ts';
+import { readCaFile } from './store-access.ts';
 
 /** The repository's password, unwrapped by one of the KMS that `--kms` names. The caller wipes it. */
 export function unwrapFromStore(options: RepositoryOptions, store: ObjectStore, stderr: Sink, signal: AbortSignal): Promise<Uint8Array> {
@@ -26,19 +27,20 @@ export function createInStore(options: RepositoryOptions, store: ObjectStore, st
 async function withProviders<T>(options: RepositoryOptions, stderr: Sink, work: (providers: readonly KmsProvider[]) => Promise<T>): Promise<T> {
   const providers: KmsProvider[] = [];
   try {
-    for (const text of options.kms) providers.push(await open(text, stderr));
+    const caBundle = await readCaFile(options.caFile);
+    for (const text of options.kms) providers.push(await open(text, caBundle, stderr));
     return await work(providers);
   } finally {
     providers.forEach((provider) => provider.close());
   }
 }
 
-function open(text: string, stderr: Sink): KmsProvider | Promise<KmsProvider> {
+function open(text: string, caBundle: string | undefined, stderr: Sink): KmsProvider | Promise<KmsProvider> {
   const kms = parseKmsOption(text);
   switch (kms.provider) {
     case 'aws': {
       const { keyId, endpoint, region } = kms;
-      return openAwsKms({ keyId, ...(endpoint === undefined ? {} : { endpoint }), ...(region === undefined ? {} : { region }) });
+      return openAwsKms({ keyId, ...(caBundle === undefined ? {} : { caBundle }), ...(endpoint === undefined ? {} : { endpoint }), ...(region === undefined ? {} : { region }) });
     }
     case 'local':
       return openLocalKms({ readKey: () => readLocalKeyFile(kms.path), warn: (message) => void stderr.write(`warning: ${message}\n`) });

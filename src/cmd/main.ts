@@ -4,6 +4,7 @@
  */
 import { EXIT } from './exit-status.ts';
 import { runProgram } from './program.ts';
+import { OUTPUT_LOST } from './report-failure.ts';
 
 /** `timeout` and npm send a signal twice in one breath; a person who presses again means it. */
 const SAME_SIGNAL_MS = 1000;
@@ -17,11 +18,17 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
     else if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(name === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
   });
 }
+const lost = new AbortController();
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (lost.signal.aborted) return;
+  lost.abort();
   // The reader of a pipe may have seen enough (`… ls | head`); anything else must be said.
   if (error.code !== 'EPIPE') process.stderr.write(`tenant-backup: the output could not be written (${error.message}). Make room where it goes, or send it elsewhere.\n`);
-  process.exit(EXIT.failed);
+  // Not the end of the process: the repository's lock must go first.
+  cancel.abort(OUTPUT_LOST);
 });
+// Words that nobody can read are no reason to leave work half done.
+process.stderr.on('error', () => undefined);
 
 const status = await runProgram(process.argv.slice(2), {
   stdin: process.stdin,
@@ -32,4 +39,4 @@ const status = await runProgram(process.argv.slice(2), {
 });
 // All is said and done: a socket or thread that somebody forgot must not keep a Job from ending.
 for (const stream of [process.stdout, process.stderr]) await new Promise((written) => stream.write('', written));
-process.exit(status);
+process.exit(lost.signal.aborted ? EXIT.failed : status);

@@ -2,7 +2,9 @@ import { Command, CommanderError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { ProcessContext } from './command-context.ts';
 import { EXIT } from './exit-status.ts';
+import { FIRST_STEPS, HELP, examplesOf } from './help-text.ts';
 import { reportFailure } from './report-failure.ts';
+import { UsageError } from './usage-error.ts';
 
 /**
  * Runs one command line and resolves to its exit status. Commands are loaded only when they are called, so that
@@ -11,26 +13,45 @@ import { reportFailure } from './report-failure.ts';
  */
 export async function runProgram(args: readonly string[], context: ProcessContext): Promise<number> {
   let status: number = EXIT.done;
-  const program = describeProgram(context, (ended) => {
+  const json = args.includes('--json');
+  const program = describeProgram({ ...context, json }, (ended) => {
     status = ended;
   });
+  addExamples(program);
   try {
     await program.parseAsync(args, { from: 'user' });
     return status;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.done : EXIT.usage;
-    return reportFailure(error, { json: args.includes('--json'), context });
+    if (!(error instanceof CommanderError)) return reportFailure(error, { json, context });
+    if (error.exitCode === 0) return EXIT.done;
+    return json ? reportFailure(new UsageError(wordsOf(error)), { json, context }) : EXIT.usage;
+  }
+}
+
+/** What commander would have written, for `--json`. */
+function wordsOf({ code, message }: CommanderError): string {
+  if (code === 'commander.help') return 'the command is missing; --help lists them';
+  return `${message.replace(/^error: /, '').replaceAll('\n', ' ')} (--help lists the options)`;
+}
+
+function addExamples(command: Command): void {
+  for (const child of command.commands) {
+    const text = examplesOf(child.name());
+    if (text !== '') child.addHelpText('after', text);
+    addExamples(child);
   }
 }
 
 type Done = (status: number) => void;
 
-function describeProgram(context: ProcessContext, done: Done): Command {
+function describeProgram(context: ProcessContext & { readonly json: boolean }, done: Done): Command {
   const program = new Command('tenant-backup')
     .description('Keeps every customer\'s data safe: encrypted, deduplicated backups in the restic repository format.')
     .version(packageJson.version)
     .showHelpAfterError('(add --help for the options)')
-    .configureOutput({ writeOut: (text) => void context.stdout.write(text), writeErr: (text) => void context.stderr.write(text) })
+    .configureOutput({ writeOut: (text) => void context.stdout.write(text), writeErr: context.json ? () => undefined : (text) => void context.stderr.write(text) })
+    .configureHelp(HELP)
+    .addHelpText('after', FIRST_STEPS)
     .exitOverride();
   describeWriting(program, context, done);
   describeReading(program, context, done);
@@ -43,6 +64,9 @@ function describeProgram(context: ProcessContext, done: Done): Command {
 
 const waitForLock = 'wait so long for another program that has the repository locked, such as 5m';
 
+const CA_FILE = ['--ca-file <file>', 'PEM file of certificate authorities to trust beside the system\'s, for S3 and KMS'] as const;
+const JSON_LINES = ['--json', 'one JSON object a line'] as const;
+
 /** Every command on a repository names it and its key alike. */
 function onRepository(program: Command, name: string, description: string): Command {
   return program
@@ -52,7 +76,8 @@ function onRepository(program: Command, name: string, description: string): Comm
     .option('--kms <key>', 'aws:KEY_ID[,endpoint=…][,region=…] or local:/path; may be repeated', collect)
     .option('--secret-key-file <file>', 'file, pipe (/dev/fd/3) or - with the secret key, or any restic password')
     .option('--tenant <id>', 'the tenant whose key it is, where the URL does not say so (32 hex digits)')
-    .option('--json', 'one JSON object a line');
+    .option(...CA_FILE)
+    .option(...JSON_LINES);
 }
 
 function describeWriting(program: Command, context: ProcessContext, done: Done): void {
@@ -146,7 +171,8 @@ function describeMoving(program: Command, context: ProcessContext, done: Done): 
     .description('Check a file that export made, and lay it into a new repository of its own.')
     .requiredOption('--input <file>', 'the file')
     .requiredOption('--repository <url>', 'an empty place: file:///directory or s3://bucket/prefix?endpoint=…&region=…')
-    .option('--json', 'one JSON object a line')
+    .option(...CA_FILE)
+    .option(...JSON_LINES)
     .action(async (options: unknown) => {
       const { importCommand } = await import('./commands/import.ts');
       done(await importCommand(options, context));
@@ -158,7 +184,8 @@ function describeMoving(program: Command, context: ProcessContext, done: Done): 
     .requiredOption('--to <url>', 'the same; a bucket with Object Lock where --lock is given')
     .option('--lock <mode>', 'lock each object that is copied: compliance or governance')
     .option('--retain-for <time>', 'how long, such as 30d')
-    .option('--json', 'one JSON object a line')
+    .option(...CA_FILE)
+    .option(...JSON_LINES)
     .action(async (options: unknown) => {
       const { copy } = await import('./commands/copy.ts');
       done(await copy(options, context));
@@ -171,6 +198,7 @@ function describeKeys(program: Command, context: ProcessContext, done: Done): vo
     .command('create')
     .description('Make a new secret key and write it down (tbk1-…); it is stored nowhere else.')
     .option('--output <file>', 'the file, for its owner alone; it must not exist yet. stdout where absent')
+    .option('--json', 'one JSON object about the file that was made; needs --output')
     .addOption(new Option('--print', 'print it although stdout is a terminal').conflicts('output'))
     .action(async (options: unknown) => {
       const { keyCreate } = await import('./commands/key.ts');
@@ -180,7 +208,8 @@ function describeKeys(program: Command, context: ProcessContext, done: Done): vo
     .command('show-wrapped')
     .description('List the wrapped keys of a repository; needs no key.')
     .requiredOption('--repository <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…')
-    .option('--json', 'one JSON object a line')
+    .option(...CA_FILE)
+    .option(...JSON_LINES)
     .action(async (options: unknown) => {
       const { keyShowWrapped } = await import('./commands/key.ts');
       done(await keyShowWrapped(options, context));

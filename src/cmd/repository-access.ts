@@ -1,7 +1,8 @@
 import type { Engine, Repository } from '../restic/contract.ts';
-import { openStore, type ObjectStore } from '../storage/index.ts';
+import type { ObjectStore } from '../storage/index.ts';
 import type { ProcessContext } from './command-context.ts';
 import type { RepositoryOptions } from './command-options.ts';
+import { withStore } from './store-access.ts';
 import { UsageError } from './usage-error.ts';
 
 /** What a command works with while its repository is open. */
@@ -19,7 +20,7 @@ export async function withRepository<T>(
   context: ProcessContext,
   work: (access: OpenedAccess) => Promise<T>,
 ): Promise<T> {
-  return withStore(options, async (store) => {
+  return withStore(options, context, async (store) => {
     const engine: Engine = await import('../restic/index.ts');
     const password = await readSecretKey(options, store, context);
     const repository = await engine.openRepository({ store, password, signal: context.signal }).finally(() => password.fill(0));
@@ -29,16 +30,6 @@ export async function withRepository<T>(
       await repository.close();
     }
   });
-}
-
-/** Opens the store that `--repository` names, and closes it after `work`. */
-export async function withStore<T>(options: Pick<RepositoryOptions, 'repository'>, work: (store: ObjectStore) => Promise<T>): Promise<T> {
-  const store = await openStore(options.repository);
-  try {
-    return await work(store);
-  } finally {
-    await store.close();
-  }
 }
 
 /**

@@ -11,13 +11,26 @@ export interface RetryOptions {
   /** Upper bound of the first pause; it doubles with each try. Milliseconds. */
   readonly baseDelayMs?: number;
   readonly maxDelayMs?: number;
+  /**
+   * How long to go on trying, beyond `attempts`, once the store has answered: a service that is started anew may take minutes, and hours of work
+   * are not given up for that. A store that never answered is more likely a wrong address. Milliseconds; none where absent.
+   */
+  readonly patienceMs?: number;
+  /** Milliseconds, monotonic; for tests. */
+  readonly now?: () => number;
   /** In [0, 1); for tests. */
   readonly random?: () => number;
   /** Told before each pause. */
   readonly onRetry?: (retry: { readonly doing: string; readonly attempt: number; readonly delayMs: number; readonly error: StorageError }) => void;
 }
 
-const DEFAULTS = { attempts: 8, baseDelayMs: 100, maxDelayMs: 10_000 };
+/** How often a call was tried, and since when without success. */
+interface Tries {
+  attempt: number;
+  since: number;
+}
+
+const DEFAULTS = { attempts: 8, baseDelayMs: 100, maxDelayMs: 10_000, patienceMs: 0 };
 
 /** The store with what failed for a passing reason (`retryable`) tried again after a random pause (full jitter). */
 export function retrying(store: ObjectStore, options: RetryOptions = {}): ObjectStore {
@@ -27,11 +40,12 @@ export function retrying(store: ObjectStore, options: RetryOptions = {}): Object
 class RetryingStore implements ObjectStore {
   readonly location: string;
   readonly #base: ObjectStore;
+  #hasAnswered = false;
   readonly #options: Required<Omit<RetryOptions, 'onRetry'>> & Pick<RetryOptions, 'onRetry'>;
 
   constructor(base: ObjectStore, options: RetryOptions) {
     this.#base = base;
-    this.#options = { random: Math.random, ...DEFAULTS, ...options };
+    this.#options = { random: Math.random, now: () => performance.now(), ...DEFAULTS, ...options };
     this.location = base.location;
   }
 
@@ -55,7 +69,8 @@ class RetryingStore implements ObjectStore {
   async *getStream(key: string, options: GetOptions = {}): AsyncIterable<Uint8Array> {
     const end = options.range === undefined ? undefined : options.range.offset + options.range.length;
     let offset = options.range?.offset ?? 0;
-    for (let attempt = 1; ; attempt += 1) {
+    const tries = this.#tries();
+    for (;;) {
       const before = offset;
       try {
         const rest = offset === (options.range?.offset ?? 0) ? options : await this.#rest(key, offset, end, options);
@@ -66,8 +81,8 @@ class RetryingStore implements ObjectStore {
         }
         return;
       } catch (error) {
-        if (offset > before) attempt = 1;
-        await this.#pauseOrThrow(error, `reading ${key}`, attempt, options.signal);
+        if (offset > before) this.#gotOn(tries);
+        await this.#pauseOrThrow(error, `reading ${key}`, tries, options.signal);
       }
     }
   }
@@ -78,17 +93,18 @@ class RetryingStore implements ObjectStore {
 
   async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
     let startAfter = options.startAfter;
-    for (let attempt = 1; ; attempt += 1) {
+    const tries = this.#tries();
+    for (;;) {
       try {
         const from = startAfter === undefined ? options : { ...options, startAfter };
         for await (const info of this.#base.list(prefix, from)) {
           startAfter = info.key;
-          attempt = 1;
+          this.#gotOn(tries);
           yield info;
         }
         return;
       } catch (error) {
-        await this.#pauseOrThrow(error, `listing ${prefix}`, attempt, options.signal);
+        await this.#pauseOrThrow(error, `listing ${prefix}`, tries, options.signal);
       }
     }
   }
@@ -110,18 +126,23 @@ class RetryingStore implements ObjectStore {
   }
 
   async #retry<T>(doing: string, signal: AbortSignal | undefined, call: (attempt: number) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt += 1) {
+    const tries = this.#tries();
+    for (;;) {
       try {
-        return await call(attempt);
+        const result = await call(tries.attempt);
+        this.#hasAnswered = true;
+        return result;
       } catch (error) {
-        await this.#pauseOrThrow(error, doing, attempt, signal);
+        await this.#pauseOrThrow(error, doing, tries, signal);
       }
     }
   }
 
-  async #pauseOrThrow(error: unknown, doing: string, attempt: number, signal: AbortSignal | undefined): Promise<void> {
+  async #pauseOrThrow(error: unknown, doing: string, tries: Tries, signal: AbortSignal | undefined): Promise<void> {
     const { attempts, baseDelayMs, maxDelayMs, random, onRetry } = this.#options;
-    if (!(error instanceof StorageError) || !error.retryable || attempt >= attempts) throw error;
+    const { attempt } = tries;
+    if (!(error instanceof StorageError) || !error.retryable) throw error;
+    if (attempt >= attempts && !this.#hasPatience(tries)) throw error;
     const delayMs = Math.ceil(random() * Math.min(maxDelayMs, baseDelayMs * 2 ** (attempt - 1)));
     onRetry?.({ doing, attempt, delayMs, error });
     try {
@@ -129,6 +150,22 @@ class RetryingStore implements ObjectStore {
     } catch (reason) {
       throw aborted(doing, reason);
     }
+    tries.attempt += 1;
+  }
+
+  #tries(): Tries {
+    return { attempt: 1, since: this.#options.now() };
+  }
+
+  /** Something came: what fails now is counted anew. */
+  #gotOn(tries: Tries): void {
+    this.#hasAnswered = true;
+    tries.attempt = 1;
+    tries.since = this.#options.now();
+  }
+
+  #hasPatience({ since }: Tries): boolean {
+    return this.#hasAnswered && this.#options.now() - since < this.#options.patienceMs;
   }
 
   /** The options for what is still to come from `offset` on; `undefined` when nothing is. */

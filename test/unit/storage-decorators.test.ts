@@ -39,6 +39,31 @@ describe('a store that is tried again', () => {
     expect(failing.calls).toHaveLength(3);
   });
 
+  it('has patience with a service that has answered before, each call for itself', async () => {
+    let now = 0;
+    const failing = new FaultyStore(await filled('k', 'l'), ({ count, key }) => {
+      now += 1_000;
+      return count > 1 && key === 'k' ? { error: passing() } : undefined;
+    });
+    const store = retrying(failing, { ...QUICK, attempts: 3, patienceMs: 20_000, now: () => now });
+    await store.get('k');
+    // Others succeed all the while; that must not make this one wait for ever.
+    const others = (async () => {
+      for (let times = 0; times < 50; times += 1) await store.get('l');
+    })();
+    const before = now;
+    await expect(store.get('k')).rejects.toMatchObject({ code: 'Unavailable' });
+    await others;
+    expect(now - before).toBeGreaterThanOrEqual(20_000);
+    expect(failing.calls.filter(({ key }) => key === 'k').length).toBeLessThan(30);
+  });
+
+  it('has no patience with a service that never answered', async () => {
+    const failing = new FaultyStore(await filled('k'), () => ({ error: passing() }));
+    await expect(retrying(failing, { ...QUICK, attempts: 3, patienceMs: 60_000 }).get('k')).rejects.toMatchObject({ code: 'Unavailable' });
+    expect(failing.calls).toHaveLength(3);
+  });
+
   it('does not repeat what cannot help', async () => {
     const failing = new FaultyStore(await filled(), () => ({ error: new StorageError('AccessDenied', 'no', { retryable: false }) }));
     await expect(retrying(failing, QUICK).get('k')).rejects.toMatchObject({ code: 'AccessDenied' });

@@ -9,17 +9,20 @@ import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { lockOptionsOf, RetryLock } from '../lock-options.ts';
 import { outputFor, printWarnings, type Output } from '../output.ts';
+import { Pattern } from '../pattern-option.ts';
 import { formatBytes, formatCount, formatDuration } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
 import { snapshotGroup } from '../snapshot-group.ts';
 import { tenantOf } from '../tenant-of-url.ts';
 import { UsageError } from '../usage-error.ts';
 
+const ABSOLUTE = 'a path of a snapshot is absolute and without "..", such as /volumes/data';
+
 const BackupOptions = RepositoryOptions.extend({
   source: z.array(z.string().min(1)).min(1),
-  as: z.array(z.string().startsWith('/', 'a path of a snapshot is absolute, such as /volumes/data')).default([]),
+  as: z.array(z.string().startsWith('/', ABSOLUTE).refine((path) => !path.split('/').includes('..'), ABSOLUTE)).default([]),
   tag: z.array(z.string().min(1).refine((tag) => !tag.includes(','), 'a tag cannot hold a comma')).default([]),
-  exclude: z.array(z.string().min(1)).default([]),
+  exclude: z.array(Pattern).default([]),
   host: z.string().min(1).optional(),
   parent: z.string().min(1).optional(),
   force: z.boolean().default(false),
@@ -35,7 +38,7 @@ export async function backup(given: unknown, context: ProcessContext): Promise<E
   const sources = sourcesOf(options);
   const output = outputFor(options, context);
   const outcome = await withRepository(options, context, (access) => run(access, options, sources, output, context));
-  return report(outcome, output);
+  return report(outcome, options, output);
 }
 
 async function run(
@@ -76,10 +79,14 @@ function sourcesOf(options: BackupOptions): BackupSource[] {
   if (options.as.length > 0 && options.as.length !== options.source.length) {
     throw new UsageError(`--as is given ${options.as.length} times and --source ${options.source.length} times; give one --as for each --source`);
   }
-  return options.source.map((source, place) => {
+  const sources = options.source.map((source, place) => {
     const as = options.as[place];
     return { directory: resolve(source), ...(as === undefined ? {} : { as }) };
   });
+  const shown = sources.map((source) => source.as ?? source.directory);
+  const twice = shown.find((path, place) => shown.indexOf(path) !== place);
+  if (twice !== undefined) throw new UsageError(`${twice} is given twice; a snapshot shows each path once`);
+  return sources;
 }
 
 async function parentOf(
@@ -102,8 +109,12 @@ export function newestOf(snapshots: readonly SnapshotSummary[], host: string, pa
     .toSorted((one, other) => Date.parse(other.time) - Date.parse(one.time))[0];
 }
 
-function report(outcome: BackupOutcome, output: Output): ExitStatus {
+function report(outcome: BackupOutcome, options: BackupOptions, output: Output): ExitStatus {
   printWarnings(outcome, output);
+  if (outcome.files === 0) {
+    const message = `no file was backed up; ${options.exclude.length > 0 ? 'do the excludes leave out too much, or is' : 'is'} a volume not mounted?`;
+    output.warn({ type: 'warning', kind: 'nothing-backed-up', path: '/', message }, `warning: ${message}`);
+  }
   const { snapshotId, parent, complete, files, directories, filesUnchanged, bytesProcessed, bytesAdded, warningCount, durationMs } = outcome;
   output.print(
     { type: 'summary', command: 'backup', snapshotId, parent, complete, files, directories, filesUnchanged, bytesProcessed, bytesAdded, warningCount, durationMs },

@@ -7,7 +7,8 @@ import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { outputFor } from '../output.ts';
 import { formatBytes } from '../quantity.ts';
-import { withRepository, withStore } from '../repository-access.ts';
+import { withRepository } from '../repository-access.ts';
+import { withStore } from '../store-access.ts';
 import { tenantOf } from '../tenant-of-url.ts';
 import { transferProgress } from '../transfer-progress.ts';
 
@@ -23,7 +24,7 @@ export async function exportCommand(given: unknown, context: ProcessContext): Pr
   const output = outputFor(options, context);
   const snapshot = hasKey(options) ? await ensureManifest(options, context) : options.snapshot;
   const progress = output.progress();
-  const outcome = await withStore(options, (store) =>
+  const outcome = await withStore(options, context, (store) =>
     exportSnapshot({
       store,
       snapshot,

@@ -5,17 +5,17 @@ import { readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { outputFor } from '../output.ts';
 import { formatBytes, formatCount } from '../quantity.ts';
-import { withStore } from '../repository-access.ts';
+import { StoreOptions, withStore } from '../store-access.ts';
 import { transferProgress } from '../transfer-progress.ts';
 
-const ImportOptions = z.object({ input: z.string().min(1), repository: z.string().min(1), json: z.boolean().default(false) });
+const ImportOptions = StoreOptions.extend({ input: z.string().min(1), repository: z.string().min(1) });
 
 /** `tenant-backup import`: checks a file that `export` made and lays it into a new repository of its own. Needs no key. */
 export async function importCommand(given: unknown, context: ProcessContext): Promise<ExitStatus> {
   const options = readOptions(ImportOptions, given);
   const output = outputFor(options, context);
   const progress = output.progress();
-  const outcome = await withStore(options, (store) =>
+  const outcome = await withStore(options, context, (store) =>
     importFile({ input: options.input, store, signal: context.signal, onProgress: (done) => progress.update(transferProgress(done)) }),
   ).finally(() => progress.end());
   const { snapshot, files, size, owner } = outcome;

@@ -4,13 +4,14 @@ import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { outputFor } from '../output.ts';
-import { readSecretKey, withStore } from '../repository-access.ts';
+import { readSecretKey } from '../repository-access.ts';
+import { withStore } from '../store-access.ts';
 
 /** `tenant-backup init`: a new, empty repository; with `--kms` also its secret key, wrapped by each KMS that is named. */
 export async function init(given: unknown, context: ProcessContext): Promise<ExitStatus> {
   const options = readOptions(RepositoryOptions, given);
   const output = outputFor(options, context);
-  return withStore(options, async (store) => {
+  return withStore(options, context, async (store) => {
     const engine: Pick<Engine, 'initRepository'> = await import('../../restic/index.ts');
     const password = await newSecretKey(options, store, context);
     const repository = await engine.initRepository({ store, password, signal: context.signal }).finally(() => password.fill(0));

@@ -6,19 +6,21 @@ import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { outputFor } from '../output.ts';
-import { withStore } from '../repository-access.ts';
+import { withStore } from '../store-access.ts';
 import { formatTable } from '../table.ts';
 import { UsageError } from '../usage-error.ts';
 
-const CreateOptions = z.object({ output: z.string().min(1).optional(), print: z.boolean().default(false) });
-const ShowWrappedOptions = RepositoryOptions.pick({ repository: true, json: true });
+const CreateOptions = z.object({ output: z.string().min(1).optional(), print: z.boolean().default(false), json: z.boolean().default(false) });
+const ShowWrappedOptions = RepositoryOptions.pick({ repository: true, caFile: true, json: true });
 
 /** For its owner alone. */
 const KEY_FILE_MODE = 0o600;
 
 /** `tenant-backup key create`: a new secret key in its written form, on stdout or in a new file. It is stored nowhere else. */
 export async function keyCreate(given: unknown, context: ProcessContext): Promise<ExitStatus> {
-  const { output, print } = readOptions(CreateOptions, given);
+  const options = readOptions(CreateOptions, given);
+  const { output, print } = options;
+  if (options.json && output === undefined) throw new UsageError('--json tells of the file that --output names; without it the key itself is what is printed');
   if (output === undefined && context.stdout.isTTY === true && !print) {
     throw new UsageError(
       'the secret key is not printed on a terminal, where it stays in the scrollback and in recordings; ' +
@@ -32,7 +34,10 @@ export async function keyCreate(given: unknown, context: ProcessContext): Promis
       context.stdout.write(Buffer.from(written).toString('latin1'));
     } else {
       await writeKeyFile(output, written);
-      context.stdout.write(`secret key written to ${printable(output)}; it is stored nowhere else, and without it nobody can open what it encrypts\n`);
+      outputFor(options, context).print(
+        { type: 'summary', command: 'key create', output },
+        `secret key written to ${printable(output)}; it is stored nowhere else, and without it nobody can open what it encrypts`,
+      );
     }
   } finally {
     written.fill(0);
@@ -44,7 +49,7 @@ export async function keyCreate(given: unknown, context: ProcessContext): Promis
 export async function keyShowWrapped(given: unknown, context: ProcessContext): Promise<ExitStatus> {
   const options = readOptions(ShowWrappedOptions, given);
   const output = outputFor(options, context);
-  const { location, found } = await withStore(options, async (store) => ({ location: store.location, found: await readWrappings(store, context.signal) }));
+  const { location, found } = await withStore(options, context, async (store) => ({ location: store.location, found: await readWrappings(store, context.signal) }));
   const shown = found.map(describe).toSorted((one, other) => compare(one.createdAt, other.createdAt) || compare(one.name, other.name));
   if (output.json) {
     for (const wrapping of shown) output.print({ type: 'wrapping', ...wrapping }, '');

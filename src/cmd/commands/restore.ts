@@ -5,6 +5,7 @@ import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { outputFor, printWarnings, type Output } from '../output.ts';
+import { Pattern } from '../pattern-option.ts';
 import { formatBytes, formatCount, formatDuration } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
 
@@ -12,8 +13,8 @@ const RestoreOptions = RepositoryOptions.extend({
   snapshot: z.string().min(1),
   target: z.string().min(1),
   subtree: z.string().startsWith('/', 'a path of a snapshot is absolute, such as /volumes/data').default('/'),
-  include: z.array(z.string().min(1)).default([]),
-  exclude: z.array(z.string().min(1)).default([]),
+  include: z.array(Pattern).default([]),
+  exclude: z.array(Pattern).default([]),
   deleteExtra: z.boolean().default(false),
   dryRun: z.boolean().default(false),
   skipDamaged: z.boolean().default(false),

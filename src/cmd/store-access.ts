@@ -1,0 +1,56 @@
+import { readFile } from 'node:fs/promises';
+import * as z from 'zod';
+import { openStore, type ObjectStore, type RetryOptions } from '../storage/index.ts';
+import type { ProcessContext } from './command-context.ts';
+import { outputFor } from './output.ts';
+import { UsageError } from './usage-error.ts';
+
+/** What every command that reaches a store takes. */
+export const StoreOptions = z.object({
+  caFile: z.string().min(1).optional(),
+  json: z.boolean().default(false),
+});
+export type StoreOptions = z.infer<typeof StoreOptions>;
+
+/** A storage service may be started anew under hours of work. */
+const PATIENCE_MS = 5 * 60_000;
+/** Not a word for each of many requests that fail together. */
+const NOTICE_MS = 10_000;
+
+/** Opens the store at `url`. What it does not get at once it tries again, and says so. The caller closes it. */
+export async function openStoreAt(url: string, options: StoreOptions, context: ProcessContext): Promise<ObjectStore> {
+  const caBundle = await readCaFile(options.caFile);
+  return openStore(url, { s3: caBundle === undefined ? {} : { caBundle }, retry: { patienceMs: PATIENCE_MS, onRetry: retryNotice(options, context) } });
+}
+
+/** Opens the store that `--repository` names, and closes it after `work`. */
+export async function withStore<T>(options: StoreOptions & { readonly repository: string }, context: ProcessContext, work: (store: ObjectStore) => Promise<T>): Promise<T> {
+  const store = await openStoreAt(options.repository, options, context);
+  try {
+    return await work(store);
+  } finally {
+    await store.close();
+  }
+}
+
+/** The certificate authorities in the file that `--ca-file` names. @throws {UsageError} when it holds none. */
+export async function readCaFile(path: string | undefined): Promise<string | undefined> {
+  if (path === undefined) return undefined;
+  const text = await readFile(path, 'latin1').catch((cause: unknown) => {
+    throw new UsageError(`--ca-file ${path}: it cannot be read (${cause instanceof Error ? cause.message : String(cause)})`);
+  });
+  // The client would take anything and trust nothing.
+  if (!/-----BEGIN (?:TRUSTED )?CERTIFICATE-----/.test(text)) throw new UsageError(`--ca-file ${path}: it holds no certificate; it must be PEM (-----BEGIN CERTIFICATE-----)`);
+  return text;
+}
+
+function retryNotice(options: StoreOptions, context: ProcessContext): NonNullable<RetryOptions['onRetry']> {
+  const output = outputFor(options, context);
+  let saidAt = -Infinity;
+  return ({ attempt, error }) => {
+    // The first tries are over in a moment, and nobody need know.
+    if (attempt < 4 || context.now() - saidAt < NOTICE_MS) return;
+    saidAt = context.now();
+    output.warn({ type: 'warning', kind: 'retry', path: '', message: error.message }, `still trying: ${error.message}`);
+  };
+}
