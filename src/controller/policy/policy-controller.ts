@@ -71,10 +71,10 @@ async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCh
   );
   // Before the status says that it was dealt with: a crash in between finds the Backup by its name.
   if (decision.run !== undefined) await applyRun(dependencies, policy, decision.run, signal);
-  if (decision.missed !== undefined) tellMissed(dependencies.events, policy, decision.missed);
   const written = await policies.writeStatus(policy, decision.status, signal);
   caches.policies.remember(written);
   tellChanges(dependencies.events, policy, written);
+  if (decision.missed !== undefined) tellMissed(dependencies.events, policy, decision.missed);
   await applyRotation(dependencies, policy, decision.rotate, signal);
   const wake = decision.wakeAt === undefined ? undefined : Math.min(decision.wakeAt - clock.now(), LONGEST_WAIT_MS);
   const waits = [wake, workload.againInMs].filter((wait) => wait !== undefined);
