@@ -5,7 +5,7 @@ export interface NetworkFailure {
   readonly retryable?: boolean;
 }
 
-const UNTRUSTED: NetworkFailure = { code: 'Unavailable', advice: 'its TLS certificate is not trusted; give the CA that signed it (caBundle), or correct the name in the endpoint' };
+const UNTRUSTED: NetworkFailure = { code: 'Unavailable', advice: 'its TLS certificate is not trusted; give the CA that signed it (caBundle of the location, --ca-file on the command line), or correct the name in the endpoint' };
 const TIMEOUT: NetworkFailure = { code: 'Timeout', advice: 'no answer came in time; check the network and the service', retryable: true };
 const UNREACHABLE: NetworkFailure = { code: 'Unavailable', advice: 'the endpoint cannot be reached; check its address and port, and that the service runs', retryable: true };
 const CUT: NetworkFailure = { code: 'Unavailable', advice: 'the connection broke off; it is tried again', retryable: true };
