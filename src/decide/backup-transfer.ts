@@ -9,6 +9,7 @@ import { failureOf } from './failure-reason.ts';
 import { backupOrders } from './orders.ts';
 import { checkGround, type Ground } from './preconditions.ts';
 import { transferProgress } from './progress.ts';
+import { nodeHindrance } from './queue.ts';
 import { renewalDue, renewalTime } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import { mountable, placement } from './volumes.ts';
@@ -74,6 +75,10 @@ function start(facts: BackupFacts, now: number): BackupPlan {
   if (!volumes.ok) return backToQueue(backup, volumes, now);
   const placed = placement(names, facts.claims, facts.users);
   if (!placed.ok) return fail(facts, { code: placed.reason, message: placed.message, retryable: false, node: undefined }, now);
+  // Now the node is known for certain; the queue went by where the last backup ran.
+  const others = facts.queue?.running.filter(({ uid }) => uid !== backup.metadata.uid) ?? [];
+  const busy = nodeHindrance(placed.node, others, facts.queue?.limitPerNode);
+  if (busy !== undefined) return backToQueue(backup, busy, now, placed.node);
   return { steps: [{ do: 'startMover', start: moverStart(facts, ground.ground, placed.node) }] };
 }
 
@@ -87,12 +92,12 @@ export function decideStartRefused(
 }
 
 /** The place is given to others while something is missing. The attempt was none: its number is used again. */
-function backToQueue(backup: Backup, why: { readonly reason: string; readonly message: string }, now: number): BackupPlan {
+function backToQueue(backup: Backup, why: { readonly reason: string; readonly message: string }, now: number, node = backup.status?.node): BackupPlan {
   const attempt = backup.status?.attempt ?? 1;
   const change: StatusChange = {
     phase: 'Queued',
     conditions: [notStored(why.reason, why.message)],
-    fields: { attempt: attempt > 1 ? attempt - 1 : undefined },
+    fields: { attempt: attempt > 1 ? attempt - 1 : undefined, node },
   };
   return {
     steps: [

@@ -10,7 +10,7 @@ import { changedStatus, expiryOf, isEnding, isTerminal, notDeleted, notStored, s
 import { decideTransfer } from './backup-transfer.ts';
 import { displayTime } from './display.ts';
 import { holdsForgetPlace } from './forget.ts';
-import { isGood } from './good.ts';
+import { isGood, storedAt } from './good.ts';
 import type { Failure } from './failure-reason.ts';
 import { mergeConditions } from './conditions.ts';
 import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
@@ -137,7 +137,7 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
   const { backup } = facts;
   const { status } = backup;
   const queuedAt = status?.queuedAt ?? displayTime(now);
-  const candidate = waitingBackup(backup, checked.ground.location.metadata.name, queuedAt);
+  const candidate = waitingBackup(backup, checked.ground.location.metadata.name, facts.siblings, queuedAt);
   if (facts.queue === undefined) return { steps: [] };
   const admission = admit(candidate, facts.queue);
   if (!admission.admitted) {
@@ -174,13 +174,25 @@ export function takesPlace(backup: Backup): boolean {
   return phase === 'Pending' || phase === 'Queued';
 }
 
+/** @param siblings - other backups of its policy, which tell the node that it will most likely run on */
 export function waitingBackup(
   backup: Backup,
   location: string,
+  siblings: readonly Backup[],
   queuedAt = backup.status?.queuedAt ?? backup.metadata.creationTimestamp,
 ): WaitingMover {
   const { uid, name, namespace = '' } = backup.metadata;
-  return { uid, name, task: 'backup', namespace, location, queuedAt, safetyFor: safetyFor(backup) };
+  return { uid, name, task: 'backup', namespace, location, queuedAt, safetyFor: safetyFor(backup), automatic: backup.spec.trigger === 'Automatic', node: likelyNode(backup, siblings) };
+}
+
+/** Where it ran before, else where the newest backup of its policy did: a volume seldom moves. */
+export function likelyNode(backup: Backup, siblings: readonly Backup[]): string | undefined {
+  if (backup.status?.node !== undefined) return backup.status.node;
+  const newest = siblings.reduce<Backup | undefined>(
+    (best, other) => (other.status?.node !== undefined && (best === undefined || storedAt(other) > storedAt(best)) ? other : best),
+    undefined,
+  );
+  return newest?.status?.node;
 }
 
 /** An ended backup: what is left of its mover goes, and a stored one goes when its time is over. */

@@ -161,6 +161,7 @@ export function forgetCandidate(backup: Backup, location: string): WaitingMover 
     namespace: metadata.namespace ?? '',
     location,
     safetyFor: undefined,
+    automatic: backup.spec.trigger === 'Automatic',
     queuedAt: metadata.deletionTimestamp ?? status?.queuedAt ?? metadata.creationTimestamp,
   };
 }

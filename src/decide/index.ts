@@ -4,7 +4,7 @@
  */
 export { ANNOTATION_ABANDON, coveredBy, forgetCandidate, holdsForgetPlace, type ForgetFacts } from './forget.ts';
 export { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
-export { decideBackup, takesPlace, waitingBackup } from './backup.ts';
+export { decideBackup, likelyNode, takesPlace, waitingBackup } from './backup.ts';
 export { decideForgetRefused, wantsForgetting } from './backup-ending.ts';
 export type { BackupFacts, BackupStep, MoverStart, Plan } from './backup-facts.ts';
 export { FIRST_FORGET_ATTEMPT, isEnding, isTerminal, mayHaveSnapshot, safetyFor } from './backup-status.ts';

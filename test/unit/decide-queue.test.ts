@@ -68,6 +68,62 @@ describe('the queue for movers', () => {
     ).toEqual(['1st in line', '10th in line', 'about 20th in line', 'about 60th in line']);
   });
 
+  it('puts what a person asked for before what schedules did, of whatever customer', () => {
+    const night = Array.from({ length: 5 }, (_, i) => waiting(`night-${i}`, `n${i}`, { automatic: true }));
+    expect(answers(queue({ limit: 3, waiting: [...night, waiting('clicked', 'n9'), waiting('r', 'n0', { task: 'restore' })] }))).toEqual([
+      'clicked',
+      'r',
+      'night-1',
+      'night-2: LocationBusy',
+      'night-3: LocationBusy',
+      'night-4: LocationBusy',
+      'night-0: RestoreRunning',
+    ]);
+  });
+
+  it('limits the movers of a node, without keeping other nodes waiting', () => {
+    const at = (name: string, node: string | undefined) => waiting(name, name, { node });
+    const facts = queue({ limit: 9, limitPerNode: 2, running: [running('x', 'x', { node: 'a' })], waiting: [at('1', 'a'), at('2', 'a'), at('3', 'b'), at('4', undefined)] });
+    expect(answers(facts)).toEqual(['1', '2: NodeBusy', '3', '4']);
+    expect(answers({ ...facts, limitPerNode: undefined })).toEqual(['1', '2', '3', '4']);
+  });
+
+  it('gives everybody the same answer in whatever order they are listed, and lets no schedule pass a person', () => {
+    const movers = fc.array(
+      fc.record({ namespace: fc.integer({ min: 0, max: 5 }), automatic: fc.boolean(), node: fc.constantFrom('a', 'b', undefined), second: fc.integer({ min: 0, max: 3 }) }),
+      { maxLength: 12 },
+    );
+    fc.assert(
+      fc.property(movers, fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 2 }), (shapes, limit, limitPerNode) => {
+        const all = shapes.map(({ namespace, automatic, node, second }, i) => waiting(`w${i}`, `n${namespace}`, { automatic, node, queuedAt: `2026-01-01T00:00:0${second}Z` }));
+        const line = lineUp(queue({ limit, limitPerNode, waiting: all }));
+        expect(answers(queue({ limit, limitPerNode, waiting: [...all].reverse() }))).toEqual(answers(queue({ limit, limitPerNode, waiting: all })));
+        const admitted = line.filter(({ admission }) => admission.admitted).map(({ mover }) => mover);
+        for (const node of ['a', 'b']) expect(admitted.filter((mover) => mover.node === node).length).toBeLessThanOrEqual(limitPerNode);
+        const passed = line.some(({ mover, admission }) => mover.automatic !== true && !admission.admitted && admission.reason === 'LocationBusy');
+        if (passed) expect(admitted.every((mover) => mover.automatic !== true)).toBe(true);
+      }),
+    );
+  });
+
+  it('serves customers in turn: nobody has a second mover before everybody has a first', () => {
+    fc.assert(
+      fc.property(fc.array(fc.integer({ min: 0, max: 4 }), { minLength: 1, maxLength: 20 }), (homes) => {
+        // One after the other, each done before the next is looked at, as with a limit of one.
+        const left = homes.map((home, i) => waiting(`w${i}`, `n${home}`));
+        const rounds = new Map<string, number>();
+        const order = lineUp(queue({ limit: 0, waiting: left })).map(({ mover }) => mover.namespace);
+        let round = 0;
+        for (const home of order) {
+          const mine = (rounds.get(home) ?? 0) + 1;
+          rounds.set(home, mine);
+          expect(mine).toBeGreaterThanOrEqual(round);
+          round = mine;
+        }
+      }),
+    );
+  });
+
   it('never exceeds the limit, never runs two of a namespace, and never leaves a free place to nobody', () => {
     const namespaces = fc.integer({ min: 0, max: 4 }).map((n) => `n${n}`);
     const task = fc.constantFrom('backup', 'restore', 'forget');

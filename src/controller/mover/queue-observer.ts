@@ -5,6 +5,7 @@ import {
   isActive,
   isEnding,
   labelValue,
+  likelyNode,
   safetyFor,
   waitingBackup,
   waitingRestore,
@@ -33,7 +34,7 @@ export function observeQueue(context: MoverContext, location: string): QueueFact
   const open = caches.restores.byIndex('stage', 'open');
   for (const restore of open) if (isActive(restore)) add(holding(context, restore, 'restore'));
   for (const job of caches.jobs.list()) {
-    const mover = moverOfJob(job, location);
+    const mover = moverOfJob(context, job, location);
     if (mover !== undefined) add(mover);
   }
   return {
@@ -41,6 +42,7 @@ export function observeQueue(context: MoverContext, location: string): QueueFact
     running: [...running.values()],
     waiting: [...waitingBackups(context, clock.now()), ...waitingRestores(context, open)],
     limit: found.spec.limits.movers,
+    limitPerNode: found.spec.limits.moversPerNode,
   };
 }
 
@@ -58,14 +60,26 @@ function holding(context: MoverContext, object: Backup | Restore, task: MoverTas
   const namespace = object.metadata.namespace ?? '';
   const isBackup = 'policy' in object.spec;
   const location = isBackup ? locationOf(context, object as Backup) : (tenantOf(context, namespace)?.spec.location ?? '');
-  return { uid: object.metadata.uid, task, namespace, location, safetyFor: isBackup ? safetyFor(object as Backup) : undefined };
+  const node = isBackup ? likelyNode(object as Backup, siblingsOf(context, object as Backup)) : nodeOfMoverFor(context, object.metadata.uid);
+  return { uid: object.metadata.uid, task, namespace, location, safetyFor: isBackup ? safetyFor(object as Backup) : undefined, node };
+}
+
+function nodeOfMoverFor({ caches }: MoverContext, owner: string): string | undefined {
+  const [job] = caches.jobs.byIndex('owner', owner);
+  if (job === undefined) return undefined;
+  const [pod] = caches.moverPods.byIndex('job', `${job.metadata.namespace ?? ''}/${job.metadata.name}`);
+  return pod?.spec?.nodeName === '' ? undefined : pod?.spec?.nodeName;
+}
+
+function siblingsOf({ caches }: MoverContext, { metadata, spec }: Backup): readonly Backup[] {
+  return caches.backups.byIndex('policy', `${metadata.namespace ?? ''}/${spec.policy}`);
 }
 
 function waitingBackups(context: MoverContext, now: number): WaitingMover[] {
   return context.caches.backups.byIndex('stage', 'waiting').flatMap((backup) => {
     const due = Date.parse(backup.status?.nextAttemptAt ?? '');
     if (isEnding(backup) || due > now) return [];
-    return [waitingBackup(backup, locationOf(context, backup))];
+    return [waitingBackup(backup, locationOf(context, backup), siblingsOf(context, backup))];
   });
 }
 
@@ -76,11 +90,11 @@ function waitingRestores(context: MoverContext, open: readonly Restore[]): Waiti
 }
 
 /** A Job counts until it has ended, whatever became of its owner: its pod still works. */
-function moverOfJob(job: RawJob, location: string): RunningMover | undefined {
+function moverOfJob(context: MoverContext, job: RawJob, location: string): RunningMover | undefined {
   const { ended, owners } = jobFact(job);
   const [owner] = owners;
   const labels = job.metadata.labels ?? {};
   if (ended !== undefined || owner === undefined || labels[LABEL_LOCATION] !== labelValue(location)) return undefined;
   const task = labels[LABEL_COMPONENT] === 'mover-restore' ? 'restore' : labels[LABEL_COMPONENT] === 'mover-forget' ? 'forget' : 'backup';
-  return { uid: owner.uid, task, namespace: job.metadata.namespace ?? '', location, safetyFor: undefined };
+  return { uid: owner.uid, task, namespace: job.metadata.namespace ?? '', location, safetyFor: undefined, node: nodeOfMoverFor(context, owner.uid) };
 }

@@ -8,7 +8,7 @@ interface Standing {
 }
 
 /** Steps that pass in a moment and tell a person nothing; the status shows them. */
-const QUIET = new Set(['WaitingForSlot', 'TenantMissing', 'Starting', 'LocationBusy', 'NamespaceBusy', 'RestoreRunning', 'Stopping']);
+const QUIET = new Set(['WaitingForSlot', 'TenantMissing', 'Starting', 'LocationBusy', 'NamespaceBusy', 'NodeBusy', 'RestoreRunning', 'Stopping']);
 /** Phases in which a reason that has changed is no trouble. */
 const FINE = new Set([
   'Stored',
