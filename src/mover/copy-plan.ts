@@ -56,7 +56,7 @@ async function sizesIn(store: ObjectStore, part: string, signal: AbortSignal | u
 
 function refuseConflict(key: string, size: number, sizeThere: number | undefined, to: ObjectStore): void {
   if (sizeThere === undefined || sizeThere === size) return;
-  throw new EngineError('Damaged', `${key} has ${sizeThere} bytes in ${to.location} and ${size} in the source; one of them is damaged. Run check on both`, {
+  throw new EngineError('Damaged', `${key} has ${sizeThere} bytes in ${to.location} and ${size} in the source; one of them is damaged. Run check --read-data on both, and remove the damaged one`, {
     context: { key, location: to.location },
   });
 }

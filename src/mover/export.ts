@@ -2,7 +2,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { open, rename, unlink } from 'node:fs/promises';
 import { EngineError } from '../restic/errors.ts';
 import type { ObjectStore } from '../storage/index.ts';
-import { damagedContent, promisedHash, verifyContent } from './content-name.ts';
+import { REPAIR, damagedContent, promisedHash, verifyContent } from './content-name.ts';
 import { exportLayout, type ExportLayout, type ExportSegment } from './export-layout.ts';
 import { findManifest } from './manifest-store.ts';
 
@@ -161,6 +161,6 @@ function countObjects(layout: ExportLayout): number {
 }
 
 function wrongSize(name: string, expected: number, got: number, where: string): EngineError {
-  return new EngineError('Damaged', `${name} in ${where} has ${got} bytes, its manifest says ${expected}; run check there`, { context: { name, where } });
+  return new EngineError('Damaged', `${name} in ${where} has ${got} bytes, its manifest says ${expected}. ${REPAIR}`, { context: { name, where } });
 }
 

@@ -109,5 +109,5 @@ function fileListProblem(files: readonly ManifestFile[], snapshot: string): stri
 }
 
 function damaged(what: string, reason: string, cause?: unknown): EngineError {
-  return new EngineError('Damaged', `the manifest ${what} is damaged: ${reason}`, { cause });
+  return new EngineError('Damaged', `the manifest ${what} is damaged: ${reason}. Run export with the key given: it then writes a new revision first`, { cause });
 }

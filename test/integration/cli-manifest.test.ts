@@ -48,6 +48,30 @@ describe('backup on the command line', () => {
     expect(manifestOf(place, String(snapshotId))).toMatchObject({ complete: false });
   });
 
+  it('knows from the snapshot alone that files were missed, where the manifest could not be written', async () => {
+    const snapshotId = jsonLines((await withKey(['snapshots'])).stdout).at(-1)?.['id'];
+    await rm(join(place, 'manifests', String(snapshotId)), { recursive: true });
+
+    const exported = await withKey(['export', '--snapshot', String(snapshotId), '--output', join(folder, 'incomplete.tar')]);
+
+    expect(exported.status).toBe(0);
+    expect(summaryOf(exported.stdout)).toMatchObject({ snapshotId, complete: false });
+    expect(manifestOf(place, String(snapshotId))).toMatchObject({ complete: false });
+  });
+
+  it('writes the next revision where the newest manifest is damaged, once the key is given', async () => {
+    const { snapshotId } = summaryOf((await withKey(['backup', '--source', source])).stdout);
+    await writeFile(join(place, 'manifests', String(snapshotId), '2.json'), 'not a manifest');
+    const args = ['export', '--snapshot', String(snapshotId), '--output', join(folder, 'mended.tar')];
+
+    const keyless = await runProcess([...args, ...repository]);
+    const exported = await withKey(args);
+
+    expect(keyless).toMatchObject({ status: 6, stderr: expect.stringContaining('with the key given') });
+    expect(exported).toMatchObject({ status: 0, stderr: '' });
+    expect(readdirSync(join(place, 'manifests', String(snapshotId))).toSorted()).toEqual(['1.json', '2.json', '3.json']);
+  });
+
   it('says what to do when the source is a file', async () => {
     expect(await withKey(['backup', '--source', join(source, 'one')])).toMatchObject({ status: 1, stderr: expect.stringContaining('it is no directory; name the directory') });
   });

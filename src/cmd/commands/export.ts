@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { exportSnapshot } from '../../mover/export.ts';
 import { NO_TENANT } from '../../mover/manifest.ts';
 import { publishManifest, readManifest } from '../../mover/manifest-store.ts';
+import type { ObjectStore } from '../../storage/index.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
@@ -36,7 +37,7 @@ export async function exportCommand(given: unknown, context: ProcessContext): Pr
   const { size, files, complete } = outcome;
   output.print(
     { type: 'summary', command: 'export', snapshotId: outcome.snapshot, output: options.output, size, files, complete },
-    `snapshot ${outcome.snapshot.slice(0, 8)} written to ${options.output} (${formatBytes(size)}); its README.txt tells how to open it with restic`,
+    `snapshot ${outcome.snapshot.slice(0, 8)} written to ${options.output} (${formatBytes(size)})${complete ? '' : ', incomplete: some files could not be read when it was made'}; its README.txt tells how to open it with restic`,
   );
   return EXIT.done;
 }
@@ -45,16 +46,26 @@ function hasKey(options: RepositoryOptions): boolean {
   return options.kms.length > 0 || options.secretKeyFile !== undefined;
 }
 
+/** The revision that a reader without a key goes by; `undefined` where that is damaged. */
+async function newestRevision(store: ObjectStore, snapshot: string, signal: AbortSignal): Promise<number | undefined> {
+  try {
+    return (await readManifest(store, snapshot, { signal }))?.rev;
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'Damaged') return undefined;
+    throw error;
+  }
+}
+
 /** Resolves to the snapshot's whole id. */
 function ensureManifest(options: ExportOptions, context: ProcessContext): Promise<string> {
   const { signal } = context;
   return withRepository(options, context, async ({ engine, repository }) => {
-    const { id, time } = await engine.resolveSnapshot(repository, options.snapshot);
+    const { id, time, summary } = await engine.resolveSnapshot(repository, options.snapshot);
     const standing = await readManifest(repository.store, id, { mac: (json) => engine.manifestMac(repository, json), signal });
-    if (standing !== undefined) return id;
+    if (standing !== undefined && standing.rev === (await newestRevision(repository.store, id, signal))) return id;
     const tenant = tenantOf(options) ?? { id: NO_TENANT, generation: 1 };
     const reach = await engine.reachOf(repository, id, signal);
-    await publishManifest(engine, repository, { tenant: tenant.id, generation: tenant.generation, reach, complete: true, createdAt: new Date(time), signal });
+    await publishManifest(engine, repository, { tenant: tenant.id, generation: tenant.generation, reach, complete: standing?.complete ?? summary?.['incomplete'] !== true, createdAt: new Date(time), signal });
     return id;
   });
 }

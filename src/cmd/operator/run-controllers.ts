@@ -1,4 +1,4 @@
-import type { Backup, BackupLocation, BackupPolicy, BackupTenant } from '../../api/index.ts';
+import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../api/index.ts';
 import { allInformers, locationController, makeCaches, moverControllers, policyController, tenantController, type Caches, type Ports, type RawSecret } from '../../controller/index.ts';
 import { ResourceClient, resourceTypes, ScaleClient, type Controller, type EventRecorder, type Informer, type KubeConnection } from '../../kube/index.ts';
 import { Gauge } from 'prom-client';
@@ -63,6 +63,7 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       caches,
       policies: new ResourceClient<BackupPolicy>(connection, resourceTypes.backupPolicies),
       backups,
+      restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
       scales,
       events,
       clock,

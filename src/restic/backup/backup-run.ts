@@ -203,8 +203,10 @@ export class BackupRun {
   }
 
   #summary(): Readonly<Record<string, unknown>> {
-    const { files, directories, dataBlobs, treeBlobs, dataAdded, bytesAdded, bytesProcessed, filesDone } = this.#statistics;
+    const { files, directories, dataBlobs, treeBlobs, dataAdded, bytesAdded, bytesProcessed, filesDone, isComplete } = this.#statistics;
     return {
+      // A field of ours, which other programs pass over: the manifest that says so too may never be written.
+      ...(isComplete ? {} : { incomplete: true }),
       backup_start: timeOf(this.#startedAt),
       backup_end: timeOf(new Date()),
       files_new: files.new,
