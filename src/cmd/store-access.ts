@@ -20,7 +20,12 @@ const NOTICE_MS = 10_000;
 /** Opens the store at `url`. What it does not get at once it tries again, and says so. The caller closes it. */
 export async function openStoreAt(url: string, options: StoreOptions, context: ProcessContext): Promise<ObjectStore> {
   const caBundle = await readCaFile(options.caFile);
-  return openStore(url, { s3: caBundle === undefined ? {} : { caBundle }, retry: { patienceMs: PATIENCE_MS, onRetry: retryNotice(options, context) } });
+  return openStore(url, {
+    // A later backup believes that a pack is there because an index says so; after a power cut both must be true.
+    durable: true,
+    s3: caBundle === undefined ? {} : { caBundle },
+    retry: { patienceMs: PATIENCE_MS, onRetry: retryNotice(options, context) },
+  });
 }
 
 /** Opens the store that `--repository` names, and closes it after `work`. */

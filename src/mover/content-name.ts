@@ -21,7 +21,7 @@ export function verifyContent(name: string, bytes: Uint8Array, where: string): v
 
 /** What to do about an object that is not what it must be. */
 export const REPAIR =
-  'Find out with `check --read-data` what else is; bring the object back from another copy of the repository, or keep what can be restored with `restore --skip-damaged` and back up anew (docs/errors.md, "When something is damaged")';
+  'Run `check --read-data` to find out what else is; bring the object back from another copy of the repository, or keep what can be restored with `restore --skip-damaged` and back up anew (docs/errors.md, "When something is damaged")';
 
 export function damagedContent(name: string, where: string): EngineError {
   return new EngineError('Damaged', `${name} in ${where} is damaged: its content does not have the SHA-256 that its name says. ${REPAIR}`, {

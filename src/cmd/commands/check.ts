@@ -41,7 +41,7 @@ function report({ problems, packsChecked, packsRead, snapshots }: CheckOutcome, 
   output.print(
     { type: 'summary', command: 'check', problems: problems.length, snapshots, packsChecked, packsRead },
     `${formatCount(snapshots, 'snapshot')} and ${formatCount(packsChecked, 'pack')} checked, ${packsRead.toLocaleString('en-US')} of them read whole: ` +
-      (problems.length === 0 ? 'no damage found' : `${formatCount(problems.length, 'problem')}; restore what is needed with --skip-damaged, and back up anew`),
+      (problems.length === 0 ? 'no damage found' : `${formatCount(problems.length, 'problem')}; docs/errors.md, "When something is damaged", says how to mend it and what can still be restored`),
   );
   return problems.length === 0 ? EXIT.done : EXIT.damaged;
 }
