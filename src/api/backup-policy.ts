@@ -60,6 +60,20 @@ export const BackupPolicySpec = z.object({
   maxAge: Duration.optional().meta({
     description: 'The condition `Protected` holds while the newest good backup is younger than this. Left out: 26h with `automatic`, 14d without.',
   }),
+  shrinkWarningPercent: z.int().min(1).max(99).default(50).meta({
+    description: 'A backup that is smaller than the last good one by more than this share is stored with a warning, and is not good until a person acknowledges it.',
+  }),
+  confirmDeletionsFrom: z.int().min(1).max(1000).default(5).meta({
+    description:
+      'As many backups of the namespace as this, or more, deleted at once are kept until a person confirms each with the annotation `backup.dupp.de/confirm-deletion: "true"`. The last good backup always is.',
+  }),
+  history: z
+    .object({
+      failedBackups: z.int().min(0).max(1000).default(5).meta({ description: 'Failed, rejected and cancelled backups whose resources are kept, to see why.' }),
+      restores: z.int().min(0).max(1000).default(10).meta({ description: 'Ended restores of backups of this policy whose resources are kept.' }),
+    })
+    .prefault({})
+    .meta({ description: 'How many resources of what has ended are kept; older ones are removed an hour after their end at the earliest.' }),
   mover: z
     .object({
       labels: Labels.optional().meta({ description: "Labels for the movers' Jobs and pods, e.g. for a queueing system." }),

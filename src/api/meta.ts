@@ -22,5 +22,11 @@ export const LABEL_TRIGGER = `${GROUP}/trigger`;
 /** On an automatic Backup: the time that the schedule named for it, RFC 3339. */
 export const ANNOTATION_SCHEDULED_AT = `${GROUP}/scheduled-at`;
 
+/** `true` on a Backup lets its deletion go on that the breaker stopped. */
+export const ANNOTATION_CONFIRM_DELETION = `${GROUP}/confirm-deletion`;
+
+/** `true` on a Backup that is empty or suddenly small: a person says that this is as it should be. */
+export const ANNOTATION_ACKNOWLEDGED = `${GROUP}/acknowledged`;
+
 /** Every mover pod's name starts so; admission denies exec, attach and ephemeral containers on it. */
 export const MOVER_NAME_PREFIX = 'tbmover-';

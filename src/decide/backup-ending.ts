@@ -21,6 +21,11 @@ export function decideDeletion(facts: BackupFacts, now: number): BackupPlan {
   const write = writer(facts, now, { phase: 'Deleting', condition: notDeleted });
   if (own !== undefined) return { steps: [...write('Stopping', 'Its mover is being stopped.'), ...stop(own)] };
   if (!mayHaveSnapshot(backup)) return { steps: [...leftovers(backup), { do: 'removeFinalizer' }] };
+  const { stopped } = facts.forget;
+  if (stopped !== undefined) {
+    const change: StatusChange = { phase: backup.status?.phase ?? 'Stored', conditions: [notDeleted(stopped.reason, stopped.message)] };
+    return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }] };
+  }
   return forget(facts, now, write, [{ do: 'removeFinalizer' }]);
 }
 

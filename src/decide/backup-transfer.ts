@@ -7,6 +7,7 @@ import { attemptName, earlierAttemptNames } from './child-names.ts';
 import { displayBytes, displayDuration, displayList, displayTime } from './display.ts';
 import { failureOf } from './failure-reason.ts';
 import { backupOrders } from './orders.ts';
+import { implausible } from './plausibility.ts';
 import { checkGround, type Ground } from './preconditions.ts';
 import { transferProgress } from './progress.ts';
 import { nodeHindrance } from './queue.ts';
@@ -176,9 +177,14 @@ function succeed(facts: BackupFacts, result: MoverResult, node: string | undefin
   const startedAt = timeOf(backup.status?.startedAt) ?? now;
   const expiry = expiryOf(backup, now);
   const size = displayBytes(done.bytesProcessed);
+  const odd = implausible(done, backup, facts.siblings, facts.ground.policy);
   const change: StatusChange = {
     phase: 'Stored',
-    conditions: [stored(`${done.files} files (${size}) are stored; ${displayBytes(done.bytesAdded)} were new.`), completeness(result)],
+    conditions: [
+      stored(`${done.files} files (${size}) are stored; ${displayBytes(done.bytesAdded)} were new.`),
+      completeness(result),
+      ...(odd === undefined ? [] : [odd]),
+    ],
     fields: {
       snapshotId: done.snapshotId,
       jobName: identityOf(backup).name,

@@ -10,9 +10,10 @@ import { changedStatus, expiryOf, isEnding, isTerminal, notDeleted, notStored, s
 import { decideTransfer } from './backup-transfer.ts';
 import { displayTime } from './display.ts';
 import { holdsForgetPlace } from './forget.ts';
-import { isGood, storedAt } from './good.ts';
+import { isGood, standsIn, storedAt } from './good.ts';
 import type { Failure } from './failure-reason.ts';
 import { mergeConditions } from './conditions.ts';
+import { acknowledged } from './plausibility.ts';
 import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
 import { admit, type WaitingMover } from './queue.ts';
 
@@ -207,6 +208,8 @@ function decideEnded(facts: BackupFacts, now: number): BackupPlan {
   if (done !== undefined) steps.push({ do: 'clearMover', name: done });
   const completedAt = timeOf(status?.completedAt);
   if (status?.phase !== 'Stored' || completedAt === undefined) return { steps };
+  const said = acknowledged(backup);
+  if (said !== undefined) return { steps: [...steps, write(backup, now, { phase: 'Stored', conditions: [said] })], again: true };
   const expiry = expiryOf(backup, completedAt);
   const expiresAt = expiry === undefined ? undefined : displayTime(expiry);
   if (expiresAt !== status.expiresAt) steps.push(write(backup, now, { phase: 'Stored', conditions: [], fields: { expiresAt } }));
@@ -221,10 +224,7 @@ function decideEnded(facts: BackupFacts, now: number): BackupPlan {
 const LAST_GOOD_LOOK_MS = 3_600_000;
 
 function isLastGood(backup: Backup, siblings: readonly Backup[]): boolean {
-  return (
-    isGood(backup) &&
-    !siblings.some((other) => other.metadata.uid !== backup.metadata.uid && other.metadata.deletionTimestamp === undefined && isGood(other))
-  );
+  return isGood(backup) && !siblings.some((other) => other.metadata.uid !== backup.metadata.uid && standsIn(other));
 }
 
 function write(backup: Backup, now: number, change: StatusChange): BackupStep {

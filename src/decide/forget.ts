@@ -9,7 +9,7 @@ import type { MoverStart } from './backup-facts.ts';
 import { FIRST_FORGET_ATTEMPT, timeOf } from './backup-status.ts';
 import { attemptName, earlierAttemptNames } from './child-names.ts';
 import { displayTime } from './display.ts';
-import { failureOf } from './failure-reason.ts';
+import { failureOf, type Failure } from './failure-reason.ts';
 import { ANNOTATION_FORGETS } from './mover-job.ts';
 import type { AttemptFacts, JobFact } from './observed.ts';
 import { forgetOrders } from './orders.ts';
@@ -23,8 +23,10 @@ export const ANNOTATION_ABANDON = `${GROUP}/abandon`;
 export interface ForgetFacts {
   /** Of the forget Job of this namespace, if there is one. */
   readonly job: AttemptFacts;
-  /** Backups of this namespace that are to be forgotten and whose own mover is gone. */
+  /** Backups of this namespace that are to be forgotten, whose own mover is gone, and whose deletion nobody has to confirm first. */
   readonly wanting: readonly Backup[];
+  /** Why this backup's deletion waits for a person. */
+  readonly stopped: Failure | undefined;
 }
 
 export interface ForgetInput {

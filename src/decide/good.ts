@@ -15,6 +15,14 @@ export function hasGoodContent(backup: Backup): boolean {
   return findCondition(conditions, 'Complete')?.status === 'True' && findCondition(conditions, 'Plausible')?.status !== 'False';
 }
 
+/**
+ * Whether the policy still has this one when others of it go. A safety backup does not count: it holds the state that somebody wanted
+ * to be rid of, and expires.
+ */
+export function standsIn(backup: Backup): boolean {
+  return isGood(backup) && backup.metadata.deletionTimestamp === undefined && backup.spec.trigger !== 'Safety';
+}
+
 /** Milliseconds since the epoch at which it was stored. */
 export function storedAt(backup: Backup): number {
   return Date.parse(backup.status?.completedAt ?? backup.metadata.creationTimestamp);

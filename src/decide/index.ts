@@ -11,6 +11,7 @@ export { FIRST_FORGET_ATTEMPT, isEnding, isTerminal, mayHaveSnapshot, safetyFor 
 export { decideStartRefused, identityOf } from './backup-transfer.ts';
 export { attemptName, earlierAttemptNames, labelValue, safetyBackupName } from './child-names.ts';
 export { findCondition, mergeConditions } from './conditions.ts';
+export { DEFAULT_CONFIRM_FROM, heldDeletions } from './deletion-breaker.ts';
 export { displayTime } from './display.ts';
 export * from './mover-job.ts';
 export * from './observed.ts';

@@ -1,10 +1,11 @@
-import { durationToMs, type Backup, type BackupLocation, type BackupPolicy, type BackupPolicyStatus, type BackupTenant, type ConditionInput } from '../api/index.ts';
+import { durationToMs, type Backup, type BackupLocation, type BackupPolicy, type BackupPolicyStatus, type BackupTenant, type ConditionInput, type Restore } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
 import { displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
 import type { ClaimFact } from './observed.ts';
 import { checkGround, checkVolumes } from './preconditions.ts';
 import { isGood, storedAt } from './good.ts';
+import { excessBackups, excessRestores } from './history.ts';
 import type { Quota } from './quota.ts';
 import { decideRotation } from './rotation.ts';
 import { decideSchedule, type Missed, type Run, type ScheduleDecision } from './schedule.ts';
@@ -18,6 +19,8 @@ export interface PolicyFacts {
   readonly claims: readonly ClaimFact[];
   /** Every backup of the policy. */
   readonly backups: readonly Backup[];
+  /** Restores of backups of the policy; those whose backup is gone belong to the first policy of the namespace. */
+  readonly restores: readonly Restore[];
   readonly workload: WorkloadFinding;
   readonly quota: Quota;
 }
@@ -31,6 +34,8 @@ export interface PolicyDecision {
   readonly held?: Failure;
   /** Automatic backups that are to go, oldest first. */
   readonly rotate: readonly Backup[];
+  /** What ended long ago and only fills etcd, oldest first. */
+  readonly tidy: { readonly backups: readonly Backup[]; readonly restores: readonly Restore[] };
   /** Milliseconds since the epoch: when something changes though nothing happens. */
   readonly wakeAt?: number;
 }
@@ -49,7 +54,10 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
     scheduled(schedule),
     isolated(facts.location),
   ];
-  const times = [protectedUntil, schedule.wakeAt].filter((time) => time !== undefined && time > now);
+  const { history } = policy.spec;
+  const oldBackups = excessBackups(facts.backups, history.failedBackups, now);
+  const oldRestores = excessRestores(facts.restores, history.restores, now);
+  const times = [protectedUntil, schedule.wakeAt, oldBackups.wakeAt, oldRestores.wakeAt].filter((time) => time !== undefined && time > now);
   return {
     status: {
       observedGeneration: policy.metadata.generation,
@@ -66,6 +74,7 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
     ...(schedule.kind === 'held' ? { held: schedule } : {}),
     // A module that was ended leaves what it made: a person decides about that.
     rotate: policy.spec.automatic === undefined ? [] : decideRotation(facts.backups, policy.spec.automatic.keep),
+    tidy: { backups: oldBackups.remove, restores: oldRestores.remove },
     ...(times.length > 0 ? { wakeAt: Math.min(...times.filter((time) => time !== undefined)) } : {}),
   };
 }

@@ -1,6 +1,7 @@
 /** A Restore in `Pending` or `Queued`: what it needs is looked for, then its turn is waited for. Nothing is touched yet. */
 import type { Restore } from '../api/index.ts';
 import { safetyBackupName } from './child-names.ts';
+import { isStopped } from './deletion-breaker.ts';
 import { displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
 import { WAIT_DEADLINE_MS, checkGround, type Ground } from './preconditions.ts';
@@ -24,7 +25,9 @@ function check(facts: RestoreFacts): Checked {
   const phase = source.status?.phase ?? 'Pending';
   if (phase === 'Failed' || phase === 'Rejected' || phase === 'Cancelled')
     return refuse('SourceNotStored', `Backup ${named} is ${phase}: there is nothing to restore from it. Choose another one.`, true);
-  if (phase === 'Deleting' || source.metadata.deletionTimestamp !== undefined)
+  // One whose deletion is held or waits for a person is whole; while a restore runs nothing of its namespace is forgotten.
+  const isKept = source.metadata.deletionTimestamp === undefined || source.spec.hold || isStopped(source);
+  if (phase === 'Deleting' || !isKept)
     return refuse('SourceDeleting', `Backup ${named} is being deleted.`, true);
   const snapshotId = source.status?.snapshotId;
   if (phase !== 'Stored' || snapshotId === undefined)

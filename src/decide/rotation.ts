@@ -1,5 +1,5 @@
 import { ANNOTATION_SCHEDULED_AT, type Backup } from '../api/index.ts';
-import { isGood, storedAt } from './good.ts';
+import { standsIn, storedAt } from './good.ts';
 
 /**
  * The automatic backups that are to go, oldest first, so that `keep` of them stay. Held ones neither go nor count; and the newest good backup of
@@ -10,7 +10,7 @@ export function decideRotation(backups: readonly Backup[], keep: number): readon
   const living = backups.filter(({ metadata, status }) => metadata.deletionTimestamp === undefined && status?.phase === 'Stored');
   const rotating = living.filter(({ spec }) => spec.trigger === 'Automatic' && !spec.hold).sort(newestFirst);
   const excess = rotating.slice(keep);
-  const lastGood = living.filter(isGood).sort(newestFirst)[0];
+  const lastGood = living.filter(standsIn).sort(newestFirst)[0];
   return excess.filter((backup) => backup !== lastGood).reverse();
 }
 

@@ -1,7 +1,7 @@
 // Schedules against a real API server, with a clock that the test moves: what admission refuses, and that two operators make each backup once.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Backup, BackupLocation, BackupPolicy, BackupTenant } from '../../src/api/index.ts';
+import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../src/api/index.ts';
 import { allInformers, locationController, makeCaches, policyController, tenantController, type RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, ResourceClient, resourceTypes, ScaleClient, type KubeObject, type ResourceType } from '../../src/kube/index.ts';
 import { ApiServer } from '../support/api-server.ts';
@@ -54,6 +54,7 @@ async function operator() {
     ...shared,
     policies: new ResourceClient<BackupPolicy>(connection, resourceTypes.backupPolicies),
     backups: new ResourceClient<Backup>(connection, resourceTypes.backups),
+    restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
     scales: new ScaleClient(connection),
   });
   const controllers = [

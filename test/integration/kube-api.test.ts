@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parse } from 'yaml';
-import type { Backup, BackupLocation, BackupPolicy, BackupTenant } from '../../src/api/index.ts';
+import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../src/api/index.ts';
 import { allInformers, locationController, makeCaches, policyController, tenantController, type Caches, type RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, isKubeError, ResourceClient, resourceTypes, ScaleClient, type Controller, type KubeObject, type NewObject, type ResourceType } from '../../src/kube/index.ts';
 import { ApiServer } from '../support/api-server.ts';
@@ -79,6 +79,7 @@ async function operator(): Promise<{ caches: Caches; controllers: readonly Contr
       ...shared,
       policies: new ResourceClient<BackupPolicy>(connection, resourceTypes.backupPolicies),
       backups: new ResourceClient<Backup>(connection, resourceTypes.backups),
+      restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
       scales: new ScaleClient(connection),
     }),
   ];

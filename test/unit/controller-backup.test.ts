@@ -3,6 +3,8 @@ import type { Backup } from '../../src/api/index.ts';
 import { PortError } from '../../src/controller/ports.ts';
 import { MoverWorld, NS, ended, failed, result } from '../support/mover-world.ts';
 
+const CONFIRMED = { metadata: { annotations: { 'backup.dupp.de/confirm-deletion': 'true' } } };
+
 function stored(backup: Backup | undefined) {
   return backup?.status?.conditions?.find(({ type }) => type === 'Stored');
 }
@@ -206,6 +208,8 @@ describe('a backup that is to go', () => {
 
   it('has its snapshot forgotten first; many of a tenant share one Job', async () => {
     const world = await storedWorld();
+    // The last good ones wait for a person.
+    for (const name of ['first', 'second']) world.cluster.change('backups', NS, name, CONFIRMED);
     world.cluster.remove('backups', NS, 'first');
     world.cluster.remove('backups', NS, 'second');
     await world.settle();

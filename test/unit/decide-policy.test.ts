@@ -13,7 +13,7 @@ function policy(changed: Partial<BackupPolicy['spec']> = {}, status?: BackupPoli
     apiVersion: 'backup.dupp.de/v1alpha1',
     kind: 'BackupPolicy',
     metadata: { name: 'daily', namespace: 'n', uid: 'p', resourceVersion: '1', generation: 2, creationTimestamp: '2026-01-01T00:00:00Z' },
-    spec: { location: 'here', copyMethod: 'Direct', quota: { maxBackups: 7 }, mover: {}, ...changed },
+    spec: { location: 'here', copyMethod: 'Direct', quota: { maxBackups: 7 }, shrinkWarningPercent: 50, confirmDeletionsFrom: 5, history: { failedBackups: 5, restores: 10 }, mover: {}, ...changed },
     ...(status ? { status } : {}),
   };
 }
@@ -37,6 +37,7 @@ function facts(changed: Partial<PolicyFacts> = {}): PolicyFacts {
     tenant: { metadata: { name: 'n-u' }, spec: { tenantId: '0', namespace: 'n', namespaceUID: 'u', location: 'here' } } as BackupTenant,
     claims: [claim('data')],
     backups: [],
+    restores: [],
     workload: { ok: true },
     quota: { used: 0, max: 7, display: '0/7', slots: [] },
     ...changed,

@@ -1,11 +1,13 @@
 import { FINALIZER, type Backup, type BackupStatus } from '../../api/index.ts';
 import {
+  DEFAULT_CONFIRM_FROM,
   FIRST_FORGET_ATTEMPT,
   NO_ATTEMPT,
   coveredBy,
   decideBackup,
   decideForgetRefused,
   decideStartRefused,
+  heldDeletions,
   identityOf,
   isEnding,
   isTerminal,
@@ -28,6 +30,7 @@ import {
   observeGround,
   observeQueue,
   observeUsers,
+  newWarnings,
   transitionEvent,
   type MoverContext,
 } from '../mover/index.ts';
@@ -123,14 +126,16 @@ export class BackupReconciler {
     const { caches } = this.#context;
     const namespace = backup.metadata.namespace ?? '';
     const generation = backup.status?.keyGeneration ?? 1;
+    const raw = caches.jobs.byIndex('namespace', namespace).find((job) => coveredBy(jobFact(job)).length > 0);
+    const held = this.#held(namespace, raw === undefined ? [] : coveredBy(jobFact(raw)));
+    const stopped = held.get(backup.metadata.uid);
     // A Job opens one repository, and each generation has its own.
     const wanting = caches.backups
       .byIndex('namespace', namespace)
-      .filter((other) => (other.status?.keyGeneration ?? 1) === generation && wantsForgetting(other, this.#hasOwnMover(other)));
-    const raw = caches.jobs.byIndex('namespace', namespace).find((job) => coveredBy(jobFact(job)).length > 0);
-    if (raw === undefined) return { job: NO_ATTEMPT, wanting };
+      .filter((other) => (other.status?.keyGeneration ?? 1) === generation && wantsForgetting(other, this.#hasOwnMover(other)) && !held.has(other.metadata.uid));
+    if (raw === undefined) return { job: NO_ATTEMPT, wanting, stopped };
     const [leader] = coveredBy(jobFact(raw));
-    if (leader === undefined || !isEnding(backup)) return { job: fromCaches(this.#context, raw.metadata.name, namespace), wanting };
+    if (leader === undefined || !isEnding(backup)) return { job: fromCaches(this.#context, raw.metadata.name, namespace), wanting, stopped };
     const attempt = Number(raw.metadata.name.split('-').at(-1));
     const identity = { task: 'forget', name: raw.metadata.name, uid: leader, jobWasSeen: true } as const;
     const job = await observeAttempt(
@@ -139,7 +144,17 @@ export class BackupReconciler {
       { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: backup.status?.keyGeneration ?? 1, attempt },
       signal,
     );
-    return { job, wanting };
+    return { job, wanting, stopped };
+  }
+
+  /** Deletions of the namespace that wait for a person. */
+  #held(namespace: string, covered: readonly string[]): ReadonlyMap<string, { readonly reason: string; readonly message: string }> {
+    const { caches, clock } = this.#context;
+    const backups = caches.backups.byIndex('namespace', namespace);
+    if (!backups.some(({ metadata }) => metadata.deletionTimestamp !== undefined)) return new Map();
+    const limits = caches.policies.byIndex('namespace', namespace).map(({ spec }) => spec.confirmDeletionsFrom);
+    const confirmFrom = limits.length === 0 ? DEFAULT_CONFIRM_FROM : Math.min(...limits);
+    return heldDeletions({ backups, covered: new Set(covered), confirmFrom }, clock.now());
   }
 
   #hasOwnMover(backup: Backup): boolean {
@@ -221,8 +236,10 @@ export class BackupReconciler {
 
   async #writeStatus(current: Backup, status: BackupStatus, signal: AbortSignal): Promise<Backup> {
     const written = this.#remember(await this.#backups.writeStatus(current, status, signal));
-    const event = transitionEvent(current.status, status, ['Deleted', 'Stored', 'Complete']);
+    const event = transitionEvent(current.status, status, ['Deleted', 'Stored']);
     if (event !== undefined) this.#events.record(current, event);
+    // A stored backup that lacks something is news beside that it is stored.
+    for (const warning of newWarnings(current.status, status, ['Complete', 'Plausible'])) this.#events.record(current, warning);
     return written;
   }
 

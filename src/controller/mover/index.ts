@@ -6,5 +6,5 @@ export { AdmissionLock, type MoverCaches, type MoverContext } from './mover-cont
 export { onLocationChange, watchMovers } from './mover-sources.ts';
 export { locationOf, observeQueue } from './queue-observer.ts';
 export { LogListener, type Listener, type OpenLog } from './spoken-lines.ts';
-export { transitionEvent } from './transition-event.ts';
+export { newWarnings, transitionEvent } from './transition-event.ts';
 export { QueueWaker } from './queue-waker.ts';

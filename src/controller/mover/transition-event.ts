@@ -40,3 +40,12 @@ export function transitionEvent(before: Standing | undefined, after: Standing, t
   if (QUIET.has(reason)) return undefined;
   return { type: FINE.has(reason) ? 'Normal' : 'Warning', reason, action: after.phase ?? 'Pending', message };
 }
+
+/** A warning for each of the named conditions that has become False. */
+export function newWarnings(before: Standing | undefined, after: Standing, types: readonly string[]): readonly EventInput[] {
+  return types.flatMap((type) => {
+    const is = findCondition(after.conditions, type);
+    if (is?.status !== 'False' || findCondition(before?.conditions, type)?.status === 'False') return [];
+    return [{ type: 'Warning' as const, reason: is.reason, action: after.phase ?? 'Pending', message: is.message }];
+  });
+}

@@ -1,4 +1,4 @@
-import { ANNOTATION_SCHEDULED_AT, API_VERSION, LABEL_POLICY, LABEL_TRIGGER, type Backup, type BackupPolicy } from '../../api/index.ts';
+import { ANNOTATION_SCHEDULED_AT, API_VERSION, LABEL_POLICY, LABEL_TRIGGER, type Backup, type BackupPolicy, type Restore } from '../../api/index.ts';
 import { displayTime, labelValue } from '../../decide/index.ts';
 import { MOST_COUNTED, type Missed, type Run } from '../../decide/schedule.ts';
 import { isKubeError, type EventRecorder, type ResourceClient } from '../../kube/index.ts';
@@ -6,6 +6,7 @@ import type { Caches } from '../caches.ts';
 
 export interface AutomaticDependencies {
   readonly caches: Pick<Caches, 'backups'>;
+  readonly restores: Pick<ResourceClient<Restore>, 'delete'>;
   readonly backups: Pick<ResourceClient<Backup>, 'create' | 'get' | 'delete'>;
   readonly events: Pick<EventRecorder, 'record'>;
 }
@@ -45,5 +46,21 @@ export async function applyRotation({ backups, events }: AutomaticDependencies, 
     const { name, namespace, uid } = backup.metadata;
     await backups.delete(name, namespace, { uid, signal });
     events.record(policy, { type: 'Normal', reason: 'Rotated', action: 'Delete', message: `Backup ${name} is deleted: newer automatic ones are kept in its place.` });
+  }
+}
+
+/** Removes the resources of what ended long ago; nothing of it is stored. */
+export async function applyTidying(
+  { backups, restores, events }: AutomaticDependencies,
+  tidy: { readonly backups: readonly Backup[]; readonly restores: readonly Restore[] },
+  signal: AbortSignal,
+): Promise<void> {
+  const message = 'Removed: it ended long ago, and newer ones are kept to look at.';
+  for (const [client, old] of [[backups, tidy.backups], [restores, tidy.restores]] as const) {
+    for (const each of old) {
+      const { name, namespace, uid } = each.metadata;
+      await client.delete(name, namespace, { uid, signal });
+      events.record(each, { type: 'Normal', reason: 'Tidied', action: 'Delete', message });
+    }
   }
 }

@@ -1,17 +1,19 @@
-import type { BackupPolicy, Backup } from '../../api/index.ts';
+import type { BackupPolicy, Backup, Restore } from '../../api/index.ts';
 import { decidePolicy } from '../../decide/policy.ts';
+import { hasEnded } from '../../decide/index.ts';
 import { decideQuota, type Quota } from '../../decide/quota.ts';
 import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { claimFact } from '../mover/facts.ts';
 import type { Clock } from '../ports.ts';
-import { applyRotation, applyRun, tellMissed } from './automatic-backups.ts';
+import { applyRotation, applyRun, applyTidying, tellMissed } from './automatic-backups.ts';
 import { WorkloadCheck } from './workload-check.ts';
 
 export interface PolicyDependencies {
   readonly caches: Caches;
   readonly policies: ResourceClient<BackupPolicy>;
   readonly backups: ResourceClient<Backup>;
+  readonly restores: ResourceClient<Restore>;
   readonly scales: ScaleClient;
   readonly events: EventRecorder;
   readonly clock: Clock;
@@ -38,6 +40,9 @@ export function policyController(dependencies: PolicyDependencies): Controller {
   const ofNamespace = (namespace: string | undefined): void => addAll(caches.policies.byIndex('namespace', namespace ?? ''));
   caches.policies.listen(({ object }) => controller.queue.add(keyOf(object)));
   caches.backups.listen(({ object }) => controller.queue.add(`${object.metadata.namespace ?? ''}/${object.spec.policy}`));
+  caches.restores.listen(({ object, type }) => {
+    if (type !== 'deleted' && hasEnded(object)) ofNamespace(object.metadata.namespace);
+  });
   caches.claims.listen(({ object }) => ofNamespace(object.metadata.namespace));
   caches.tenants.listen(({ object }) => ofNamespace(object.spec.namespace));
   caches.namespaces.listen(({ object }) => ofNamespace(object.metadata.name));
@@ -64,6 +69,7 @@ async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCh
       tenant: home && caches.tenants.byIndex('namespaceUID', home.metadata.uid)[0],
       claims: caches.claims.byIndex('namespace', namespace).map(claimFact),
       backups,
+      restores: restoresOf(caches, policy),
       workload: workload.finding,
       quota,
     },
@@ -76,9 +82,20 @@ async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCh
   tellChanges(dependencies.events, policy, written);
   if (decision.missed !== undefined) tellMissed(dependencies.events, policy, decision.missed);
   await applyRotation(dependencies, policy, decision.rotate, signal);
+  await applyTidying(dependencies, decision.tidy, signal);
   const wake = decision.wakeAt === undefined ? undefined : Math.min(decision.wakeAt - clock.now(), LONGEST_WAIT_MS);
   const waits = [wake, workload.againInMs].filter((wait) => wait !== undefined);
   return waits.length > 0 ? { requeueAfterMs: Math.max(1000, Math.min(...waits)) } : {};
+}
+
+function restoresOf({ policies, backups, restores }: Caches, { metadata }: BackupPolicy): readonly Restore[] {
+  const namespace = metadata.namespace ?? '';
+  const [first] = policies.byIndex('namespace', namespace).map(({ metadata: { name } }) => name).sort();
+  return restores.byIndex('namespace', namespace).filter(({ spec }) => {
+    const owner = backups.get(spec.source.backup, namespace)?.spec.policy;
+    const isOrphan = owner === undefined || policies.get(owner, namespace) === undefined;
+    return isOrphan ? first === metadata.name : owner === metadata.name;
+  });
 }
 
 interface Settled {

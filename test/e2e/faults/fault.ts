@@ -107,6 +107,8 @@ export class Place {
       if ((await getObject('namespace', namespace)) === undefined) continue;
       for (const kind of ['restores.backup.dupp.de', 'backups.backup.dupp.de']) {
         for (const { metadata } of await listObjects<StatusLike>(kind, namespace)) {
+          // The last good one, and many at once, wait for a person.
+          await kubectl(['annotate', kind, metadata.name, '-n', namespace, 'backup.dupp.de/confirm-deletion=true', '--overwrite']);
           if (beyondForgetting) await kubectl(['annotate', kind, metadata.name, '-n', namespace, 'backup.dupp.de/abandon=true', '--overwrite']);
         }
         await kubectl(['delete', kind, '--all', '-n', namespace, '--timeout=60s']);
