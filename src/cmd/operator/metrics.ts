@@ -1,7 +1,14 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Caches } from '../../controller/index.ts';
+import type { Backup, BackupPolicy, Restore } from '../../api/index.ts';
 import type { ControllerObserver, RequestObserver } from '../../kube/index.ts';
 import type { Logger } from 'pino';
+
+/** What is counted at each scrape. */
+export interface WatchedCaches {
+  readonly backups: { list(): Iterable<Backup> };
+  readonly restores: { list(): Iterable<Restore> };
+  readonly policies: { list(): Iterable<BackupPolicy> };
+}
 
 export interface OperatorMetrics {
   readonly registry: Registry;
@@ -9,7 +16,7 @@ export interface OperatorMetrics {
   readonly observer: ControllerObserver;
   readonly leading: Gauge;
   /** Adds what is counted from the caches at each scrape. */
-  watch(caches: Caches): void;
+  watch(caches: WatchedCaches): void;
 }
 
 /** Metrics by Prometheus' conventions; names are promises to dashboards and alerts. */
@@ -43,7 +50,7 @@ export function operatorMetrics(log: Logger): OperatorMetrics {
   };
 }
 
-function watchCaches(registry: Registry, caches: Caches): void {
+function watchCaches(registry: Registry, caches: WatchedCaches): void {
   const registers = [registry];
   new Gauge({
     name: 'tenant_backup_backups',
@@ -65,17 +72,38 @@ function watchCaches(registry: Registry, caches: Caches): void {
       for (const restore of caches.restores.list()) this.inc({ phase: restore.status?.phase ?? 'Pending' });
     },
   });
-  new Gauge({
-    name: 'tenant_backup_policy_last_success_timestamp_seconds',
-    help: 'When the newest complete backup of a policy was stored; 0 where there is none.',
-    labelNames: ['namespace', 'policy'],
-    registers,
-    collect() {
-      this.reset();
-      for (const { metadata, status } of caches.policies.list()) {
-        const at = status?.lastSuccess === undefined ? 0 : Date.parse(status.lastSuccess) / 1000;
-        this.set({ namespace: metadata.namespace ?? '', policy: metadata.name }, at);
-      }
-    },
-  });
+  watchPolicies(registers, caches);
+}
+
+/** How fresh each policy's backups are: what an alert asks, one series a policy. Times are 0 where there is none. */
+function watchPolicies(registers: Registry[], caches: Pick<WatchedCaches, 'policies'>): void {
+  const perPolicy = (name: string, help: string, value: (policy: BackupPolicy) => number | undefined) =>
+    new Gauge({
+      name: `tenant_backup_policy_${name}`,
+      help,
+      labelNames: ['namespace', 'policy'],
+      registers,
+      collect() {
+        this.reset();
+        for (const policy of caches.policies.list()) {
+          const is = value(policy);
+          if (is !== undefined) this.set({ namespace: policy.metadata.namespace ?? '', policy: policy.metadata.name }, is);
+        }
+      },
+    });
+  perPolicy('last_success_timestamp_seconds', 'When the newest good backup of a policy was stored; 0 where there is none.', ({ status }) => seconds(status?.lastSuccess));
+  perPolicy('protected', '1 while the condition Protected of a policy holds.', ({ status }) =>
+    Number(status?.conditions?.some(({ type, status: holds }) => type === 'Protected' && holds === 'True') === true),
+  );
+  perPolicy('next_run_timestamp_seconds', 'When the next automatic backup of a policy with a schedule is due; 0 while there is none.', ({ spec, status }) =>
+    spec.automatic === undefined ? undefined : seconds(status?.automatic?.nextRun),
+  );
+  perPolicy('last_missed_timestamp_seconds', 'The newest scheduled time of a policy that was missed; 0 where there is none.', ({ spec, status }) =>
+    spec.automatic === undefined ? undefined : seconds(status?.automatic?.lastMissed),
+  );
+  perPolicy('automatic_backups', 'Automatic backups that a policy keeps.', ({ spec, status }) => (spec.automatic === undefined ? undefined : (status?.automatic?.kept ?? 0)));
+}
+
+function seconds(time: string | undefined): number {
+  return time === undefined ? 0 : Date.parse(time) / 1000;
 }

@@ -1,0 +1,37 @@
+import { describe, expect, it } from '@jest/globals';
+import { pino } from 'pino';
+import type { BackupPolicy } from '../../src/api/index.ts';
+import { operatorMetrics } from '../../src/cmd/operator/metrics.ts';
+
+const automatic = { schedule: '0 2 * * *', timeZone: 'UTC', startingDeadline: '12h', suspend: false, keep: 7 };
+const conditions = [{ type: 'Protected', status: 'True' }];
+
+function policy(name: string, spec: object, status?: object): BackupPolicy {
+  return { metadata: { name, namespace: 'shop' }, spec, status } as unknown as BackupPolicy;
+}
+
+async function scrape(policies: BackupPolicy[]): Promise<string[]> {
+  const metrics = operatorMetrics(pino({ enabled: false }));
+  metrics.watch({ backups: { list: () => [] }, restores: { list: () => [] }, policies: { list: () => policies } });
+  return (await metrics.registry.metrics()).split('\n').filter((line) => line.startsWith('tenant_backup_policy_'));
+}
+
+describe('metrics of policies', () => {
+  it('tell how fresh the backups are and when the next is due', async () => {
+    const status = { lastSuccess: '2026-03-20T02:00:10Z', conditions, automatic: { kept: 7, display: '7/7', nextRun: '2026-03-21T02:00:00Z', lastMissed: '2026-03-01T02:00:00Z' } };
+    expect(await scrape([policy('nightly', { automatic }, status)])).toEqual([
+      'tenant_backup_policy_last_success_timestamp_seconds{namespace="shop",policy="nightly"} 1773972010',
+      'tenant_backup_policy_protected{namespace="shop",policy="nightly"} 1',
+      'tenant_backup_policy_next_run_timestamp_seconds{namespace="shop",policy="nightly"} 1774058400',
+      'tenant_backup_policy_last_missed_timestamp_seconds{namespace="shop",policy="nightly"} 1772330400',
+      'tenant_backup_policy_automatic_backups{namespace="shop",policy="nightly"} 7',
+    ]);
+  });
+
+  it('name a policy that was never backed up, and have no schedule for one without', async () => {
+    expect(await scrape([policy('manual', {})])).toEqual([
+      'tenant_backup_policy_last_success_timestamp_seconds{namespace="shop",policy="manual"} 0',
+      'tenant_backup_policy_protected{namespace="shop",policy="manual"} 0',
+    ]);
+  });
+});
