@@ -1,6 +1,7 @@
 import { EngineError } from '../restic/errors.ts';
-import type { ObjectInfo, ObjectStore } from '../storage/index.ts';
+import { compareKeys, type ObjectInfo, type ObjectStore } from '../storage/index.ts';
 import { promisedHash } from './content-name.ts';
+import { readAhead } from './read-ahead.ts';
 
 /**
  * The parts of a repository in the order in which they are put: the target is valid at every instant, because what refers comes
@@ -9,6 +10,9 @@ import { promisedHash } from './content-name.ts';
 const PUT_ORDER = ['keys/', 'wrappings/', 'config', 'data/', 'index/', 'exports/', 'snapshots/', 'manifests/'] as const;
 /** The other way round, so that whatever a listed object refers to is in a listing that comes later. */
 const LIST_ORDER = [...PUT_ORDER].reverse();
+
+/** More than a page of S3, so that the next one is on its way while this one is compared. */
+const LISTED_AHEAD = 1001;
 
 const BESIDE_CONTENT = /^(?:config|wrappings\/first\.json|manifests\/[0-9a-f]{64}\/[1-9][0-9]*\.json)$/;
 
@@ -31,27 +35,51 @@ export async function planCopy(from: ObjectStore, to: ObjectStore, signal?: Abor
   const missing = new Map<string, ObjectInfo[]>();
   let present = 0;
   for (const part of LIST_ORDER) {
-    const [there, here] = await Promise.all([sizesIn(to, part, signal), listAll(from, part, signal)]);
-    for (const { key, size } of here) refuseConflict(key, size, there.get(key), to);
-    missing.set(part, here.filter(({ key }) => !there.has(key)));
-    present += here.filter(({ key }) => there.has(key)).length;
+    const lacking: ObjectInfo[] = [];
+    for await (const { object, sizeThere } of compareListings(from, to, part, signal)) {
+      refuseConflict(object.key, object.size, sizeThere, to);
+      if (sizeThere === undefined) lacking.push(object);
+      else present += 1;
+    }
+    missing.set(part, lacking);
   }
   const parts = PUT_ORDER.map((part) => missing.get(part) ?? []);
   const all = parts.flat();
   return { parts, objects: all.length, bytes: all.reduce((sum, { size }) => sum + size, 0), present };
 }
 
-/** Everything below the part that belongs to a repository; foreign files stay behind. */
-async function listAll(store: ObjectStore, part: string, signal: AbortSignal | undefined): Promise<ObjectInfo[]> {
-  const found: ObjectInfo[] = [];
-  for await (const info of store.list(part, { signal })) {
-    if (promisedHash(info.key) !== undefined || BESIDE_CONTENT.test(info.key)) found.push(info);
+/**
+ * Every object of a part of `from`, with its size in `to` where that has it. Both listings come in the order of keys, so neither is held: a
+ * repository that was copied before costs no memory, however large it is.
+ */
+async function* compareListings(
+  from: ObjectStore,
+  to: ObjectStore,
+  part: string,
+  signal: AbortSignal | undefined,
+): AsyncIterable<{ readonly object: ObjectInfo; readonly sizeThere: number | undefined }> {
+  const there = readAhead(listed(to, part, signal), LISTED_AHEAD);
+  const here = readAhead(listed(from, part, signal), LISTED_AHEAD);
+  // Asked before the first answer of the other place is awaited.
+  const firstThere = there.next();
+  firstThere.catch(() => undefined);
+  let next: IteratorResult<ObjectInfo, void> | undefined;
+  try {
+    for await (const object of here) {
+      next ??= await firstThere;
+      while (next.done !== true && compareKeys(next.value.key, object.key) < 0) next = await there.next();
+      yield { object, sizeThere: next.done !== true && next.value.key === object.key ? next.value.size : undefined };
+    }
+  } finally {
+    await there.return();
   }
-  return found;
 }
 
-async function sizesIn(store: ObjectStore, part: string, signal: AbortSignal | undefined): Promise<Map<string, number>> {
-  return new Map((await listAll(store, part, signal)).map(({ key, size }) => [key, size]));
+/** Everything below the part that belongs to a repository; foreign files stay behind. */
+async function* listed(store: ObjectStore, part: string, signal: AbortSignal | undefined): AsyncGenerator<ObjectInfo> {
+  for await (const info of store.list(part, { signal })) {
+    if (promisedHash(info.key) !== undefined || BESIDE_CONTENT.test(info.key)) yield info;
+  }
 }
 
 function refuseConflict(key: string, size: number, sizeThere: number | undefined, to: ObjectStore): void {
