@@ -25,6 +25,9 @@ export const ANNOTATION_SCHEDULED_AT = `${GROUP}/scheduled-at`;
 /** `true` on a Backup lets its deletion go on that the breaker stopped. */
 export const ANNOTATION_CONFIRM_DELETION = `${GROUP}/confirm-deletion`;
 
+/** On an automatic Backup that gave way to newer ones: RFC 3339, when. Its deletion is no mass deletion, however many wait for theirs. */
+export const ANNOTATION_ROTATED_AT = `${GROUP}/rotated-at`;
+
 /** `true` on a Backup that is empty or suddenly small: a person says that this is as it should be. */
 export const ANNOTATION_ACKNOWLEDGED = `${GROUP}/acknowledged`;
 

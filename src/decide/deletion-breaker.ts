@@ -2,7 +2,7 @@
  * What keeps a mistake, or somebody who means ill, from deleting a customer's backups in one go. Kubernetes cannot take a deletion
  * back, so the objects wait, whole and restorable, until a person confirms each with an annotation.
  */
-import { ANNOTATION_CONFIRM_DELETION, type Backup } from '../api/index.ts';
+import { ANNOTATION_CONFIRM_DELETION, ANNOTATION_ROTATED_AT, type Backup } from '../api/index.ts';
 import { FIRST_FORGET_ATTEMPT, timeOf } from './backup-status.ts';
 import { findCondition } from './conditions.ts';
 import type { Failure } from './failure-reason.ts';
@@ -22,13 +22,14 @@ export interface BreakerFacts {
 
 /** The deletions of a namespace that wait for a person, by UID of the Backup, each with its reason. */
 export function heldDeletions({ backups, covered, confirmFrom }: BreakerFacts, now: number): ReadonlyMap<string, Failure> {
-  const going = backups.filter((backup) => isUnconfirmed(backup, now));
-  const waiting = going.filter(({ metadata, status }) => !covered.has(metadata.uid) && (status?.attempt ?? 0) < FIRST_FORGET_ATTEMPT);
+  const unconfirmed = backups.filter((backup) => isUnconfirmed(backup, now));
+  const going = unconfirmed.filter(({ metadata }) => metadata.annotations?.[ANNOTATION_ROTATED_AT] === undefined);
+  const waiting = unconfirmed.filter(({ metadata, status }) => !covered.has(metadata.uid) && (status?.attempt ?? 0) < FIRST_FORGET_ATTEMPT);
   const held = new Map<string, Failure>();
   for (const backup of waiting) {
     if (isLastGood(backup, backups, waiting)) held.set(backup.metadata.uid, { reason: 'LastGoodBackup', message: lastGoodMessage(backup) });
     // Once stopped, a mass deletion stays so, though its numbers shrink while some of it is confirmed.
-    else if (going.length >= confirmFrom || wasStopped(backup)) held.set(backup.metadata.uid, { reason: 'MassDeletion', message: massMessage(backup, going.length) });
+    else if (going.includes(backup) && (going.length >= confirmFrom || wasStopped(backup))) held.set(backup.metadata.uid, { reason: 'MassDeletion', message: massMessage(backup, going.length) });
   }
   return held;
 }

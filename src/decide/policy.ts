@@ -34,6 +34,8 @@ export interface PolicyDecision {
   readonly held?: Failure;
   /** Automatic backups that are to go, oldest first. */
   readonly rotate: readonly Backup[];
+  /** Whether they are so many that a person is to confirm their deletion: `keep` was lowered, or holds were let go. */
+  readonly rotatesMany: boolean;
   /** What ended long ago and only fills etcd, oldest first. */
   readonly tidy: { readonly backups: readonly Backup[]; readonly restores: readonly Restore[] };
   /** Milliseconds since the epoch: when something changes though nothing happens. */
@@ -55,6 +57,8 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
     isolated(facts.location),
   ];
   const { history } = policy.spec;
+  // A module that was ended leaves what it made: a person decides about that.
+  const rotate = policy.spec.automatic === undefined ? [] : decideRotation(facts.backups, policy.spec.automatic.keep);
   const oldBackups = excessBackups(facts.backups, history.failedBackups, now);
   const oldRestores = excessRestores(facts.restores, history.restores, now);
   const times = [protectedUntil, schedule.wakeAt, oldBackups.wakeAt, oldRestores.wakeAt].filter((time) => time !== undefined && time > now);
@@ -72,8 +76,8 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
     ...(schedule.run === undefined ? {} : { run: schedule.run }),
     ...(schedule.missed === undefined ? {} : { missed: schedule.missed }),
     ...(schedule.kind === 'held' ? { held: schedule } : {}),
-    // A module that was ended leaves what it made: a person decides about that.
-    rotate: policy.spec.automatic === undefined ? [] : decideRotation(facts.backups, policy.spec.automatic.keep),
+    rotate,
+    rotatesMany: rotate.length >= policy.spec.confirmDeletionsFrom,
     tidy: { backups: oldBackups.remove, restores: oldRestores.remove },
     ...(times.length > 0 ? { wakeAt: Math.min(...times.filter((time) => time !== undefined)) } : {}),
   };

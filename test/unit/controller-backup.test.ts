@@ -186,6 +186,23 @@ describe('a backup', () => {
     expect(essence(world, 'first')).toMatchObject({ phase: 'Stored', attempt: 1, ran: ['backup 1'], jobs: 0, secrets: 0 });
   });
 
+  it('goes back to the queue when its node has as many movers as it may, and starts when one has ended', async () => {
+    const world = new MoverWorld();
+    await world.turn();
+    world.cluster.change('backuplocations', undefined, 'here', { spec: { limits: { movers: 10, moversPerNode: 1 } } });
+    const elsewhere = { phase: 'Transferring', tenant: 'shop-tenant', node: 'node-1', attempt: 1 };
+    world.cluster.put('backups', 'other', { metadata: { name: 'x', uid: 'x' }, spec: { policy: 'p', trigger: 'Manual' }, status: elsewhere });
+    world.createBackup('first');
+    await world.turn();
+    await world.turn();
+    expect(world.backup('first')?.status).toMatchObject({ phase: 'Queued', node: 'node-1' });
+    expect(stored(world.backup('first'))).toMatchObject({ reason: 'NodeBusy', message: '1 of 1 movers of node node-1 run; this starts when one has ended.' });
+    expect(world.ran).toEqual([]);
+    world.cluster.remove('backups', 'other', 'x');
+    await world.settle();
+    expect(world.backup('first')?.status).toMatchObject({ phase: 'Stored', attempt: 1 });
+  });
+
   it('is refused as the eighth', async () => {
     const world = new MoverWorld();
     for (let i = 1; i <= 8; i++) world.createBackup(`b${i}`);

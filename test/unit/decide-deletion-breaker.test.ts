@@ -16,10 +16,11 @@ interface Shape {
   attempt?: number;
   expired?: boolean;
   stoppedBefore?: boolean;
+  rotated?: boolean;
 }
 
 function backup(n: number, shape: Shape = {}): Backup {
-  const { policy = 'daily', deleting = true, complete = true, confirmed = false, hold = false, attempt = 1, expired = false, stoppedBefore = false } = shape;
+  const { policy = 'daily', deleting = true, complete = true, confirmed = false, hold = false, attempt = 1, expired = false, stoppedBefore = false, rotated = false } = shape;
   const conditions = [
     { type: 'Complete', status: complete ? 'True' : 'False' },
     ...(stoppedBefore ? [{ type: 'Deleted', status: 'False', reason: 'MassDeletion' }] : []),
@@ -29,7 +30,7 @@ function backup(n: number, shape: Shape = {}): Backup {
       name: `b${n}`,
       namespace: 'n',
       uid: `u${n}`,
-      annotations: confirmed ? { 'backup.dupp.de/confirm-deletion': 'true' } : {},
+      annotations: { ...(confirmed ? { 'backup.dupp.de/confirm-deletion': 'true' } : {}), ...(rotated ? { 'backup.dupp.de/rotated-at': '2026-03-20T02:00:00Z' } : {}) },
       ...(deleting ? { deletionTimestamp: '2026-03-20T09:59:59Z' } : {}),
     },
     spec: { policy, hold },
@@ -64,6 +65,7 @@ describe('the breaker', () => {
     ['counts what a spec holds anyway not at all', [...others(4), backup(5, { hold: true }), kept], {}],
     ['counts what was confirmed not at all', [...others(4), backup(5, { confirmed: true }), kept], {}],
     ['counts what goes because its time is over not at all', [...others(6, { expired: true }), kept], {}],
+    ['counts what rotated out not at all, but keeps the last good one of it', [...others(6, { rotated: true })], { u6: 'LastGoodBackup' }],
     ['once stopped stays so, though fewer are left', [...others(2, { stoppedBefore: true }), kept], { u1: 'MassDeletion', u2: 'MassDeletion' }],
     ['counts one that is being forgotten, and does not call it back', [...others(4), backup(5, { attempt: 101 }), kept], { u1: 'MassDeletion', u2: 'MassDeletion', u3: 'MassDeletion', u4: 'MassDeletion' }],
   ])('%s', (_, backups, expected) => {

@@ -115,6 +115,9 @@ describe('a policy with the module', () => {
     const decision = decidePolicy(policy({ automatic }, before), facts({ backups, quota: full }), NOW);
     expect(decision).toMatchObject({ run: { name: 'daily-202603200200' }, status: { automatic: { kept: 3, display: '3/2', nextRun: '2026-03-21T02:00:00Z' } } });
     expect(decision.rotate.map(({ metadata }) => metadata.name)).toEqual(['a']);
+    expect(decision.rotatesMany).toBe(false);
+    const many = Array.from({ length: 7 }, (_, i) => scheduled(`m${i}`, (9 - i) * DAY));
+    expect(decidePolicy(policy({ automatic }, before), facts({ backups: many }), NOW).rotatesMany).toBe(true);
     expect(decision.status.conditions?.find(({ type }) => type === 'Scheduled')).toMatchObject({ status: 'True', reason: 'Scheduled' });
   });
 

@@ -40,7 +40,7 @@ export function observeQueue(context: MoverContext, location: string): QueueFact
   return {
     location,
     running: [...running.values()],
-    waiting: [...waitingBackups(context, clock.now()), ...waitingRestores(context, open)],
+    waiting: [...waitingBackups(context, clock.now(), found.spec.limits.moversPerNode !== undefined), ...waitingRestores(context, open)],
     limit: found.spec.limits.movers,
     limitPerNode: found.spec.limits.moversPerNode,
   };
@@ -75,11 +75,12 @@ function siblingsOf({ caches }: MoverContext, { metadata, spec }: Backup): reado
   return caches.backups.byIndex('policy', `${metadata.namespace ?? ''}/${spec.policy}`);
 }
 
-function waitingBackups(context: MoverContext, now: number): WaitingMover[] {
+/** @param byNode - whether the node matters; to look for it costs a look at every sibling of everything that waits */
+function waitingBackups(context: MoverContext, now: number, byNode: boolean): WaitingMover[] {
   return context.caches.backups.byIndex('stage', 'waiting').flatMap((backup) => {
     const due = Date.parse(backup.status?.nextAttemptAt ?? '');
     if (isEnding(backup) || due > now) return [];
-    return [waitingBackup(backup, locationOf(context, backup), siblingsOf(context, backup))];
+    return [waitingBackup(backup, locationOf(context, backup), byNode ? siblingsOf(context, backup) : [])];
   });
 }
 

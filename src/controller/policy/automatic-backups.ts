@@ -1,4 +1,4 @@
-import { ANNOTATION_SCHEDULED_AT, API_VERSION, LABEL_POLICY, LABEL_TRIGGER, type Backup, type BackupPolicy, type Restore } from '../../api/index.ts';
+import { ANNOTATION_ROTATED_AT, ANNOTATION_SCHEDULED_AT, API_VERSION, LABEL_POLICY, LABEL_TRIGGER, type Backup, type BackupPolicy, type Restore } from '../../api/index.ts';
 import { displayTime, labelValue } from '../../decide/index.ts';
 import { MOST_COUNTED, type Missed, type Run } from '../../decide/schedule.ts';
 import { isKubeError, type EventRecorder, type ResourceClient } from '../../kube/index.ts';
@@ -7,7 +7,7 @@ import type { Caches } from '../caches.ts';
 export interface AutomaticDependencies {
   readonly caches: Pick<Caches, 'backups'>;
   readonly restores: Pick<ResourceClient<Restore>, 'delete'>;
-  readonly backups: Pick<ResourceClient<Backup>, 'create' | 'get' | 'delete'>;
+  readonly backups: Pick<ResourceClient<Backup>, 'create' | 'get' | 'patch' | 'delete'>;
   readonly events: Pick<EventRecorder, 'record'>;
 }
 
@@ -40,12 +40,32 @@ export function tellMissed(events: Pick<EventRecorder, 'record'>, policy: Backup
   events.record(policy, { type: 'Warning', reason: 'RunMissed', action: 'Schedule', message });
 }
 
-/** Deletes what rotated out; the Backup's own controller forgets its snapshot. */
-export async function applyRotation({ backups, events }: AutomaticDependencies, policy: BackupPolicy, rotated: readonly Backup[], signal: AbortSignal): Promise<void> {
-  for (const backup of rotated) {
+/**
+ * Deletes what rotated out; the Backup's own controller forgets its snapshot. It is marked before, so that nights of them that wait for
+ * a location to come back are not taken for a mass deletion.
+ */
+export async function applyRotation(
+  { backups, events }: AutomaticDependencies,
+  policy: BackupPolicy,
+  rotation: { readonly rotate: readonly Backup[]; readonly rotatesMany: boolean; readonly at: string },
+  signal: AbortSignal,
+): Promise<void> {
+  for (const backup of rotation.rotate) {
     const { name, namespace, uid } = backup.metadata;
+    if (!rotation.rotatesMany && !(await mark(backups, backup, rotation.at, signal))) continue;
     await backups.delete(name, namespace, { uid, signal });
     events.record(policy, { type: 'Normal', reason: 'Rotated', action: 'Delete', message: `Backup ${name} is deleted: newer automatic ones are kept in its place.` });
+  }
+}
+
+/** @returns whether it is still there: a cache that is behind may show one that has gone */
+async function mark(backups: AutomaticDependencies['backups'], { metadata }: Backup, at: string, signal: AbortSignal): Promise<boolean> {
+  try {
+    await backups.patch(metadata.name, metadata.namespace, { metadata: { uid: metadata.uid, annotations: { [ANNOTATION_ROTATED_AT]: at } } }, { signal });
+    return true;
+  } catch (error) {
+    if (!isKubeError(error, 'NotFound', 'Conflict')) throw error;
+    return false;
   }
 }
 

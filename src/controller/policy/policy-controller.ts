@@ -1,6 +1,6 @@
 import type { BackupPolicy, Backup, Restore } from '../../api/index.ts';
 import { decidePolicy } from '../../decide/policy.ts';
-import { hasEnded } from '../../decide/index.ts';
+import { displayTime, hasEnded } from '../../decide/index.ts';
 import { decideQuota, type Quota } from '../../decide/quota.ts';
 import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
@@ -81,7 +81,7 @@ async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCh
   caches.policies.remember(written);
   tellChanges(dependencies.events, policy, written);
   if (decision.missed !== undefined) tellMissed(dependencies.events, policy, decision.missed);
-  await applyRotation(dependencies, policy, decision.rotate, signal);
+  await applyRotation(dependencies, policy, { rotate: decision.rotate, rotatesMany: decision.rotatesMany, at: displayTime(clock.now()) }, signal);
   await applyTidying(dependencies, decision.tidy, signal);
   const wake = decision.wakeAt === undefined ? undefined : Math.min(decision.wakeAt - clock.now(), LONGEST_WAIT_MS);
   const waits = [wake, workload.againInMs].filter((wait) => wait !== undefined);
