@@ -1,4 +1,4 @@
-import { addAbortSignal, Readable } from 'node:stream';
+import { addAbortSignal, finished, Readable } from 'node:stream';
 import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { StorageError } from '../errors.ts';
 import { truncated } from '../object-body.ts';
@@ -52,16 +52,25 @@ export async function* readPromised(key: string, { stream, size }: OpenObject): 
   if (got !== size) throw cutTransfer(key, size, got);
 }
 
-/** All of it in one buffer of its own, so that it can be handed to a worker. */
-export async function readWhole(key: string, object: OpenObject): Promise<Uint8Array> {
-  const bytes = Buffer.allocUnsafeSlow(object.size);
-  let at = 0;
-  for await (const chunk of readPromised(key, object)) {
-    if (at + chunk.byteLength > bytes.byteLength) throw cutTransfer(key, object.size, at + chunk.byteLength);
-    bytes.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return bytes;
+/**
+ * All of it in one buffer of its own, so that it can be handed to a worker. By events, not by iteration, which costs a promise for each
+ * 64 KiB: a tenth of a read's CPU.
+ */
+export function readWhole(key: string, { stream, size }: OpenObject): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    const bytes = Buffer.allocUnsafeSlow(size);
+    let at = 0;
+    stream.on('data', (chunk: Buffer) => {
+      if (at + chunk.byteLength > size) stream.destroy(cutTransfer(key, size, at + chunk.byteLength));
+      else bytes.set(chunk, at);
+      at += chunk.byteLength;
+    });
+    finished(stream, { writable: false }, (error) => {
+      if (error !== undefined && error !== null) reject(error);
+      else if (at === size) resolve(bytes);
+      else reject(cutTransfer(key, size, at));
+    });
+  });
 }
 
 /** The object may be whole; what came of it was not. */
