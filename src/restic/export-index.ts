@@ -1,6 +1,6 @@
 import type { Repository } from './contract.ts';
 import { EngineError } from './errors.ts';
-import { encodeIndex, encodeUnpacked, type Id, type PackContents } from './format/index.ts';
+import { encodeUnpacked, type Id } from './format/index.ts';
 import { openedOf } from './repository/index.ts';
 
 /**
@@ -10,13 +10,9 @@ import { openedOf } from './repository/index.ts';
  */
 export async function exportIndex(repository: Repository, packs: readonly string[]): Promise<Uint8Array> {
   const opened = openedOf(repository);
-  const wanted = new Set<Id>(packs);
   const index = await opened.loadIndex();
-  const contents: PackContents[] = index.contentsOf(wanted);
-  const missing = contents.find((pack) => pack.blobs.length === 0);
-  if (missing !== undefined) {
-    throw new EngineError('Damaged', `No index file names pack ${missing.id}, so it cannot be exported. Run \`check\`.`, { context: { pack: missing.id } });
-  }
-  contents.sort((one, other) => (one.id < other.id ? -1 : 1));
-  return opened.key.seal(encodeUnpacked(encodeIndex(contents), opened.config.version));
+  const json = index.encode([...new Set<Id>(packs)].sort(), (pack) => {
+    throw new EngineError('Damaged', `No index file names pack ${pack}, so it cannot be exported. Run \`check\`.`, { context: { pack } });
+  });
+  return opened.key.seal(encodeUnpacked(json, opened.config.version));
 }

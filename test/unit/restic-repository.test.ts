@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
 import { byteString, encodeLock, type Node } from '../../src/restic/format/index.ts';
 import { initRepository, openedOf, openRepository } from '../../src/restic/repository/index.ts';
+import { TableIndex } from '../../src/restic/repository/table-index.ts';
 import { BlobTable, hexOfKey, keyOfBytes, keyOfHex } from '../../src/restic/repository/blob-table.ts';
 
 const password = Buffer.from('tbk1-secret-of-a-test');
@@ -142,6 +143,40 @@ describe('locks', () => {
     const got = await repository.lock({ ...request, lockWaitMs: 5000 });
 
     await got.release();
+  });
+});
+
+describe('an index file of some packs', () => {
+  const blobsOfPack = fc.array(
+    fc.record({ type: fc.constantFrom('data' as const, 'tree' as const), length: fc.integer({ min: 33, max: 0xffffff }), uncompressedLength: fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 0xffffffff })) }),
+    { maxLength: 40 },
+  );
+
+  it('says what the table says, by offset, in the form that JSON has', () => {
+    fc.assert(
+      fc.property(fc.array(blobsOfPack, { minLength: 1, maxLength: 6 }), fc.nat(5), (packs, left) => {
+        const index = new TableIndex();
+        const ids = packs.map(() => randomBytes(32).toString('hex'));
+        for (const [number, blobs] of packs.entries()) {
+          let offset = number === 0 ? 0xf0000000 : 0;
+          // Last first: the order in the table is not the order in the pack.
+          const placed = blobs.map((blob) => ({ ...blob, id: randomBytes(32).toString('hex'), offset: (offset += blob.length) - blob.length }));
+          for (const blob of placed.toReversed()) index.add(index.numberOf(ids[number] ?? ''), blob);
+        }
+        const wanted = ids.filter((_, number) => number !== left && packs[number]?.length !== 0);
+        const none = (id: string): never => {
+          throw new Error(`nothing is known of ${id}`);
+        };
+        expect(JSON.parse(Buffer.from(index.encode(wanted, none)).toString())).toEqual({
+          packs: index.contentsOf(new Set(wanted)).map(({ id, blobs }) => ({
+            id,
+            blobs: blobs.map(({ type, id: blob, offset, length, uncompressedLength }) => ({ id: blob, type, offset, length, ...(uncompressedLength === 0 ? {} : { uncompressed_length: uncompressedLength }) })),
+          })),
+        });
+        expect(() => index.encode([...wanted, 'ab'.repeat(32)], none)).toThrow('nothing is known of abab');
+      }),
+      { numRuns: 200 },
+    );
   });
 });
 

@@ -1,20 +1,22 @@
 import type { BlobType, PackContents, PackedBlob } from './blob.ts';
 import { sealOverhead } from './crypto.ts';
 import { damaged } from './damaged.ts';
+import { IndexWriter } from './index-writer.ts';
 import { isId, JsonReader, parseJson } from './json.ts';
 
-/** One index file (design.rst "Indexing"). `supersedes` is read by nobody any more and not written. */
+/** One index file from lists; `IndexWriter` writes one without them. */
 export function encodeIndex(packs: Iterable<PackContents>): Uint8Array {
-  const entries: string[] = [];
+  const writer = new IndexWriter();
+  const key = new Int32Array(8);
   for (const pack of packs) {
-    const blobs = pack.blobs.map(
-      (blob) =>
-        `{"id":"${blob.id}","type":"${blob.type}","offset":${blob.offset},"length":${blob.length}` +
-        (blob.uncompressedLength === 0 ? '}' : `,"uncompressed_length":${blob.uncompressedLength}}`),
-    );
-    entries.push(`{"id":"${pack.id}","blobs":[${blobs.join(',')}]}`);
+    writer.beginPack(pack.id);
+    for (const { type, id, offset, length, uncompressedLength } of pack.blobs) {
+      for (let i = 0; i < 8; i += 1) key[i] = Number.parseInt(id.slice(i * 8, i * 8 + 8), 16);
+      writer.blob(type, key, 0, offset, length, uncompressedLength);
+    }
+    writer.endPack();
   }
-  return Buffer.from(`{"packs":[${entries.join(',')}]}`, 'utf8');
+  return writer.finish();
 }
 
 /**

@@ -11,12 +11,13 @@ export { CipherKey, keyMaterialLength, macLength, nonceLength, sealOverhead } fr
 export { damaged } from './damaged.ts';
 export { goModeOf, nodeTypeOf, permissionsOf } from './file-mode.ts';
 export { encodeIndex, parseIndex } from './index-file.ts';
+export { IndexWriter } from './index-writer.ts';
 export { scanIndex, type IndexVisitor } from './index-scan.ts';
 export { isId } from './json.ts';
 export { encodeKeyFile, openKeyFile, parseKeyFile, type KeyFile } from './key-file.ts';
 export { encodeLock, parseLock, type LockFile } from './lock-file.ts';
 export type { ExtendedAttribute, Id, Node, NodeType, Tree, Uint64 } from './node.ts';
-export { encodePackHeader, entryLengthOf, headerLengthLength, maxBlobsOfPack, maxHeaderLength, parsePackHeader } from './pack-header.ts';
+export { encodePackHeader, entryLengthOf, headerLengthLength, maxBlobsOfPack, maxHeaderLength, parsePackHeader, scanPackHeader } from './pack-header.ts';
 export { encodeSnapshot, parseSnapshot, type Snapshot, type SnapshotStatistics } from './snapshot.ts';
 export { formatTime, isSameTime, parseTime, TimeFormatter, type Timespec } from './time.ts';
 export { compareNames, encodeNode, encodeNodeHead, encodeNodeTail, encodeTree, encodeTreeOf, parseTree } from './tree.ts';

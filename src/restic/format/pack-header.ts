@@ -1,4 +1,4 @@
-import type { PackedBlob } from './blob.ts';
+import type { BlobType, PackedBlob } from './blob.ts';
 import { damaged } from './damaged.ts';
 import { sealOverhead } from './crypto.ts';
 
@@ -32,13 +32,15 @@ export function encodePackHeader(blobs: readonly HeaderBlob[]): Uint8Array {
   return header;
 }
 
+/** Called for each blob of a pack, in the order in which they lie. `idAt`: where its 32 bytes stand in the header. */
+export type HeaderVisitor = (type: BlobType, idAt: number, offset: number, length: number, uncompressedLength: number) => void;
+
 /**
  * @param end - where the header begins in the pack, bytes: the blobs must fill exactly what lies before it
- * @throws {EngineError} `Damaged`
+ * @throws {EngineError} `Damaged`; what was visited until then is not to be used
  */
-export function parsePackHeader(header: Uint8Array, end: number, what: string): PackedBlob[] {
+export function scanPackHeader(header: Uint8Array, end: number, what: string, visit: HeaderVisitor): void {
   const view = Buffer.from(header.buffer, header.byteOffset, header.byteLength);
-  const blobs: PackedBlob[] = [];
   let offset = 0;
   for (let at = 0; at < view.length; ) {
     const kind = view.readUInt8(at);
@@ -48,12 +50,19 @@ export function parsePackHeader(header: Uint8Array, end: number, what: string): 
     if (at + entryLength > view.length) throw damaged(what, 'its header ends within an entry');
     const length = view.readUInt32LE(at + 1);
     if (length < sealOverhead) throw damaged(what, 'its header names a blob that is too short');
-    const uncompressedLength = isCompressed ? view.readUInt32LE(at + 5) : 0;
-    const id = view.toString('hex', at + entryLength - 32, at + entryLength);
-    blobs.push({ type: (kind & 1) === 1 ? 'tree' : 'data', id, offset, length, uncompressedLength });
+    visit((kind & 1) === 1 ? 'tree' : 'data', at + entryLength - 32, offset, length, isCompressed ? view.readUInt32LE(at + 5) : 0);
     offset += length;
     at += entryLength;
   }
   if (offset !== end) throw damaged(what, 'its blobs do not fill it');
+}
+
+/** As `scanPackHeader`, as a list. */
+export function parsePackHeader(header: Uint8Array, end: number, what: string): PackedBlob[] {
+  const view = Buffer.from(header.buffer, header.byteOffset, header.byteLength);
+  const blobs: PackedBlob[] = [];
+  scanPackHeader(header, end, what, (type, idAt, offset, length, uncompressedLength) => {
+    blobs.push({ type, id: view.toString('hex', idAt, idAt + 32), offset, length, uncompressedLength });
+  });
   return blobs;
 }

@@ -27,6 +27,13 @@ const maxSlots = 1 << 24;
 /** A full index that is only read: 65 bytes a blob, a miss probes eight slots. */
 const consolidatedLoad = 0.8;
 
+/** For `forEachOf`: no segment has this many words, and no pack this many blobs. */
+const slotSpan = 2 ** 32;
+const blobSpan = 2 ** 20;
+
+/** `words` hold the id from `at` on, as eight words. */
+export type SlotVisitor = (type: BlobType, words: Int32Array, at: number, offset: number, length: number, uncompressedLength: number) => void;
+
 export interface Place {
   /** Counted by the owner of the table. */
   readonly pack: number;
@@ -177,6 +184,45 @@ export class BlobTable {
     this.#insert(this.#last(), type, key, place);
   }
 
+  /**
+   * Every blob of the wanted packs, pack by pack and by offset within each, without an object for a blob.
+   * @param order - the packs' numbers, in the order in which they are visited
+   */
+  forEachOf(order: readonly number[], begin: (pack: number) => void, visit: SlotVisitor): void {
+    const rankOf = new Map(order.map((pack, rank) => [pack, rank]));
+    const starts = new Uint32Array(order.length + 1);
+    this.#placedSlots((words, base) => {
+      const rank = rankOf.get(words[base + packWord] ?? -1);
+      if (rank !== undefined) starts[rank + 1] = (starts[rank + 1] ?? 0) + 1;
+    });
+    for (let rank = 0; rank < order.length; rank += 1) starts[rank + 1] = (starts[rank + 1] ?? 0) + (starts[rank] ?? 0);
+    const count = starts[order.length] ?? 0;
+    const next = starts.slice();
+    const slots = new Float64Array(count);
+    // The offset, and behind it the place in the pack's own list: both fit into a double, and sorting numbers is fast.
+    const keys = new Float64Array(count);
+    this.#placedSlots((words, base, segment) => {
+      const rank = rankOf.get(words[base + packWord] ?? -1);
+      if (rank === undefined) return;
+      const at = next[rank] ?? 0;
+      next[rank] = at + 1;
+      slots[at] = segment * slotSpan + base;
+      keys[at] = ((words[base + offsetWord] ?? 0) >>> 0) * blobSpan + at - (starts[rank] ?? 0);
+    });
+    for (const [rank, pack] of order.entries()) {
+      begin(pack);
+      const from = starts[rank] ?? 0;
+      for (const key of keys.subarray(from, starts[rank + 1]).sort()) {
+        const slot = slots[from + (key % blobSpan)] ?? 0;
+        const words = this.#segments[Math.floor(slot / slotSpan)]?.words;
+        const base = slot % slotSpan;
+        if (words === undefined) throw new RangeError('a slot lies in a segment');
+        const { offset, length, uncompressedLength } = placeAt(words, base);
+        visit(words[base + stateWord] === placed.tree ? 'tree' : 'data', words, base, offset, length, uncompressedLength);
+      }
+    }
+  }
+
   /** Every placed blob, in no order. `key` is reused between calls. */
   forEach(visit: (type: BlobType, key: Int32Array, place: Place) => void): void {
     for (const { words, slots } of this.#segments) {
@@ -185,6 +231,15 @@ export class BlobTable {
         if (state === placed.data || state === placed.tree) {
           visit(state === placed.tree ? 'tree' : 'data', words.subarray(base, base + 8), placeAt(words, base));
         }
+      }
+    }
+  }
+
+  #placedSlots(visit: (words: Int32Array, base: number, segment: number) => void): void {
+    for (const [segment, { words, slots }] of this.#segments.entries()) {
+      for (let base = 0; base < slots * wordsOfSlot; base += wordsOfSlot) {
+        const state = settledState(words, base);
+        if (state === placed.data || state === placed.tree) visit(words, base, segment);
       }
     }
   }
@@ -283,9 +338,9 @@ export function keyOfHex(text: string, key = new Int32Array(8), at = 0): Int32Ar
   return key;
 }
 
-/** An id's 32 bytes as words, in the same order as `keyOfHex`. */
-export function keyOfBytes(bytes: Uint8Array, key = new Int32Array(8)): Int32Array {
-  for (let i = 0, at = 0; i < 8; i += 1, at += 4) {
+/** An id's 32 bytes, from `from` on, as words in the same order as `keyOfHex`. */
+export function keyOfBytes(bytes: Uint8Array, key = new Int32Array(8), from = 0): Int32Array {
+  for (let i = 0, at = from; i < 8; i += 1, at += 4) {
     key[i] = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
   }
   return key;

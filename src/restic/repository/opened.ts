@@ -20,6 +20,8 @@ export interface BlobIndex {
   hasPack(packId: Id): boolean;
   packIds(): Iterable<Id>;
   /** Every pack with its blobs; builds a grouping first, so call it once and keep what you need. */
+  /** An index file of these packs as JSON; `missing` is told of a pack that no index names. */
+  encode(packs: readonly Id[], missing: (packId: Id) => never): Uint8Array;
   packs(): Iterable<PackContents>;
 }
 

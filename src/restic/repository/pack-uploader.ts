@@ -1,4 +1,5 @@
-import { encodeIndex, parsePackHeader, sealOverhead, headerLengthLength, type PackContents } from '../format/index.ts';
+import { IndexWriter, scanPackHeader, sealOverhead, headerLengthLength, type Id } from '../format/index.ts';
+import { keyOfBytes } from './blob-table.ts';
 import { keyOf, type ListedFile } from './opened.ts';
 import type { TableIndex } from './table-index.ts';
 import type { ObjectStore } from '../../storage/index.ts';
@@ -17,6 +18,14 @@ export interface UploadablePack {
   readonly header: Uint8Array;
 }
 
+/** A stored pack that no index names yet: its header says all that an index says, in a tenth of the memory that a list of its blobs takes. */
+interface UnlistedPack {
+  readonly id: Id;
+  readonly header: Uint8Array;
+  /** Where the header begins in the pack. */
+  readonly end: number;
+}
+
 export interface PackUploaderOptions {
   readonly store: ObjectStore;
   readonly index: TableIndex;
@@ -33,7 +42,8 @@ export class PackUploader {
   readonly indexes: ListedFile[] = [];
   readonly #options: PackUploaderOptions;
   readonly #underWay = new Set<Promise<void>>();
-  #unlisted: PackContents[] = [];
+  #unlisted: UnlistedPack[] = [];
+  readonly #key = new Int32Array(8);
   #unlistedBlobs = 0;
   #lastIndexAt = performance.now();
   #failure: { readonly error: unknown } | undefined;
@@ -82,13 +92,16 @@ export class PackUploader {
     const id = Buffer.from(pack.sha256).toString('hex');
     const body = pack.body.subarray(0, pack.length);
     const end = pack.length - pack.header.length - sealOverhead - headerLengthLength;
-    const blobs = parsePackHeader(pack.header, end, `pack ${id}`);
     await store.put(keyOf('data', id), body, { sha256: pack.sha256, signal });
     const number = index.numberOf(id);
-    for (const blob of blobs) index.add(number, blob);
+    const { header } = pack;
+    scanPackHeader(header, end, `pack ${id}`, (type, idAt, offset, length, uncompressedLength) => {
+      const key = keyOfBytes(header, this.#key, idAt);
+      index.table.place(type, key, { pack: number, offset, length, uncompressedLength });
+      this.#unlistedBlobs += 1;
+    });
     this.packs.push({ id, size: pack.length });
-    this.#unlisted.push({ id, blobs });
-    this.#unlistedBlobs += blobs.length;
+    this.#unlisted.push({ id, header, end });
     const isDue = performance.now() - this.#lastIndexAt > indexInterval || this.#unlistedBlobs > indexBlobs;
     if (isDue) await this.#saveIndex();
   }
@@ -100,8 +113,20 @@ export class PackUploader {
     this.#lastIndexAt = performance.now();
     if (packs.length === 0) return;
     const { index, saveIndex } = this.#options;
-    const saved = await saveIndex(encodeIndex(packs));
+    const saved = await saveIndex(this.#indexOf(packs));
     for (const { id } of packs) index.namedBy(index.numberOf(id), saved.id);
     this.indexes.push(saved);
+  }
+
+  #indexOf(packs: readonly UnlistedPack[]): Uint8Array {
+    const writer = new IndexWriter();
+    for (const { id, header, end } of packs) {
+      writer.beginPack(id);
+      scanPackHeader(header, end, `pack ${id}`, (type, idAt, offset, length, uncompressedLength) => {
+        writer.blob(type, keyOfBytes(header, this.#key, idAt), 0, offset, length, uncompressedLength);
+      });
+      writer.endPack();
+    }
+    return writer.finish();
   }
 }

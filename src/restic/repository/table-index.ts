@@ -1,4 +1,4 @@
-import { entryLengthOf, headerLengthLength, parseIndex, scanIndex, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
+import { IndexWriter, entryLengthOf, headerLengthLength, parseIndex, scanIndex, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
 import { BlobTable, hexOfKey, keyOfHex, type Place } from './blob-table.ts';
 import type { BlobIndex } from './opened.ts';
 
@@ -116,6 +116,34 @@ export class TableIndex implements BlobIndex {
       const blobs = blobsOf.get(this.#packNumbers.get(id) ?? -1) ?? [];
       return { id, blobs: blobs.sort((one, other) => one.offset - other.offset) };
     });
+  }
+
+  /**
+   * An index file of the given packs with all their blobs, as JSON, in the order in which they are given.
+   * @param missing - told of a pack that no index names, or names without blobs
+   */
+  encode(packs: readonly Id[], missing: (packId: Id) => never): Uint8Array {
+    const writer = new IndexWriter();
+    const numbers = packs.map((id) => this.#packNumbers.get(id) ?? missing(id));
+    let open: { readonly id: Id; blobs: number } | undefined;
+    const end = (): void => {
+      if (open?.blobs === 0) missing(open.id);
+      if (open !== undefined) writer.endPack();
+    };
+    this.table.forEachOf(
+      numbers,
+      (pack) => {
+        end();
+        open = { id: this.packIdOf(pack), blobs: 0 };
+        writer.beginPack(open.id);
+      },
+      (type, words, at, offset, length, uncompressedLength) => {
+        if (open !== undefined) open.blobs += 1;
+        writer.blob(type, words, at, offset, length, uncompressedLength);
+      },
+    );
+    end();
+    return writer.finish();
   }
 
   #locate(place: Place): BlobLocation {
