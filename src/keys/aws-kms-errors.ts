@@ -79,5 +79,6 @@ function rowOf(name: string | undefined, code: string | undefined, message: stri
   if (status === 403) return { code: 'AccessDenied', advice: 'the KMS refuses this principal' };
   if (status === 429) return THROTTLED;
   if (status !== undefined && status >= 500) return BUSY;
+  if (/Deserialization error/.test(message)) return { code: 'Unavailable', advice: 'what answers there does not speak as a KMS does; give the address of the KMS API' };
   return { code: 'Unexpected', advice: message.slice(0, 300) };
 }

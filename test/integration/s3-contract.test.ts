@@ -77,7 +77,7 @@ describe.each(SERVICES)('%s', (name, start) => {
     it('of another region are told as such', async () => {
       const { endpoint, bucket, accessKeyId, secretAccessKey } = service;
       const store = await openStore(`s3://${bucket}?endpoint=${endpoint}&region=mars-north-1`, { s3: { credentials: { accessKeyId, secretAccessKey } }, retry: { attempts: 1 } });
-      await expect(store.put('k', Buffer.from('x'))).rejects.toMatchObject({ code: 'BadCredentials', retryable: false, message: expect.stringContaining('region') });
+      await expect(store.put('k', Buffer.from('x'))).rejects.toMatchObject({ code: 'BadCredentials', retryable: false, message: expect.stringContaining(name === 'MinIO' ? `region=${service.region}` : 'region') });
       await store.close();
     });
 

@@ -37,6 +37,13 @@ describe('what the AWS KMS API refuses', () => {
     kms.close();
   });
 
+  it('is no KMS when what answers is no JSON', async () => {
+    stub = await startStub((_, response) => response.writeHead(400).end('<?xml version="1.0"?><Error/>'));
+    const kms = openAwsKms({ keyId: 'the-key', endpoint: stub.endpoint, region: 'eu', credentials: CREDENTIALS });
+    await expect(kms.unwrap(new Uint8Array(32), CONTEXT)).rejects.toMatchObject({ code: 'Unavailable', message: expect.stringContaining('address of the KMS API') });
+    kms.close();
+  });
+
   it('an expired session is renewed once, from the function that gives the credentials', async () => {
     const seen: (string | undefined)[] = [];
     stub = await startStub((request, response) => {

@@ -143,6 +143,8 @@ function rowOf(name: string | undefined, code: string | undefined, message: stri
   // MinIO and others answer AccessDenied to a locked version and tell so only in words.
   if ((name === 'AccessDenied' || name === 'InvalidRequest') && /WORM|object is locked|object lock/i.test(message)) return LOCKED;
   if (/ObjectLockConfiguration/.test(message)) return { code: 'Unsupported', advice: 'the bucket was created without Object Lock; create one with it' };
+  const region = /expecting '([a-z0-9-]{1,64})'/.exec(message)?.[1];
+  if (region !== undefined) return { code: 'BadCredentials', advice: `the bucket lies in the region ${region}; set that (region=${region} in the URL)` };
   // Its STS has no code of its own for a wrong key either.
   if (name === 'AccessDenied' && /signature we calculated|access key id you provided does not exist/i.test(message)) return BAD_KEY;
   const known =
