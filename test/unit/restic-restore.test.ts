@@ -57,6 +57,34 @@ describe('a restored tree', () => {
     expect(statSync(file, { bigint: true }).ctimeNs).toBe(before);
   });
 
+  it('makes nothing in a dry run, not even the target, and counts what it would do', async () => {
+    const source = join(scratch.path, 'source');
+    put(join(source, 'a/b.txt'), 'hello');
+    const repository = await backedUp(source);
+    const dry = await restore(repository, { snapshot: 'latest', subtree: '/volumes/data', target, dryRun: true });
+    await repository.close();
+    expect(dry).toMatchObject({ files: 1, bytesWritten: 5, complete: true });
+    expect(existsSync(target)).toBe(false);
+  });
+
+  it('is refused, with what to do, where nothing can be written', async () => {
+    const source = join(scratch.path, 'source');
+    put(join(source, 'b.txt'), 'hello');
+    const repository = await backedUp(source);
+    const link = join(scratch.path, 'link');
+    symlinkSync(join(scratch.path, 'nowhere'), link);
+    mkdirSync(target);
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'ro', 'tmpfs', target]);
+    try {
+      const request = { snapshot: 'latest', subtree: '/volumes/data' };
+      await expect(restore(repository, { ...request, target })).rejects.toMatchObject({ code: 'TargetUnwritable', message: expect.stringMatching(/read-only/) });
+      await expect(restore(repository, { ...request, target: link })).rejects.toMatchObject({ code: 'TargetUnwritable', message: expect.stringMatching(/symbolic link to nothing/) });
+    } finally {
+      execFileSync('umount', [target]);
+    }
+    await repository.close();
+  });
+
   it('replaces what is in its way, whatever that is, and writes only the parts of large files that differ', async () => {
     const source = join(scratch.path, 'source');
     const random = seededRandom(3);

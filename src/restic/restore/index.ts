@@ -21,7 +21,7 @@ export async function restore(repository: Repository, request: RestoreRequest): 
   const snapshot = await resolveSnapshot(opened, request.snapshot);
   const index = await opened.loadIndex({ signal: request.signal });
   const directory = isAbsolute(request.target) ? request.target : resolve(request.target);
-  const target = new TargetTree(directory);
+  const target = new TargetTree(directory, request.dryRun === true);
   const workers = new RestoreWorkers({ root: target.root, keyMaterial: Uint8Array.from(opened.key.material), umask: umaskOfProcess() });
   const stop = new AbortController();
   let taskNumber = 0;

@@ -1,4 +1,6 @@
-import { mkdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { EngineError } from '../errors.ts';
 import { byteString, byteStringFromText, nodeTypeOf, type ByteString, type Node } from '../format/index.ts';
 import { Beneath, errnoCodeOf, LibcError, openLibc, splitPath, type FileStat, type Libc } from '../fs/index.ts';
@@ -16,16 +18,18 @@ export class TargetTree {
   readonly root: number;
   readonly #device: number;
 
-  /** @throws {EngineError} `TargetUnwritable` */
-  constructor(directory: string) {
+  /**
+   * @param isDry - nothing will be written: a directory that is not there is taken for an empty one
+   * @throws {EngineError} `TargetUnwritable`
+   */
+  constructor(directory: string, isDry = false) {
     try {
-      mkdirSync(directory, { recursive: true, mode: 0o700 });
-      this.root = this.libc.openAt(c.AT_FDCWD, byteStringFromText(directory), c.O_RDONLY | c.O_DIRECTORY);
+      if (!isDry) mkdirSync(directory, { recursive: true, mode: 0o700 });
+      this.root = isDry && !existsSync(directory) ? this.#openNothing() : this.libc.openAt(c.AT_FDCWD, byteStringFromText(directory), c.O_RDONLY | c.O_DIRECTORY);
     } catch (cause) {
-      const code = errnoCodeOf(cause) ?? 'unknown';
-      const message = `The target ${directory} cannot be made or opened (${code}): choose a directory that this process may write to.`;
-      throw new EngineError('TargetUnwritable', message, { context: { path: directory }, cause });
+      throw unwritable(directory, cause);
     }
+    if (!isDry) this.#assertWritable(directory);
     this.beneath = new Beneath(this.libc, this.root);
     this.#device = this.libc.stat(this.root).deviceId;
   }
@@ -33,6 +37,27 @@ export class TargetTree {
   close(): void {
     this.beneath.close();
     this.libc.close(this.root);
+  }
+
+  /** A directory without a name, in which nothing can be found. */
+  #openNothing(): number {
+    const directory = mkdtempSync(join(tmpdir(), 'tenant-backup-dry-run-'));
+    try {
+      return this.libc.openAt(c.AT_FDCWD, byteStringFromText(directory), c.O_RDONLY | c.O_DIRECTORY);
+    } finally {
+      rmdirSync(directory);
+    }
+  }
+
+  /** Said once, and not again for each of a million files. Where only a mode forbids it, what lies below may still be writable. */
+  #assertWritable(directory: string): void {
+    try {
+      accessSync(directory, constants.W_OK);
+    } catch (cause) {
+      if (errnoCodeOf(cause) !== 'EROFS') return;
+      this.libc.close(this.root);
+      throw unwritable(directory, cause);
+    }
   }
 
   inspect(path: ByteString): FileStat | undefined {
@@ -165,4 +190,13 @@ export class TargetTree {
     this.libc.removeDirectoryAt(at, name);
     return removed;
   }
+}
+
+function unwritable(directory: string, cause: unknown): EngineError {
+  const code = errnoCodeOf(cause) ?? 'unknown';
+  const advice =
+    code === 'EROFS' ? 'its file system is mounted read-only; mount it for writing, or choose another directory'
+    : lstatSync(directory, { throwIfNoEntry: false })?.isSymbolicLink() === true && !existsSync(directory) ? 'it is a symbolic link to nothing; make what it points to, or choose another directory'
+    : 'choose a directory that this process may write to';
+  return new EngineError('TargetUnwritable', `The target ${directory} cannot be made or opened (${code}): ${advice}.`, { context: { path: directory }, cause });
 }
