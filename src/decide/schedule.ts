@@ -84,7 +84,9 @@ function decideInForce(facts: ScheduleFacts, automatic: Automatic, schedule: Sch
   const upcoming = { kind: 'waiting', reason: 'Scheduled', message: `The next automatic backup is due at ${displayTime(nextRun)}.` } as const;
   if (slot === undefined) return { ...upcoming, remembered, wakeAt: nextRun };
 
-  const existing = new Set(facts.backups.flatMap((backup) => backup.metadata.annotations?.[ANNOTATION_SCHEDULED_AT] ?? []));
+  // Only the operator makes automatic ones; an annotation alone proves nothing.
+  const made = facts.backups.filter(({ spec }) => spec.trigger === 'Automatic');
+  const existing = new Set(made.flatMap(({ metadata: { annotations } }) => annotations?.[ANNOTATION_SCHEDULED_AT] ?? []));
   const dealtWith = { ...remembered, lastScheduled: displayTime(slot) };
   const deadline = timing.runAt(slot) + durationToMs(automatic.startingDeadline);
   if (existing.has(displayTime(slot))) return { ...upcoming, remembered: dealtWith, wakeAt: nextRun };

@@ -68,7 +68,7 @@ async function operator() {
   const ended = Promise.all([...watching, ...controllers.map((controller) => controller.run(stopping.signal))]);
   return {
     failures,
-    look: () => NAMES.forEach((name) => policies.queue.add(`customer/${name}`)),
+    look: (...names: readonly string[]) => (names.length === 0 ? NAMES : names).forEach((name) => policies.queue.add(`customer/${name}`)),
     stop: async () => {
       stopping.abort();
       await ended;
@@ -159,4 +159,35 @@ describe('two operators at once, over a spring night', () => {
     expect(ofReason('Rotated').length).toBeGreaterThanOrEqual(NAMES.length);
     expect(ofReason('PreviousRuns').length).toBeGreaterThanOrEqual(NAMES.length);
   }, 90_000);
+});
+
+describe('what has ended long ago', () => {
+  it('is removed but for the newest, and the name of a run that somebody took is told', async () => {
+    const at = (hours: number) => new Date(now - hours * HOUR).toISOString();
+    const tidy = { apiVersion: VERSION, kind: 'BackupPolicy', metadata: { name: 'tidy', namespace: 'customer' }, spec: { location: 'here', automatic, history: { failedBackups: 1, restores: 1 } } };
+    const made = client<Backup>(resourceTypes.backups);
+    const restores = client<Restore>(resourceTypes.restores);
+    for (const [name, phase, hours] of [['f1', 'Failed', 30], ['f2', 'Rejected', 20], ['f3', 'Cancelled', 10], ['ok', 'Stored', 40]] as const) {
+      const each = await made.create({ apiVersion: VERSION, kind: 'Backup', metadata: { name, namespace: 'customer' }, spec: { policy: 'tidy' } });
+      await made.writeStatus(each, { phase, completedAt: at(hours) });
+    }
+    for (const [name, backup, hours] of [['r1', 'ok', 30], ['r2', 'ok', 20], ['r3', 'ok', 10]] as const) {
+      const each = await restores.create({ apiVersion: VERSION, kind: 'Restore', metadata: { name, namespace: 'customer' }, spec: { source: { backup } } });
+      await restores.writeStatus(each, { phase: 'Succeeded', completedAt: at(hours) });
+    }
+    await made.create({ apiVersion: VERSION, kind: 'Backup', metadata: { name: 'tidy-203004050030', namespace: 'customer' }, spec: { policy: 'tidy' } });
+    await client(resourceTypes.backupPolicies).create(tidy);
+
+    const one = await operator();
+    now = Date.parse('2030-04-05T00:30:00Z');
+    const left = async () => [...(await made.list({ namespace: 'customer' })).items, ...(await restores.list({ namespace: 'customer' })).items].map(({ metadata }) => metadata.name).filter((name) => /^(f|ok|r)\d?$/.test(name)).sort();
+    await until(async () => (await left()).length === 3);
+    one.look('tidy');
+    const events = client<KubeObject & { reason: string; note: string }>(resourceTypes.events);
+    await until(async () => (await events.list({ namespace: 'customer' })).items.some(({ reason }) => reason === 'BackupNameTaken'));
+    await one.stop();
+    expect(await left()).toEqual(['f3', 'ok', 'r3']);
+    expect(one.failures).toEqual([]);
+    expect((await client<BackupPolicy>(resourceTypes.backupPolicies).get('tidy', 'customer'))?.status?.automatic?.lastScheduled).toBe('2030-04-05T00:30:00Z');
+  }, 60_000);
 });

@@ -50,6 +50,11 @@ describe('the next automatic backup', () => {
     expect(crashed).toMatchObject({ kind: 'waiting', remembered: { lastScheduled: '2026-03-10T02:00:00Z' } });
   });
 
+  it('is not kept from being made by somebody who forged the mark of one', () => {
+    const forged = automatic('2026-03-10T02:00:00Z', 'Stored');
+    expect(decide('2026-03-10T02:00:00Z', { backups: [{ ...forged, spec: { ...forged.spec, trigger: 'Manual' } }] }).kind).toBe('run');
+  });
+
   it('gives a name of 253 characters at most, and different ones to long policies', () => {
     const long = (end: string) => {
       const policy = { metadata: { name: 'a'.repeat(252) + end, uid: 'p', generation: 1, creationTimestamp: '2026-03-10T00:00:00Z' }, spec: { automatic: NIGHTLY } } as unknown as BackupPolicy;

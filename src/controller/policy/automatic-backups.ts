@@ -28,7 +28,8 @@ export async function applyRun({ backups, caches, events }: AutomaticDependencie
   } catch (error) {
     if (!isKubeError(error, 'AlreadyExists')) throw error;
     const present = await backups.get(run.name, namespace, signal);
-    if (present === undefined || present.metadata.annotations?.[ANNOTATION_SCHEDULED_AT] === scheduledAt) return;
+    const isOurs = present?.spec.trigger === 'Automatic' && present.metadata.annotations?.[ANNOTATION_SCHEDULED_AT] === scheduledAt;
+    if (present === undefined || isOurs) return;
     const message = `No automatic backup is made for ${scheduledAt}: Backup ${run.name} exists and was not made by the schedule. Create one by hand, and leave names of this form to the operator.`;
     events.record(policy, { type: 'Warning', reason: 'BackupNameTaken', action: 'Schedule', message });
   }
