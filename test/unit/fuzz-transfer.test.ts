@@ -43,23 +43,23 @@ function sourceOf(bytes: Uint8Array): TarSource {
 }
 
 describe('reading what came with a download', () => {
-  it('manifests: end well or as Damaged', () => {
+  it('manifests: end well or as Damaged', async () => {
     decodeManifest(manifest, 'x');
-    fuzz({ valid: manifest, parse: (bytes) => decodeManifest(bytes, 'x'), accepts: isDamage });
+    await fuzz({ valid: manifest, parse: (bytes) => decodeManifest(bytes, 'x'), accepts: isDamage });
   }, fuzzTimeoutMs);
 
-  it('wrapped keys: end well or as Damaged, also when their name fits', () => {
+  it('wrapped keys: end well or as Damaged, also when their name fits', async () => {
     const parse = (bytes: Uint8Array) => decodeWrapping(hash('sha256', bytes, 'hex'), bytes);
     parse(wrapping);
-    fuzz({ valid: wrapping, parse, accepts: isDamage });
+    await fuzz({ valid: wrapping, parse, accepts: isDamage });
   }, fuzzTimeoutMs);
 
-  it('the list of the first wrapped keys: ends well or as Damaged', () => {
+  it('the list of the first wrapped keys: ends well or as Damaged', async () => {
     decodeFirstWrappings(first);
-    fuzz({ valid: first, parse: decodeFirstWrappings, accepts: isDamage });
+    await fuzz({ valid: first, parse: decodeFirstWrappings, accepts: isDamage });
   }, fuzzTimeoutMs);
 
-  it('tar headers, their checksums made right: end well or as refused', () => {
+  it('tar headers, their checksums made right: end well or as refused', async () => {
     const valid = encodeHeader({ name: `data/ab/${id}`, size: 12_345, mtime: 1_700_000_000 });
     decodeHeader(valid);
     const parse = (bytes: Uint8Array): unknown => {
@@ -68,7 +68,7 @@ describe('reading what came with a download', () => {
       fixChecksum(block);
       return decodeHeader(block);
     };
-    fuzz({ valid, parse, accepts: isRefusal });
+    await fuzz({ valid, parse, accepts: isRefusal });
   }, fuzzTimeoutMs);
 
   it('tars: end well or as refused, and never name a place outside of the file', async () => {

@@ -41,9 +41,9 @@ function accepts(error: unknown): boolean {
 }
 
 describe('reading what someone damaged or forged', () => {
-  it.each(parsers)('%s: ends well or as Damaged, never otherwise', (_name, valid, parse) => {
+  it.each(parsers)('%s: ends well or as Damaged, never otherwise', async (_name, valid, parse) => {
     parse(valid);
-    fuzz({ valid, parse, accepts });
+    await fuzz({ valid, parse, accepts });
   }, fuzzTimeoutMs);
 
   it('the fast reader of indexes finds what the careful one finds, or says that it cannot', () => {
