@@ -57,7 +57,8 @@ export const noProgress: ProgressDisplay = { update: () => undefined, end: () =>
 /** One line: bar, percent, counts, rate, time left. Without totals: counts and rate. Never wider than `columns`. */
 export function progressText(progress: Progress, elapsedMs: number, columns: number): string {
   const rate = elapsedMs > 0 ? (progress.bytesDone * 1000) / elapsedMs : 0;
-  const counts = `${formatCount(progress.filesDone, 'file')}  ${formatBytes(progress.bytesDone)}`;
+  // One large file, or an export, which counts none.
+  const counts = (progress.filesDone === 0 ? '' : `${formatCount(progress.filesDone, 'file')}  `) + formatBytes(progress.bytesDone);
   const speed = `${formatBytes(rate)}/s`;
   if (progress.bytesTotal === undefined) return fit(`${counts}  ${speed}`, columns);
   const share = progress.bytesTotal === 0 ? 1 : Math.min(1, progress.bytesDone / progress.bytesTotal);

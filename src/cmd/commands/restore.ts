@@ -66,7 +66,7 @@ function report(outcome: RestoreOutcome, snapshotId: string, options: RestoreOpt
   const { files, directories, filesSkippedIdentical, bytesWritten, deleted, complete, warningCount, durationMs } = outcome;
   const { dryRun } = options;
   output.print(
-    { type: 'summary', command: 'restore', snapshotId, dryRun, complete, files, directories, filesSkippedIdentical, bytesWritten, deleted, warningCount, durationMs },
+    { type: 'summary', command: 'restore', snapshotId, dryRun, complete, files, directories, filesSkippedIdentical, bytesWritten, deleted, warningCount, durationMs: Math.round(durationMs) },
     [
       `snapshot ${snapshotId.slice(0, 8)} ${dryRun ? 'would be restored (nothing was written)' : 'restored'}${complete ? '' : ', incomplete: see the warnings'}`,
       `${formatCount(files, 'file')} (${filesSkippedIdentical.toLocaleString('en-US')} identical already), ${formatCount(directories, 'directory', 'directories')}, ` +
