@@ -27,6 +27,6 @@ function nameOfErrno(errno: number): string {
 /** The `code` of a system error, Node's or ours; `undefined` for anything else. */
 export function errnoCodeOf(error: unknown): string | undefined {
   // `instanceof` would miss errors of another realm, such as Node's own within a vm context.
-  if (!Error.isError(error) || !('code' in error)) return undefined;
+  if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;
 }
