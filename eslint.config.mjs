@@ -27,7 +27,7 @@ const zones = folders.flatMap((folder) =>
 );
 
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', '.cluster/**', 'coverage/**', '.bench/**'] },
+  { ignores: ['dist/**', 'node_modules/**', '.cluster*/**', 'coverage/**', '.bench/**'] },
   {
     files: ['**/*.ts'],
     extends: [...tseslint.configs.strictTypeChecked],
