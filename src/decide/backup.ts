@@ -10,7 +10,7 @@ import { changedStatus, expiryOf, isEnding, isTerminal, notDeleted, notStored, s
 import { decideTransfer } from './backup-transfer.ts';
 import { displayTime } from './display.ts';
 import { holdsForgetPlace } from './forget.ts';
-import { isGood, standsIn, storedAt } from './good.ts';
+import { isGood, newestOf, standsIn } from './good.ts';
 import type { Failure } from './failure-reason.ts';
 import { mergeConditions } from './conditions.ts';
 import { acknowledged } from './plausibility.ts';
@@ -189,11 +189,7 @@ export function waitingBackup(
 /** Where it ran before, else where the newest backup of its policy did: a volume seldom moves. */
 export function likelyNode(backup: Backup, siblings: readonly Backup[]): string | undefined {
   if (backup.status?.node !== undefined) return backup.status.node;
-  const newest = siblings.reduce<Backup | undefined>(
-    (best, other) => (other.status?.node !== undefined && (best === undefined || storedAt(other) > storedAt(best)) ? other : best),
-    undefined,
-  );
-  return newest?.status?.node;
+  return newestOf(siblings.filter(({ status }) => status?.node !== undefined))?.status?.node;
 }
 
 /** An ended backup: what is left of its mover goes, and a stored one goes when its time is over. */

@@ -27,3 +27,8 @@ export function standsIn(backup: Backup): boolean {
 export function storedAt(backup: Backup): number {
   return Date.parse(backup.status?.completedAt ?? backup.metadata.creationTimestamp);
 }
+
+/** The one that was stored last; of equals the first. */
+export function newestOf(backups: readonly Backup[]): Backup | undefined {
+  return backups.reduce<Backup | undefined>((best, other) => (best === undefined || storedAt(other) > storedAt(best) ? other : best), undefined);
+}

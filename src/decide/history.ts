@@ -1,4 +1,6 @@
 import type { Backup, Restore } from '../api/index.ts';
+import { isTerminal } from './backup-status.ts';
+import { hasEnded } from './restore-status.ts';
 
 /** Whoever waits for the end of a Restore or Backup sees it, however many follow at once. */
 export const HISTORY_MIN_AGE_MS = 3_600_000;
@@ -10,17 +12,14 @@ export interface Tidying<T> {
   readonly wakeAt?: number;
 }
 
-const HOLDS_NOTHING: ReadonlySet<string> = new Set(['Failed', 'Rejected', 'Cancelled']);
-const RESTORE_ENDS: ReadonlySet<string> = new Set(['Succeeded', 'Failed', 'Cancelled']);
-
 /** Backups that ended without being kept and are more than `keep`: the newest tell why, the rest only fill etcd. */
 export function excessBackups(backups: readonly Backup[], keep: number, now: number): Tidying<Backup> {
-  return excess(backups.filter(({ status, spec }) => HOLDS_NOTHING.has(status?.phase ?? '') && !spec.hold), keep, now);
+  return excess(backups.filter(({ status, spec }) => isTerminal(status?.phase) && status?.phase !== 'Stored' && !spec.hold), keep, now);
 }
 
 /** The same of Restores that have ended, however they did. */
 export function excessRestores(restores: readonly Restore[], keep: number, now: number): Tidying<Restore> {
-  return excess(restores.filter(({ status }) => RESTORE_ENDS.has(status?.phase ?? '')), keep, now);
+  return excess(restores.filter(hasEnded), keep, now);
 }
 
 function excess<T extends Backup | Restore>(ended: readonly T[], keep: number, now: number): Tidying<T> {

@@ -1,7 +1,7 @@
 import { ANNOTATION_ACKNOWLEDGED, type Backup, type BackupPolicy, type ConditionInput } from '../api/index.ts';
 import { findCondition } from './conditions.ts';
 import { displayBytes } from './display.ts';
-import { isGood, storedAt } from './good.ts';
+import { isGood, newestOf } from './good.ts';
 
 /**
  * Whether what was stored can be what the customer has: a volume that was not mounted reads as empty, and one that was wiped or
@@ -18,9 +18,7 @@ export function implausible(
   const advice = `If this is as it should be: \`kubectl annotate backups.backup.dupp.de ${backup.metadata.name} -n ${backup.metadata.namespace ?? ''} ${ANNOTATION_ACKNOWLEDGED}=true\`.`;
   const of = (reason: string, message: string): ConditionInput => ({ type: 'Plausible', status: 'False', reason, message: `${message} ${advice}` });
   if (done.files === 0) return of('Empty', 'It holds not a single file. Look whether the volume is mounted and filled.');
-  const before = siblings
-    .filter((other) => isGood(other) && other.metadata.deletionTimestamp === undefined)
-    .reduce<Backup | undefined>((best, other) => (best === undefined || storedAt(other) > storedAt(best) ? other : best), undefined);
+  const before = newestOf(siblings.filter((other) => isGood(other) && other.metadata.deletionTimestamp === undefined));
   const size = before?.status?.bytesProcessed ?? 0;
   const share = policy?.spec.shrinkWarningPercent ?? 50;
   if (before === undefined || done.bytesProcessed >= size * (1 - share / 100)) return undefined;

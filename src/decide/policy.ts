@@ -30,8 +30,6 @@ export interface PolicyDecision {
   /** The automatic backup that is to be made before the status is written. */
   readonly run?: Run;
   readonly missed?: Missed;
-  /** Why a run that is due is not made yet. */
-  readonly held?: Failure;
   /** Automatic backups that are to go, oldest first. */
   readonly rotate: readonly Backup[];
   /** Whether they are so many that a person is to confirm their deletion: `keep` was lowered, or holds were let go. */
@@ -61,7 +59,7 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
   const rotate = policy.spec.automatic === undefined ? [] : decideRotation(facts.backups, policy.spec.automatic.keep);
   const oldBackups = excessBackups(facts.backups, history.failedBackups, now);
   const oldRestores = excessRestores(facts.restores, history.restores, now);
-  const times = [protectedUntil, schedule.wakeAt, oldBackups.wakeAt, oldRestores.wakeAt].filter((time) => time !== undefined && time > now);
+  const times = [protectedUntil, schedule.wakeAt, oldBackups.wakeAt, oldRestores.wakeAt].filter((time) => time !== undefined).filter((time) => time > now);
   return {
     status: {
       observedGeneration: policy.metadata.generation,
@@ -75,11 +73,10 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
     },
     ...(schedule.run === undefined ? {} : { run: schedule.run }),
     ...(schedule.missed === undefined ? {} : { missed: schedule.missed }),
-    ...(schedule.kind === 'held' ? { held: schedule } : {}),
     rotate,
     rotatesMany: rotate.length >= policy.spec.confirmDeletionsFrom,
     tidy: { backups: oldBackups.remove, restores: oldRestores.remove },
-    ...(times.length > 0 ? { wakeAt: Math.min(...times.filter((time) => time !== undefined)) } : {}),
+    ...(times.length > 0 ? { wakeAt: Math.min(...times) } : {}),
   };
 }
 

@@ -77,8 +77,7 @@ function decideInForce(facts: ScheduleFacts, automatic: Automatic, schedule: Sch
   const dealtUntil = Math.min(timeOf(status?.automatic?.lastScheduled) ?? 0, now);
   const floor = Math.max(since, dealtUntil);
   const timing = new Timing(schedule, automatic, metadata.uid);
-  const slot = timing.newestDue(floor, now);
-  const nextRun = timing.nextRun(floor, now);
+  const { due: slot, nextRun } = timing.around(floor, now);
   const last = dealtUntil === 0 ? {} : { lastScheduled: displayTime(dealtUntil) };
   const remembered = { schedule: key, since: displayTime(since), ...past, ...last, nextRun: displayTime(nextRun) };
   const upcoming = { kind: 'waiting', reason: 'Scheduled', message: `The next automatic backup is due at ${displayTime(nextRun)}.` } as const;
@@ -150,18 +149,13 @@ class Timing {
     return slot + Math.floor((this.#share * Math.min(this.#jitter, gap)) / 1000) * 1000;
   }
 
-  /** The newest time after `floor` whose run is due at `now`. */
-  newestDue(floor: number, now: number): number | undefined {
+  /** The newest time after `floor` whose run is due at `now`, and when the next run is. */
+  around(floor: number, now: number): { readonly due: number | undefined; readonly nextRun: number } {
     const newest = this.#newestIn(floor, now);
-    if (newest === undefined || this.runAt(newest) <= now) return newest;
-    return this.#newestIn(floor, newest - 1);
-  }
-
-  nextRun(floor: number, now: number): number {
-    const newest = this.#newestIn(floor, now);
-    if (newest !== undefined && this.runAt(newest) > now) return this.runAt(newest);
+    const newestRun = newest === undefined ? undefined : this.runAt(newest);
+    if (newest !== undefined && newestRun !== undefined && newestRun > now) return { due: this.#newestIn(floor, newest - 1), nextRun: newestRun };
     const next = this.#schedule.next(now);
-    return next === undefined ? Infinity : this.runAt(next);
+    return { due: newest, nextRun: next === undefined ? Infinity : this.runAt(next) };
   }
 
   /** Times between `floor` and `slot` that no Backup was made for, with `slot` itself where `inclusive`. */

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto';
-import { EngineError } from '../restic/errors.ts';
+import { EngineError, REPAIR } from '../restic/errors.ts';
 
 const CONTENT_NAMED = /^(?:keys|wrappings|snapshots|exports|index|data\/[0-9a-f]{2})\/([0-9a-f]{64})(?:\.json)?$/;
 
@@ -18,10 +18,6 @@ export function verifyContent(name: string, bytes: Uint8Array, where: string): v
   if (promised === undefined || hash('sha256', bytes, 'hex') === promised) return;
   throw damagedContent(name, where);
 }
-
-/** What to do about an object that is not what it must be. */
-export const REPAIR =
-  'Run `check --read-data` to find out what else is; bring the object back from another copy of the repository, or keep what can be restored with `restore --skip-damaged` and back up anew (docs/errors.md, "When something is damaged")';
 
 export function damagedContent(name: string, where: string): EngineError {
   return new EngineError('Damaged', `${name} in ${where} is damaged: its content does not have the SHA-256 that its name says. ${REPAIR}`, {

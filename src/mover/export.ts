@@ -1,8 +1,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { open, rename, unlink } from 'node:fs/promises';
-import { EngineError } from '../restic/errors.ts';
+import { EngineError, REPAIR } from '../restic/errors.ts';
 import type { ObjectStore } from '../storage/index.ts';
-import { REPAIR, damagedContent, promisedHash, verifyContent } from './content-name.ts';
+import { damagedContent, promisedHash, verifyContent } from './content-name.ts';
 import { exportLayout, type ExportLayout, type ExportSegment } from './export-layout.ts';
 import { findManifest } from './manifest-store.ts';
 

@@ -20,3 +20,7 @@ export class EngineError extends Error {
     this.context = options.context ?? {};
   }
 }
+
+/** What to do about an object of a repository that is not what it must be; without a full stop. */
+export const REPAIR =
+  'Run `check --read-data` to find out what else is; bring the object back from another copy of the repository, or keep what can be restored with `restore --skip-damaged` and back up anew (docs/errors.md, "When something is damaged")';

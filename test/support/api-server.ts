@@ -3,12 +3,12 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { openSync, closeSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { KubeConfig } from '@kubernetes/client-node';
 import { KubeConnection } from '../../src/kube/index.ts';
+import { ended, freePort } from './loopback-process.ts';
 import { kubernetesPrograms, type KubernetesProgram } from '../ground/binaries.ts';
 
 const READY_MS = 60_000;
@@ -131,23 +131,10 @@ export class ApiServer {
   async #end(name: KubernetesProgram): Promise<void> {
     const child = this.#running.get(name);
     this.#running.delete(name);
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    await new Promise<void>((resolve) => {
-      child.once('close', () => resolve());
-      child.kill('SIGKILL');
-    });
+    if (child !== undefined) await ended(child);
   }
 
   async #logEnd(): Promise<string> {
     return (await readFile(join(this.#folder, 'kube-apiserver.log'), 'utf8').catch(() => '')).slice(-2000);
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('the loopback address gave no port');
-  return address.port;
 }

@@ -13,7 +13,8 @@ export function startProcess(command: string, args: readonly string[], env: Read
   };
 }
 
-async function ended(child: ChildProcess): Promise<void> {
+/** Kills a process, unless it has ended, and waits until it has. */
+export async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   await new Promise<void>((resolve) => {
     child.once('close', () => resolve());

@@ -1,14 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
-  CipherKey, decodeUnpacked, encodeConfig, encodeIndex, encodeKeyFile, encodeLock, encodePackHeader, encodeSnapshot, encodeTree, encodeUnpacked, newConfig,
+  CipherKey, decodeUnpacked, hexOfKey, encodeConfig, encodeIndex, encodeKeyFile, encodeLock, encodePackHeader, encodeSnapshot, encodeTree, encodeUnpacked, newConfig,
   parseConfig, parseIndex, parseKeyFile, parseLock, parsePackHeader, parseSnapshot, parseTree, scanIndex, byteString, type Node, type PackedBlob,
 } from '../../src/restic/format/index.ts';
 import { contentIdsOf, ParentTree } from '../../src/restic/backup/parent-tree.ts';
 import { EngineError } from '../../src/restic/index.ts';
 import { parseMark } from '../../src/restic/prune/marks.ts';
 import { readReferences } from '../../src/restic/prune/used-blobs.ts';
-import { hexOfKey } from '../../src/restic/repository/index.ts';
 import { canonicalJson } from '../../src/storage/index.ts';
 import { fuzz, fuzzRuns, fuzzTimeoutMs, inputsNear } from '../support/fuzz.ts';
 

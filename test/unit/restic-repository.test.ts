@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
-import { byteString, encodeLock, type Node } from '../../src/restic/format/index.ts';
+import { byteString, encodeLock, hexOfKey, keyOfBytes, keyOfHex, type Node } from '../../src/restic/format/index.ts';
 import { initRepository, openedOf, openRepository } from '../../src/restic/repository/index.ts';
 import { TableIndex } from '../../src/restic/repository/table-index.ts';
-import { BlobTable, hexOfKey, keyOfBytes, keyOfHex } from '../../src/restic/repository/blob-table.ts';
+import { BlobTable } from '../../src/restic/repository/blob-table.ts';
 
 const password = Buffer.from('tbk1-secret-of-a-test');
 

@@ -2,6 +2,7 @@ import * as z from 'zod';
 import { exportSnapshot } from '../../mover/export.ts';
 import { NO_TENANT } from '../../mover/manifest.ts';
 import { publishManifest, readManifest } from '../../mover/manifest-store.ts';
+import { EngineError } from '../../restic/errors.ts';
 import type { ObjectStore } from '../../storage/index.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
@@ -51,7 +52,7 @@ async function newestRevision(store: ObjectStore, snapshot: string, signal: Abor
   try {
     return (await readManifest(store, snapshot, { signal }))?.rev;
   } catch (error) {
-    if (error instanceof Error && 'code' in error && error.code === 'Damaged') return undefined;
+    if (error instanceof EngineError && error.code === 'Damaged') return undefined;
     throw error;
   }
 }

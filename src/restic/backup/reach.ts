@@ -1,5 +1,6 @@
 import type { SnapshotReach } from '../contract.ts';
-import { keyOfHex, type ListedFile, type TableIndex } from '../repository/index.ts';
+import { keyOfHex } from '../format/index.ts';
+import type { ListedFile, TableIndex } from '../repository/index.ts';
 
 /** The packs that one snapshot needs: a bit for each pack that was there before, and all that its backup wrote. */
 export class Reach {

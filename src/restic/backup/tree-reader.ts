@@ -1,6 +1,6 @@
-import { damaged, type BlobLocation, type Id } from '../format/index.ts';
+import { damaged, keyOfBytes, keyOfHex, type BlobLocation, type Id } from '../format/index.ts';
 import { BlobCodec } from '../pipeline/blob-codec.ts';
-import { keyOf, keyOfBytes, keyOfHex, type OpenRepository, type TableIndex } from '../repository/index.ts';
+import { keyOf, type OpenRepository, type TableIndex } from '../repository/index.ts';
 
 /** Packs of trees that are kept, bytes: a walk comes back to the same few. */
 const keptBytes = 48 * 1024 * 1024;

@@ -1,4 +1,4 @@
-import { EngineError } from '../errors.ts';
+import { EngineError, REPAIR } from '../errors.ts';
 
 /**
  * The error for bytes of a repository that are not what the format says.
@@ -7,7 +7,7 @@ import { EngineError } from '../errors.ts';
 export function damaged(what: string, why: string, cause?: unknown): EngineError {
   return new EngineError(
     'Damaged',
-    `${what} is damaged: ${why}. Run \`check --read-data\` to find out what else is; bring the object back from another copy of the repository, or keep what can be restored with \`restore --skip-damaged\` and back up anew (docs/errors.md, "When something is damaged").`,
+    `${what} is damaged: ${why}. ${REPAIR}.`,
     { context: { object: what }, cause },
   );
 }

@@ -1,6 +1,7 @@
 import type { BlobType, PackContents, PackedBlob } from './blob.ts';
 import { sealOverhead } from './crypto.ts';
 import { damaged } from './damaged.ts';
+import { keyOfHex } from './id-words.ts';
 import { IndexWriter } from './index-writer.ts';
 import { isId, JsonReader, parseJson } from './json.ts';
 
@@ -11,8 +12,7 @@ export function encodeIndex(packs: Iterable<PackContents>): Uint8Array {
   for (const pack of packs) {
     writer.beginPack(pack.id);
     for (const { type, id, offset, length, uncompressedLength } of pack.blobs) {
-      for (let i = 0; i < 8; i += 1) key[i] = Number.parseInt(id.slice(i * 8, i * 8 + 8), 16);
-      writer.blob(type, key, 0, offset, length, uncompressedLength);
+      writer.blob(type, keyOfHex(id, key), 0, offset, length, uncompressedLength);
     }
     writer.endPack();
   }

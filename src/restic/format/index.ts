@@ -11,6 +11,7 @@ export { CipherKey, keyMaterialLength, macLength, nonceLength, sealOverhead } fr
 export { damaged } from './damaged.ts';
 export { goModeOf, nodeTypeOf, permissionsOf } from './file-mode.ts';
 export { encodeIndex, parseIndex } from './index-file.ts';
+export { hexOfKey, keyOfBytes, keyOfHex } from './id-words.ts';
 export { IndexWriter } from './index-writer.ts';
 export { scanIndex, type IndexVisitor } from './index-scan.ts';
 export { isId } from './json.ts';

@@ -1,7 +1,8 @@
 import { closeSync } from 'node:fs';
 import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
+import { keyOfBytes } from '../format/index.ts';
 import { errnoCodeOf, openSourceReader, type SourceReader } from '../fs/index.ts';
-import { BlobTable, keyOfBytes } from '../repository/blob-table.ts';
+import { BlobTable } from '../repository/blob-table.ts';
 import { BlobCodec } from './blob-codec.ts';
 import { FileChunks } from './file-chunks.ts';
 import { packResults, type FileJob, type FileResult, type FromWorker, type PackMessage, type ToWorker, type WorkerStart } from './messages.ts';

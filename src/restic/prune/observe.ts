@@ -1,5 +1,6 @@
 import { EngineError } from '../errors.ts';
-import { hexOfKey, listSnapshots, type OpenRepository, type TableIndex } from '../repository/index.ts';
+import { hexOfKey } from '../format/index.ts';
+import { listSnapshots, type OpenRepository, type TableIndex } from '../repository/index.ts';
 import type { DuplicateFacts, PackFacts, PruneFacts } from './plan.ts';
 import { findUsedBlobs, type UsedBlobs } from './used-blobs.ts';
 

@@ -1,5 +1,5 @@
-import { keyOf, keyOfHex, type ListedFile, type OpenRepository } from '../repository/index.ts';
-import type { PackedBlob } from '../format/index.ts';
+import { keyOf, type ListedFile, type OpenRepository } from '../repository/index.ts';
+import { keyOfHex, type PackedBlob } from '../format/index.ts';
 import type { Observed } from './observe.ts';
 import type { PackDecision } from './plan.ts';
 

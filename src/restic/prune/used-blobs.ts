@@ -1,6 +1,6 @@
 import { TreeReader } from '../backup/tree-reader.ts';
-import { damaged, isId, type BlobType, type Id } from '../format/index.ts';
-import { BlobTable, keyOfHex, type OpenRepository, type TableIndex } from '../repository/index.ts';
+import { damaged, isId, keyOfHex, type BlobType, type Id } from '../format/index.ts';
+import { BlobTable, type OpenRepository, type TableIndex } from '../repository/index.ts';
 
 /** Blobs that something reaches: 52 bytes each. Those that the index can place are given their place later. */
 export class UsedBlobs {

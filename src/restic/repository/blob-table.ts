@@ -218,21 +218,16 @@ export class BlobTable {
         const base = slot % slotSpan;
         if (words === undefined) throw new RangeError('a slot lies in a segment');
         const { offset, length, uncompressedLength } = placeAt(words, base);
-        visit(words[base + stateWord] === placed.tree ? 'tree' : 'data', words, base, offset, length, uncompressedLength);
+        visit(typeAt(words, base), words, base, offset, length, uncompressedLength);
       }
     }
   }
 
   /** Every placed blob, in no order. `key` is reused between calls. */
   forEach(visit: (type: BlobType, key: Int32Array, place: Place) => void): void {
-    for (const { words, slots } of this.#segments) {
-      for (let base = 0; base < slots * wordsOfSlot; base += wordsOfSlot) {
-        const state = settledState(words, base);
-        if (state === placed.data || state === placed.tree) {
-          visit(state === placed.tree ? 'tree' : 'data', words.subarray(base, base + 8), placeAt(words, base));
-        }
-      }
-    }
+    this.#placedSlots((words, base) => {
+      visit(typeAt(words, base), words.subarray(base, base + 8), placeAt(words, base));
+    });
   }
 
   #placedSlots(visit: (words: Int32Array, base: number, segment: number) => void): void {
@@ -304,6 +299,11 @@ function claimOf(words: Int32Array, base: number, type: BlobType): Claim {
   return isPlaced ? { state: 'placed', pack: words[base + packWord] ?? 0 } : isPending;
 }
 
+/** Of a slot that is placed. */
+function typeAt(words: Int32Array, base: number): BlobType {
+  return words[base + stateWord] === placed.tree ? 'tree' : 'data';
+}
+
 function placeAt(words: Int32Array, base: number): Place {
   return {
     pack: words[base + packWord] ?? 0,
@@ -323,31 +323,4 @@ function writePlace(words: Int32Array, base: number, type: BlobType, place: Plac
   words[base + lengthWord] = place.length;
   words[base + uncompressedWord] = place.uncompressedLength;
   Atomics.store(words, base + stateWord, placed[type]);
-}
-
-/** An id's 64 hex digits, from `at` on in a text, as the eight words that the table compares. */
-export function keyOfHex(text: string, key = new Int32Array(8), at = 0): Int32Array {
-  for (let i = 0, from = at; i < 8; i += 1) {
-    let word = 0;
-    for (const end = from + 8; from < end; from += 1) {
-      const unit = text.charCodeAt(from);
-      word = (word << 4) | (unit - (unit > 57 ? 87 : 48));
-    }
-    key[i] = word;
-  }
-  return key;
-}
-
-/** An id's 32 bytes, from `from` on, as words in the same order as `keyOfHex`. */
-export function keyOfBytes(bytes: Uint8Array, key = new Int32Array(8), from = 0): Int32Array {
-  for (let i = 0, at = from; i < 8; i += 1, at += 4) {
-    key[i] = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
-  }
-  return key;
-}
-
-export function hexOfKey(key: Int32Array): string {
-  let id = '';
-  for (const word of key) id += (word >>> 0).toString(16).padStart(8, '0');
-  return id;
 }

@@ -1,7 +1,7 @@
-import { encodeTree, type BlobType, type Id, type PackedBlob, type Tree } from '../format/index.ts';
+import { encodeTree, keyOfBytes, type BlobType, type Id, type PackedBlob, type Tree } from '../format/index.ts';
 import { BlobCodec } from '../pipeline/blob-codec.ts';
 import { PackBuilder, packCapacity } from '../pipeline/pack-builder.ts';
-import { keyOfBytes, type BlobTable } from './blob-table.ts';
+import type { BlobTable } from './blob-table.ts';
 import type { BlobWriter, ListedFile } from './opened.ts';
 import type { PackUploader } from './pack-uploader.ts';
 

@@ -1,6 +1,6 @@
 /** An open repository: its keys, index, packs, files and locks. Reading and writing commands stand on this. */
 export { initRepository, openedOf, openRepository } from './init-and-open.ts';
-export { BlobTable, hexOfKey, keyOfBytes, keyOfHex } from './blob-table.ts';
+export { BlobTable } from './blob-table.ts';
 export { PackingWriter, type SavedBlob } from './blob-writer.ts';
 export { OpenRepository } from './open-repository.ts';
 export {

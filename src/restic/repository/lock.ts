@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { StorageError } from '../../storage/index.ts';
 import { EngineError } from '../errors.ts';
 import { encodeLock, formatTime, parseLock, parseTime, type Id, type LockFile } from '../format/index.ts';
+import { errnoCodeOf } from '../fs/libc-error.ts';
 import { keyOf, type HeldLock, type ListedFile, type LockRequest } from './opened.ts';
 
 /** restic's own times: a lock is refreshed every five minutes and counts as left behind after thirty. */
@@ -122,7 +123,7 @@ function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return !(typeof error === 'object' && error !== null && 'code' in error && error.code === 'ESRCH');
+    return errnoCodeOf(error) !== 'ESRCH';
   }
 }
 

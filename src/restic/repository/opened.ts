@@ -19,9 +19,9 @@ export interface BlobIndex {
   lookupAll(type: BlobType, id: Id): BlobLocation[];
   hasPack(packId: Id): boolean;
   packIds(): Iterable<Id>;
-  /** Every pack with its blobs; builds a grouping first, so call it once and keep what you need. */
   /** An index file of these packs as JSON; `missing` is told of a pack that no index names. */
   encode(packs: readonly Id[], missing: (packId: Id) => never): Uint8Array;
+  /** Every pack with its blobs; builds a grouping first, so call it once and keep what you need. */
   packs(): Iterable<PackContents>;
 }
 

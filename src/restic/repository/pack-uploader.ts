@@ -1,5 +1,4 @@
-import { IndexWriter, scanPackHeader, sealOverhead, headerLengthLength, type Id } from '../format/index.ts';
-import { keyOfBytes } from './blob-table.ts';
+import { IndexWriter, keyOfBytes, scanPackHeader, sealOverhead, headerLengthLength, type Id } from '../format/index.ts';
 import { keyOf, type ListedFile } from './opened.ts';
 import type { TableIndex } from './table-index.ts';
 import type { ObjectStore } from '../../storage/index.ts';

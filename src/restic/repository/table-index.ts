@@ -1,5 +1,5 @@
-import { IndexWriter, entryLengthOf, headerLengthLength, parseIndex, scanIndex, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
-import { BlobTable, hexOfKey, keyOfHex, type Place } from './blob-table.ts';
+import { IndexWriter, hexOfKey, keyOfHex, entryLengthOf, headerLengthLength, parseIndex, scanIndex, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
+import { BlobTable, type Place } from './blob-table.ts';
 import type { BlobIndex } from './opened.ts';
 
 /** The index of a repository: the shared table of blobs, and the names of the packs that its numbers stand for. */
