@@ -113,8 +113,13 @@ const batch = 10_000;
 
 /** Fails for an error that `accepts` does not know, and for an input that takes too long or too much memory. */
 export async function fuzz({ valid, parse, accepts }: Fuzzed, inputs = inputsNear(valid)): Promise<void> {
+  await assertInBatches(fc.property(inputs, (input) => withinLimits(() => tolerate(() => parse(input), accepts))));
+}
+
+/** `fuzzRuns` inputs for a property that says more than that nothing breaks. */
+export async function assertInBatches<T>(property: fc.IProperty<T>): Promise<void> {
   for (let done = 0; done < fuzzRuns; done += batch) {
-    fc.assert(fc.property(inputs, (input) => withinLimits(() => tolerate(() => parse(input), accepts))), { numRuns: Math.min(batch, fuzzRuns - done) });
+    fc.assert(property, { numRuns: Math.min(batch, fuzzRuns - done) });
     await setImmediate();
   }
 }

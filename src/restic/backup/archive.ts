@@ -200,6 +200,8 @@ export class Archive implements FrameOwner {
 
   #read(step: EntryStep, frame: DirectoryFrame, node: Node, change: 'new' | 'changed'): void {
     const { queue, statistics } = this.#options;
+    const queued = { frame, path: step.path, node, stat: step.stat, change };
+    if (queue.follow(queued)) return;
     let descriptor: number;
     try {
       descriptor = step.open();
@@ -212,7 +214,7 @@ export class Archive implements FrameOwner {
       statistics.warn({ path, kind: isGone ? 'vanished' : 'unreadable', message });
       return;
     }
-    queue.add({ frame, path: step.path, node, stat: step.stat, change }, descriptor);
+    queue.add(queued, descriptor);
   }
 
   /** The parent's content where the file is the same by all that tells, written in another way (by restic, or on another volume). */

@@ -4,6 +4,7 @@ import { encodeNodeHead, encodeNodeTail, textOf, type ByteString, type Node } fr
 import type { FileJob, FileResult } from '../pipeline/messages.ts';
 import type { WorkerPool } from '../pipeline/worker-pool.ts';
 import type { DirectoryFrame } from './directory-frame.ts';
+import { LinkedFiles, type LinkedFile, type ReadOutcome } from './linked-files.ts';
 import type { Statistics } from './statistics.ts';
 
 /** Small files travel to the workers together: this many, or this many bytes. */
@@ -14,13 +15,10 @@ const stretchLength = 64 * 1024 * 1024;
 /** A file that one read gets as a whole cannot change meanwhile; others are looked at again afterwards. */
 const oneReadLength = 1024 * 1024;
 
-interface OpenFile {
-  readonly frame: DirectoryFrame;
+interface OpenFile extends QueuedFile {
   readonly slot: number;
-  readonly path: ByteString;
-  readonly node: Node;
-  readonly stat: FileStat;
-  readonly change: 'new' | 'changed';
+  /** For its other names. */
+  readonly linked: LinkedFile | undefined;
   readonly descriptor: number;
   /** The worker closes it. */
   readonly isHandedOver: boolean;
@@ -42,6 +40,7 @@ export class FileQueue {
   readonly #reader: SourceReader;
   readonly #statistics: Statistics;
   readonly #tickets = new Map<number, { readonly file: OpenFile; readonly stretch: number }>();
+  readonly #linkedFiles = new LinkedFiles();
   #nextTicket = 0;
   #batch: FileJob[] = [];
   #batchBytes = 0;
@@ -56,12 +55,24 @@ export class FileQueue {
     return this.#batch.length >= batchFiles || this.#batchBytes >= batchBytes;
   }
 
+  /** Whether the file is on its way under another of its names, or was: then it need not be read again. */
+  follow(queued: QueuedFile): boolean {
+    const linked = this.#linkedFiles.find(queued.stat);
+    if (linked === undefined) return false;
+    const slot = queued.frame.reserve();
+    this.#linkedFiles.follow(linked, (outcome) => {
+      this.#statistics.bytesDone += outcome.bytes;
+      this.#settle(queued, slot, outcome);
+    });
+    return true;
+  }
+
   /** Queues an open file; wait for `flush` when the batch is full. */
   add(queued: QueuedFile, descriptor: number): void {
     const { stat } = queued;
     const count = Math.max(1, Math.ceil(stat.size / stretchLength));
     const isHandedOver = stat.size <= oneReadLength;
-    const file: OpenFile = { ...queued, slot: queued.frame.reserve(), descriptor, isHandedOver, stretches: new Array<undefined>(count).fill(undefined), left: count };
+    const file: OpenFile = { ...queued, slot: queued.frame.reserve(), linked: this.#linkedFiles.lead(stat), descriptor, isHandedOver, stretches: new Array<undefined>(count).fill(undefined), left: count };
     const isSparse = stat.size > oneReadLength && stat.blocks * 512 < stat.size;
     for (let stretch = 0; stretch < count; stretch += 1) {
       const offset = stretch * stretchLength;
@@ -117,21 +128,25 @@ export class FileQueue {
     const results = file.stretches.filter((result) => result !== undefined);
     const problem = results.find((result) => result.problem !== undefined)?.problem;
     const hasChanged = !this.#isAsListed(file) || results.some((result) => result.hasChanged);
+    const { content, bytes } = joined(results);
+    const outcome = { content, bytes, hasChanged, problem };
+    if (file.linked !== undefined) this.#linkedFiles.finish(file.linked, outcome);
+    this.#settle(file, file.slot, outcome);
+  }
+
+  #settle({ frame, path, node, change }: QueuedFile, slot: number, { content, bytes, hasChanged, problem }: ReadOutcome): void {
+    const shown = hasChanged || problem !== undefined ? textOf(path) : '';
     if (problem !== undefined) {
-      const path = textOf(file.path);
-      this.#statistics.warn({ path, kind: 'unreadable', message: `${path} cannot be read (${problem}); it is missing from this backup` });
-      file.frame.fill(file.slot, undefined, false);
+      this.#statistics.warn({ path: shown, kind: 'unreadable', message: `${shown} cannot be read (${problem}); it is missing from this backup` });
+      frame.fill(slot, undefined, false);
       return;
     }
-    const { content, bytes } = joined(results);
-    let { node } = file;
     if (hasChanged) {
-      const path = textOf(file.path);
-      node = { ...node, size: bytes, error: 'changed while it was read' };
-      this.#statistics.warn({ path, kind: 'changed', message: `${path} changed while it was read; this backup has it as it was found. Quiesce its writer to get one moment of it` });
+      this.#statistics.warn({ path: shown, kind: 'changed', message: `${shown} changed while it was read; this backup has it as it was found. Quiesce its writer to get one moment of it` });
     }
-    this.#statistics.file(file.change, bytes);
-    file.frame.fill(file.slot, `${encodeNodeHead(node)}[${content}]${encodeNodeTail(node)}`, false);
+    this.#statistics.file(change, bytes);
+    const found = hasChanged ? { ...node, size: bytes, error: 'changed while it was read' } : node;
+    frame.fill(slot, `${encodeNodeHead(found)}[${content}]${encodeNodeTail(found)}`, false);
   }
 
   #isAsListed(file: OpenFile): boolean {
