@@ -2,10 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
 import { link, mkdir, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { StorageError } from './errors.ts';
 import { fileError, isErrno } from './file-errors.ts';
 import { listDirectory, TEMPORARY_PREFIX } from './file-listing.ts';
+import { removeUnfinishedFiles } from './unfinished-files.ts';
 import { bodyParts, deletionFailure, notFound, refuseRetention, resolveRange, throwIfAborted, truncated } from './object-body.ts';
 import { asFolder, assertKey } from './object-key.ts';
 import { PrefixedStore } from './prefixed-store.ts';
@@ -102,12 +103,12 @@ export class FileStore implements ObjectStore {
     }
   }
 
-  async head(key: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
+  async head(key: string, options: CallOptions = {}): Promise<ObjectHead | undefined> {
     const path = this.#path(key);
     throwIfAborted(options.signal, `looking up ${key}`);
     try {
       const found = await stat(path);
-      return found.isFile() ? { key, size: found.size } : undefined;
+      return found.isFile() ? { key, size: found.size, modifiedAt: found.mtime } : undefined;
     } catch (error) {
       if (isErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
       throw fileError(error, 'looking up', key, this.location);
@@ -145,6 +146,15 @@ export class FileStore implements ObjectStore {
     };
     await Promise.all(Array.from({ length: DELETE_CONCURRENCY }, worker));
     if (failures.length > 0) throw deletionFailure(failures, keys.length);
+  }
+
+  async removeUnfinished(prefix: string, before: Date, options: CallOptions = {}): Promise<void> {
+    throwIfAborted(options.signal, `tidying ${prefix}`);
+    try {
+      await removeUnfinishedFiles(`${this.#root}/${asFolder(prefix)}`, before, options.signal);
+    } catch (error) {
+      throw fileError(error, 'tidying', prefix, this.location);
+    }
   }
 
   within(prefix: string): ObjectStore {

@@ -1,4 +1,4 @@
-import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { aborted, throwIfAborted } from './object-body.ts';
 import { asFolder } from './object-key.ts';
 import { PrefixedStore } from './prefixed-store.ts';
@@ -36,7 +36,7 @@ class LimitingStore implements ObjectStore {
     return this.#base.getStream(key, options);
   }
 
-  head(key: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
+  head(key: string, options: CallOptions = {}): Promise<ObjectHead | undefined> {
     return this.#inTurn(`looking up ${key}`, options.signal, () => this.#base.head(key, options));
   }
 

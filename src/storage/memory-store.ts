@@ -1,4 +1,4 @@
-import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { alreadyExists, bodyParts, notFound, refuseRetention, resolveRange, throwIfAborted } from './object-body.ts';
 import { assertKey, compareKeys } from './object-key.ts';
 import { PrefixedStore } from './prefixed-store.ts';
@@ -6,7 +6,7 @@ import { PrefixedStore } from './prefixed-store.ts';
 /** A store in this process's memory, for tests and dry runs. Keeps copies, so callers may reuse their buffers. */
 export class MemoryStore implements ObjectStore {
   readonly location: string;
-  readonly #objects = new Map<string, Buffer>();
+  readonly #objects = new Map<string, { readonly bytes: Buffer; readonly modifiedAt: Date }>();
 
   constructor(name = 'store') {
     this.location = `memory://${name}`;
@@ -18,7 +18,7 @@ export class MemoryStore implements ObjectStore {
     throwIfAborted(options.signal, `writing ${key}`);
     refuseRetention(key, this.location, options);
     if (options.ifAbsent === true && this.#objects.has(key)) throw alreadyExists(key, this.location);
-    this.#objects.set(key, Buffer.concat(bodyParts(body)));
+    this.#objects.set(key, { bytes: Buffer.concat(bodyParts(body)), modifiedAt: new Date() });
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- errors must be rejections, as in every store
@@ -27,8 +27,8 @@ export class MemoryStore implements ObjectStore {
     throwIfAborted(options.signal, `reading ${key}`);
     const object = this.#objects.get(key);
     if (object === undefined) throw notFound(key, this.location);
-    const { offset, length } = resolveRange(key, object.byteLength, options.range);
-    return new Uint8Array(object.subarray(offset, offset + length));
+    const { offset, length } = resolveRange(key, object.bytes.byteLength, options.range);
+    return new Uint8Array(object.bytes.subarray(offset, offset + length));
   }
 
   async *getStream(key: string, options: GetOptions = {}): AsyncIterable<Uint8Array> {
@@ -40,11 +40,11 @@ export class MemoryStore implements ObjectStore {
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- errors must be rejections, as in every store
-  async head(key: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
+  async head(key: string, options: CallOptions = {}): Promise<ObjectHead | undefined> {
     assertKey(key);
     throwIfAborted(options.signal, `looking up ${key}`);
     const object = this.#objects.get(key);
-    return object === undefined ? undefined : { key, size: object.byteLength };
+    return object === undefined ? undefined : { key, size: object.bytes.byteLength, modifiedAt: object.modifiedAt };
   }
 
   // eslint-disable-next-line @typescript-eslint/require-await -- the interface is asynchronous
@@ -56,7 +56,7 @@ export class MemoryStore implements ObjectStore {
     for (const key of keys) {
       throwIfAborted(options.signal, `listing ${prefix}`);
       const object = this.#objects.get(key);
-      if (object !== undefined) yield { key, size: object.byteLength };
+      if (object !== undefined) yield { key, size: object.bytes.byteLength };
     }
   }
 

@@ -22,7 +22,7 @@ export interface ObjectStore {
   getStream(key: string, options?: GetOptions): AsyncIterable<Uint8Array>;
 
   /** `undefined` when there is none. */
-  head(key: string, options?: CallOptions): Promise<ObjectInfo | undefined>;
+  head(key: string, options?: CallOptions): Promise<ObjectHead | undefined>;
 
   /** Every object whose key starts with `prefix`, in byte order of keys, however many pages that takes. */
   list(prefix: string, options?: ListOptions): AsyncIterable<ObjectInfo>;
@@ -32,6 +32,12 @@ export interface ObjectStore {
 
   /** Deletes many in as few calls as the store allows; absent keys are no error. */
   deleteMany(keys: readonly string[], options?: CallOptions): Promise<void>;
+
+  /**
+   * Removes what writers that died left unfinished below `prefix` and last touched before that time, where a store has such a thing. It is
+   * never listed and nobody's object; whoever still writes touches it.
+   */
+  removeUnfinished?(prefix: string, before: Date, options?: CallOptions): Promise<void>;
 
   /** A view of this store below `prefix` (which gets a trailing slash where it lacks one). */
   within(prefix: string): ObjectStore;
@@ -47,6 +53,11 @@ export interface ObjectInfo {
   readonly key: string;
   /** bytes */
   readonly size: number;
+}
+
+export interface ObjectHead extends ObjectInfo {
+  /** When it was stored, by the store's own clock. */
+  readonly modifiedAt?: Date | undefined;
 }
 
 export interface CallOptions {

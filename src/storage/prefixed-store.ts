@@ -1,4 +1,4 @@
-import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { asFolder } from './object-key.ts';
 
 /** A view of a store below a prefix. Closing the view leaves the store open, for other views may still read. */
@@ -25,7 +25,7 @@ export class PrefixedStore implements ObjectStore {
     return this.#base.getStream(this.#prefix + key, options);
   }
 
-  async head(key: string, options?: CallOptions): Promise<ObjectInfo | undefined> {
+  async head(key: string, options?: CallOptions): Promise<ObjectHead | undefined> {
     const info = await this.#base.head(this.#prefix + key, options);
     return info === undefined ? undefined : { ...info, key };
   }
@@ -36,6 +36,10 @@ export class PrefixedStore implements ObjectStore {
     for await (const info of this.#base.list(this.#prefix + prefix, below)) {
       yield { ...info, key: info.key.slice(this.#prefix.length) };
     }
+  }
+
+  async removeUnfinished(prefix: string, before: Date, options?: CallOptions): Promise<void> {
+    await this.#base.removeUnfinished?.(this.#prefix + prefix, before, options);
   }
 
   delete(key: string, options?: CallOptions): Promise<void> {

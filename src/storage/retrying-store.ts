@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { StorageError } from './errors.ts';
 import { aborted, bodyParts, bodySize } from './object-body.ts';
 import { asFolder } from './object-key.ts';
@@ -87,7 +87,7 @@ class RetryingStore implements ObjectStore {
     }
   }
 
-  head(key: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
+  head(key: string, options: CallOptions = {}): Promise<ObjectHead | undefined> {
     return this.#retry(`looking up ${key}`, options.signal, () => this.#base.head(key, options));
   }
 

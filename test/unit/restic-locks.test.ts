@@ -1,9 +1,10 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
+import { hash } from 'node:crypto';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import { encodeLock, parseLock, parseTime } from '../../src/restic/format/index.ts';
+import { CipherKey, encodeLock, encodeUnpacked, parseLock, parseTime } from '../../src/restic/format/index.ts';
 import { backup, check, forget, initRepository, listSnapshots, openRepository, prune, restore, type Repository } from '../../src/restic/index.ts';
 import { openedOf, type OpenRepository } from '../../src/restic/repository/index.ts';
 import { MemoryStore, type ObjectStore } from '../../src/storage/index.ts';
@@ -146,14 +147,52 @@ describe('a lock that was left behind', () => {
     expect(await lockKeys(repository)).toHaveLength(1);
   });
 
-  it('that nobody can read excludes everyone, and the message names the file', async () => {
+  const unreadable: [string, (repository: OpenRepository) => Promise<void>][] = [
+    ['is damaged', async (repository) => {
+      await leave(repository, {});
+      await flipBit(repository.store, (await lockKeys(repository))[0] ?? '', 300);
+    }],
+    ['was cut short', async (repository) => {
+      await leave(repository, {});
+      const [key = ''] = await lockKeys(repository);
+      await repository.store.put(key, (await repository.store.get(key)).subarray(0, 40));
+    }],
+    ['is sealed with an unknown key', async (repository) => {
+      const sealed = CipherKey.generate().seal(encodeUnpacked(encodeLock({ exclusive: false, username: 'u', uid: 0, gid: 0, hostname: 'h', pid: 1, time: new Date().toISOString() }), 2));
+      await repository.store.put(`locks/${hash('sha256', sealed, 'hex')}`, sealed);
+    }],
+    ['says nothing that a lock says', async (repository) => {
+      await repository.saveUnpacked('locks', Buffer.from('{}'));
+    }],
+  ];
+
+  it.each(unreadable)('that %s excludes everyone, the message names the file; thirty minutes later it is in nobody\'s way', async (_what, leaveUnreadable) => {
+    fakeClock();
     const repository = await fresh();
-    await leave(repository, {});
+    await leaveUnreadable(repository);
     const [key] = await lockKeys(repository);
-    await flipBit(repository.store, key ?? '', 300);
-    await expect(repository.lock(shared)).rejects.toMatchObject({ code: 'Locked', message: expect.stringContaining(key ?? '?') });
-    await expect(backUp(repository, 0)).rejects.toMatchObject({ code: 'Locked' });
+    await pass(29 * minute);
+    await expect(repository.lock(shared)).rejects.toMatchObject({ code: 'Locked', retryable: true, message: expect.stringContaining(`${key ?? '?'} cannot be read`) });
+    await expect(repository.lock(exclusive)).rejects.toMatchObject({ code: 'Locked' });
     expect(await lockKeys(repository)).toEqual([key]);
+    await pass(2 * minute);
+    const held = await repository.lock(exclusive);
+    expect(await lockKeys(repository)).not.toContain(key);
+    await held.release();
+    expect(await lockKeys(repository)).toEqual([]);
+  });
+
+  it('that nobody can read holds a backup up', async () => {
+    const repository = await fresh();
+    await repository.saveUnpacked('locks', Buffer.from('{}'));
+    await expect(backUp(repository, 0)).rejects.toMatchObject({ code: 'Locked' });
+  });
+
+  it('without a byte, as a full disk leaves it, is in nobody\'s way', async () => {
+    const repository = await fresh();
+    await repository.store.put(`locks/${'ab'.repeat(32)}`, new Uint8Array(0));
+    await (await repository.lock(exclusive)).release();
+    await backUp(repository, 0);
   });
 });
 

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { backup, check, forget, initRepository, listSnapshots, openRepository, planPrune, prune, reachOf, restore, type PruneReplacement, type Repository } from '../../src/restic/index.ts';
 import { decideDue } from '../../src/restic/prune/marks.ts';
 import { decidePacks } from '../../src/restic/prune/plan.ts';
-import { MemoryStore, type ObjectStore } from '../../src/storage/index.ts';
+import { FileStore, MemoryStore, type ObjectStore } from '../../src/storage/index.ts';
 import { compareTrees } from '../support/compare-tree.ts';
 import { copyOf, KilledStore } from '../support/killed-store.ts';
 import { scratchDirectory, testPassword } from '../support/real-restic.ts';
@@ -144,6 +144,20 @@ describe('prune', () => {
     for await (const { key } of store.list('prune/')) marks.push(key);
     expect(marks).toEqual([]);
     await assertSound(store);
+  });
+
+  it('removes what a killed writer left unfinished a day ago', async () => {
+    const directory = join(scratch.path, 'unfinished');
+    const repository = await initRepository({ store: new FileStore(directory), password: Buffer.from(testPassword) });
+    await backUp(repository, 0);
+    const left = join(directory, 'data', '.tmp-0123456789ab');
+    writeFileSync(left, 'half of a pack');
+    await prune(repository, { hostname: 'h', graceMs: grace, now: start });
+    expect(existsSync(left)).toBe(true);
+    utimesSync(left, Date.now() / 1000 - 25 * 3600, Date.now() / 1000 - 25 * 3600);
+    await prune(repository, { hostname: 'h', graceMs: grace, now: start });
+    expect(existsSync(left)).toBe(false);
+    await repository.close();
   });
 
   it('does not disturb a reader that began before it', async () => {

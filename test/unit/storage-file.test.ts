@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { mkdir, mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -47,6 +47,28 @@ describe('a directory as a store', () => {
     await symlink('/etc/passwd', join(root, 'link2'));
     expect(await keys()).toEqual(['k']);
     await expect(store.put('.tmp-mine', Buffer.from('x'))).rejects.toMatchObject({ code: 'InvalidKey' });
+  });
+
+  it('removes unfinished objects of somebody who was killed once they are old, and nothing else', async () => {
+    const before = new Date(Date.now() - 24 * 3_600_000);
+    const old = new Date(before.getTime() - 1000);
+    const young = new Date(before.getTime() + 60_000);
+    const files: readonly (readonly [string, Date])[] = [['data/ab/.tmp-AAAAbbbb-_12', old], ['.tmp-0123456789ab', old], ['data/ab/.tmp-youngAndAlive'.slice(0, 25), young], ['.tmp-by-hand-of-somebody', old], ['an-object', old], ['other/.tmp-0123456789ab', old]];
+    await mkdir(join(root, 'data/ab'), { recursive: true });
+    await mkdir(join(root, 'other'));
+    await mkdir(join(root, '.tmp-directory012'));
+    await symlink('/etc', join(root, 'link'));
+    for (const [name, time] of files) {
+      await writeFile(join(root, name), 'half');
+      await utimes(join(root, name), time, time);
+    }
+    await store.within('data').removeUnfinished?.('', before);
+    await store.removeUnfinished('absent', before);
+    expect(await readdir(join(root, 'data/ab'))).toEqual([files[2]?.[0].slice(8)]);
+    expect((await readdir(root)).sort()).toEqual(['.tmp-0123456789ab', '.tmp-by-hand-of-somebody', '.tmp-directory012', 'an-object', 'data', 'link', 'other']);
+    await store.removeUnfinished('', before);
+    expect((await readdir(root)).sort()).toEqual(['.tmp-by-hand-of-somebody', '.tmp-directory012', 'an-object', 'data', 'link', 'other']);
+    expect(await readdir(join(root, 'other'))).toEqual([]);
   });
 
   it('is not held up by a FIFO that lies in it', async () => {

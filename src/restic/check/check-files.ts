@@ -58,7 +58,7 @@ export async function checkSmallFiles(repository: OpenRepository, problems: Prob
   for await (const { id, size } of repository.listFiles('locks', signal)) {
     if (size === 0) continue;
     const name = keyOf('locks', id);
-    await problems.attempt('lock', name, 'Delete it once no other program works on this repository.', async () => {
+    await problems.attempt('lock', name, 'Whoever locks the repository removes it thirty minutes after it was written. Or delete it, once no other program works on this repository.', async () => {
       try {
         parseLock(await repository.loadUnpacked('locks', id, signal), name);
       } catch (error) {

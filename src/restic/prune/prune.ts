@@ -7,6 +7,9 @@ import { reachIn } from './reach-of.ts';
 import { repackPacks } from './repack.ts';
 import { rewriteIndex } from './rewrite-index.ts';
 
+/** Nobody writes one object for so long. */
+const unfinishedAfterMs = 24 * 60 * 60_000;
+
 /** What a prune would free. Takes no lock and writes nothing. */
 export async function planPrune(repository: Repository, signal?: AbortSignal): Promise<PrunePlan> {
   const observed = await observePacks(openedOf(repository), signal);
@@ -47,6 +50,8 @@ export async function prune(repository: Repository, request: PruneRequest): Prom
     const now = new Date(request.now.getTime() + (performance.now() - started));
     const due = decideDue(unreferenced.keys(), await loadMarks(opened.store, allowed), now, request.graceMs);
     await settle(opened, due, now, allowed);
+    // By the true clock, for it is the store's times that this is held against.
+    await opened.store.removeUnfinished?.('', new Date(Date.now() - unfinishedAfterMs), { signal: allowed });
     return planOf({ observed, decision, due, sizes: unreferenced, saved });
   } finally {
     await lock.release();

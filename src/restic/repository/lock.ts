@@ -21,13 +21,16 @@ export interface LockStore {
   load(id: Id, signal?: AbortSignal): Promise<Uint8Array>;
   save(json: Uint8Array, signal?: AbortSignal): Promise<ListedFile>;
   remove(ids: readonly Id[]): Promise<void>;
+  /** By the store's clock; `undefined` where it has none. `absent`: the file is gone. */
+  writtenAt(id: Id, signal?: AbortSignal): Promise<Date | undefined | 'absent'>;
 }
 
 /**
  * Takes a shared or an exclusive lock (design.rst "Locks"): write the file, then look for others. Of two that lock at once at least
  * one sees the other, because stores list at once what was written; so restic's pause of 200 ms between the two is not needed here, and
  * its own pause covers us. Locks that were left behind are removed on the way: older than thirty minutes, of a host that is known to
- * be dead, or of a dead process on this one. A lock file that nobody can read excludes everyone, for what it allows is unknown.
+ * be dead, or of a dead process on this one. A lock file that nobody can read excludes everyone, for what it allows is unknown, until thirty
+ * minutes after it was written: its holder would have written another by then (restic lets such a file block until a person removes it).
  * @throws {EngineError} `Locked` naming the holder, after `lockWaitMs`
  */
 export async function takeLock(store: LockStore, request: LockRequest): Promise<HeldLock> {
@@ -43,8 +46,8 @@ export async function takeLock(store: LockStore, request: LockRequest): Promise<
   }
 }
 
-/** Whose lock it is, or the id of a lock file that cannot be read. */
-type InTheWay = LockFile | { readonly unreadable: Id };
+/** Whose lock it is, or which lock file cannot be read. */
+type InTheWay = LockFile | { readonly unreadable: Id; readonly writtenAt: Date | undefined };
 
 async function tryLock(store: LockStore, request: LockRequest): Promise<Lock | InTheWay> {
   const { id } = await store.save(encodeLock(newLockFile(request)), request.signal);
@@ -102,20 +105,25 @@ async function loadLock(store: LockStore, id: Id, signal: AbortSignal | undefine
     return parseLock(await store.load(id, signal), `lock ${id}`);
   } catch (error) {
     if (error instanceof StorageError && error.code === 'NotFound') return undefined;
-    if (error instanceof EngineError && error.code === 'Damaged') return { unreadable: id };
-    throw error;
+    if (!(error instanceof EngineError && error.code === 'Damaged')) throw error;
+    const writtenAt = await store.writtenAt(id, signal);
+    return writtenAt === 'absent' ? undefined : { unreadable: id, writtenAt };
   }
 }
 
 function isStale(lock: InTheWay, { deadHostnames = [], hostname }: Pick<LockRequest, 'deadHostnames' | 'hostname'>): boolean {
-  if ('unreadable' in lock) return false;
+  if ('unreadable' in lock) return lock.writtenAt !== undefined && isTooOld(lock.writtenAt.getTime());
   if (deadHostnames.includes(lock.hostname)) return true;
   const time = parseTime(lock.time);
-  const age = time === undefined ? Infinity : Date.now() - time.seconds * 1000;
-  if (age > staleAfter || age < -farFuture) return true;
+  if (time === undefined || isTooOld(time.seconds * 1000)) return true;
   // A pid tells something only where pids are shared: on this very machine, not in two pods that were given one name.
   const isHere = lock.hostname === hostname && hostname === machineName();
   return isHere && lock.pid !== process.pid && !isAlive(lock.pid);
+}
+
+function isTooOld(writtenMs: number): boolean {
+  const age = Date.now() - writtenMs;
+  return age > staleAfter || age < -farFuture;
 }
 
 function isAlive(pid: number): boolean {
@@ -132,7 +140,7 @@ function locked(lock: InTheWay): EngineError {
     return new EngineError(
       'Locked',
       `The lock file ${keyOf('locks', lock.unreadable)} cannot be read, so nobody knows whether another program works on the repository. ` +
-        'Make sure that none does, delete that file, and try again.',
+        'Wait: thirty minutes after it was written it is removed by whoever finds it. Or make sure that no program does, and delete that file.',
       { retryable: true, context: { lock: lock.unreadable } },
     );
   }

@@ -186,6 +186,10 @@ export class OpenRepository implements OpenedRepository {
       load: (id: Id, signal?: AbortSignal) => this.loadUnpacked('locks', id, signal),
       save: (json: Uint8Array, signal?: AbortSignal) => this.saveUnpacked('locks', json, signal),
       remove: (ids: readonly Id[]) => this.removeFiles('locks', ids),
+      writtenAt: async (id: Id, signal?: AbortSignal) => {
+        const found = await this.store.head(keyOf('locks', id), { signal });
+        return found === undefined ? 'absent' : found.modifiedAt;
+      },
     };
     return takeLock(store, request);
   }

@@ -2,7 +2,7 @@ import { addAbortSignal, finished, Readable } from 'node:stream';
 import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { StorageError } from '../errors.ts';
 import { truncated } from '../object-body.ts';
-import type { GetOptions, ObjectInfo } from '../object-store.ts';
+import type { GetOptions, ObjectHead, ObjectInfo } from '../object-store.ts';
 import { describeFailure } from '../network-failures.ts';
 import { isNoSuchKey } from './errors.ts';
 
@@ -85,12 +85,12 @@ function cutTransfer(key: string, expected: number, got: number): StorageError {
  * Size of an object, or `undefined`. A HEAD's refusal has no words, so it is asked again with a GET that has: a 404 may also mean that
  * the bucket does not exist, or that nobody knows this access key.
  */
-export async function headObject(address: ObjectAddress, signal: AbortSignal | undefined): Promise<ObjectInfo | undefined> {
+export async function headObject(address: ObjectAddress, signal: AbortSignal | undefined): Promise<ObjectHead | undefined> {
   const name = { Bucket: address.bucket, Key: address.path };
   const send = signal === undefined ? {} : { abortSignal: signal };
   try {
-    const { ContentLength } = await address.client.send(new HeadObjectCommand(name), send);
-    return { key: address.key, size: ContentLength ?? 0 };
+    const { ContentLength, LastModified } = await address.client.send(new HeadObjectCommand(name), send);
+    return { key: address.key, size: ContentLength ?? 0, modifiedAt: LastModified };
   } catch (error) {
     const { status } = describeFailure(error);
     if (status !== 400 && status !== 403 && status !== 404) throw error;

@@ -9,7 +9,7 @@ import { StorageError } from '../errors.ts';
 import { describeFailure } from '../network-failures.ts';
 import { alreadyExists, bodySize, deletionFailure, notFound, throwIfAborted } from '../object-body.ts';
 import { asFolder, assertKey } from '../object-key.ts';
-import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectInfo, ObjectStore, PutOptions } from '../object-store.ts';
+import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from '../object-store.ts';
 import { PrefixedStore } from '../prefixed-store.ts';
 import type { S3Address } from '../store-url.ts';
 import { sha256Hex, toRequestBody } from './body.ts';
@@ -95,7 +95,7 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  async head(key: string, options: CallOptions = {}): Promise<ObjectInfo | undefined> {
+  async head(key: string, options: CallOptions = {}): Promise<ObjectHead | undefined> {
     const address = this.#address(key);
     return this.#call('looking up', key, options, () => headObject(address, options.signal));
   }
