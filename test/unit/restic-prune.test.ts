@@ -1,52 +1,35 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { existsSync, mkdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { backup, check, forget, initRepository, listSnapshots, openRepository, planPrune, prune, reachOf, restore, type PruneReplacement, type Repository } from '../../src/restic/index.ts';
+import { check, forget, initRepository, listSnapshots, openRepository, planPrune, prune, reachOf, restore, type PruneReplacement } from '../../src/restic/index.ts';
 import { decideDue } from '../../src/restic/prune/marks.ts';
 import { decidePacks } from '../../src/restic/prune/plan.ts';
 import { FileStore, MemoryStore, type ObjectStore } from '../../src/storage/index.ts';
 import { compareTrees } from '../support/compare-tree.ts';
+import { anySteps, backUpSource, makeSources, openWritable, takeStep } from '../support/interleaving.ts';
 import { copyOf, KilledStore } from '../support/killed-store.ts';
 import { scratchDirectory, testPassword } from '../support/real-restic.ts';
-import { seededRandom } from '../support/seeded-random.ts';
 
 const scratch = scratchDirectory();
-const sources = [0, 1, 2].map((number) => join(scratch.path, `source-${String(number)}`));
+const sources = makeSources(scratch.path);
 const hour = 3_600_000;
 const grace = 48 * hour;
 const start = new Date('2024-06-01T02:00:00Z');
 
-beforeAll(() => {
-  for (const [number, directory] of sources.entries()) {
-    mkdirSync(directory);
-    for (let i = 0; i < 6; i++) writeFileSync(join(directory, `own-${String(i)}`), seededRandom(number * 100 + i).bytes(20_000));
-    // Every source has these, so that snapshots share packs.
-    for (let i = 0; i < 3; i++) writeFileSync(join(directory, `shared-${String(i)}`), seededRandom(1000 + i).bytes(20_000));
-  }
-});
 afterAll(() => scratch.remove());
-
-function open(store: ObjectStore): Promise<Repository> {
-  return openRepository({ store, password: Buffer.from(testPassword) });
-}
-
-async function backUp(repository: Repository, source: number): Promise<string> {
-  const request = { hostname: 'h', sources: [{ directory: sources[source] ?? '', as: '/data' }], snapshotHostname: 'h', tags: [], deadHostnames: ['killed'] };
-  return (await backup(repository, request)).snapshotId;
-}
 
 async function threeSnapshots(): Promise<{ store: MemoryStore; snapshots: string[] }> {
   const store = new MemoryStore();
   const repository = await initRepository({ store, password: Buffer.from(testPassword) });
   const snapshots: string[] = [];
-  for (const source of [0, 1, 2]) snapshots.push(await backUp(repository, source));
+  for (const source of [0, 1, 2]) snapshots.push(await backUpSource(repository, sources[source] ?? ''));
   await repository.close();
   return { store, snapshots };
 }
 
 async function assertSound(store: ObjectStore): Promise<void> {
-  const repository = await open(store);
+  const repository = await openWritable(store);
   expect((await check(repository, { readData: 'all' })).problems.filter(({ kind }) => kind !== 'lock')).toEqual([]);
   await repository.close();
 }
@@ -115,7 +98,7 @@ describe('decideDue', () => {
 describe('prune', () => {
   it('plans what it then does', async () => {
     const { store, snapshots } = await threeSnapshots();
-    const repository = await open(store);
+    const repository = await openWritable(store);
     await forget(repository, { hostname: 'h', snapshots: [snapshots[1] ?? ''] });
     const plan = await planPrune(repository);
     const done = await prune(repository, { hostname: 'h', graceMs: 0, now: start });
@@ -128,7 +111,7 @@ describe('prune', () => {
 
   it('removes a pack no earlier than 48 hours after nothing refers to it', async () => {
     const { store, snapshots } = await threeSnapshots();
-    const repository = await open(store);
+    const repository = await openWritable(store);
     await forget(repository, { hostname: 'h', snapshots: [snapshots[0] ?? ''] });
     const before = await packsIn(store);
     const first = await prune(repository, { hostname: 'h', graceMs: grace, now: start });
@@ -149,7 +132,7 @@ describe('prune', () => {
   it('removes what a killed writer left unfinished a day ago', async () => {
     const directory = join(scratch.path, 'unfinished');
     const repository = await initRepository({ store: new FileStore(directory), password: Buffer.from(testPassword) });
-    await backUp(repository, 0);
+    await backUpSource(repository, sources[0] ?? '');
     const left = join(directory, 'data', '.tmp-0123456789ab');
     writeFileSync(left, 'half of a pack');
     await prune(repository, { hostname: 'h', graceMs: grace, now: start });
@@ -164,7 +147,7 @@ describe('prune', () => {
     const { store, snapshots } = await threeSnapshots();
     const reader = await openRepository({ store, password: Buffer.from(testPassword), readOnly: true });
     await restore(reader, { snapshot: snapshots[2] ?? '', subtree: '/data', target: join(scratch.path, 'reader-1') });
-    const pruner = await open(store);
+    const pruner = await openWritable(store);
     const forgotten = await store.get(`snapshots/${snapshots[0] ?? ''}`);
     await forget(pruner, { hostname: 'h', snapshots: [snapshots[0] ?? ''] });
     await prune(pruner, { hostname: 'h', graceMs: grace, now: start, repackAbove: 0 });
@@ -178,7 +161,7 @@ describe('prune', () => {
 
   it('tells what it replaces before anything old is gone, with what each snapshot needs from then on', async () => {
     const { store, snapshots } = await threeSnapshots();
-    const repository = await open(store);
+    const repository = await openWritable(store);
     await forget(repository, { hostname: 'h', snapshots: [snapshots[0] ?? ''] });
     const told: PruneReplacement[] = [];
     let needed: readonly string[] = [];
@@ -200,7 +183,7 @@ describe('prune', () => {
 
   it('refuses to touch a repository that lacks something', async () => {
     const { store, snapshots } = await threeSnapshots();
-    const repository = await open(store);
+    const repository = await openWritable(store);
     const lost = (await reachOf(repository, snapshots[0] ?? '')).packs[0]?.id ?? '';
     await store.delete(`data/${lost.slice(0, 2)}/${lost}`);
     await forget(repository, { hostname: 'h', snapshots: [snapshots[1] ?? ''] });
@@ -217,7 +200,7 @@ describe('prune', () => {
     for (let allowed = 0; !ended; allowed++) {
       const copy = await copyOf(store);
       const failing = new KilledStore(copy, allowed);
-      const killed = await open(failing);
+      const killed = await openWritable(failing);
       try {
         await forget(killed, { hostname: 'killed', snapshots: [snapshots[0] ?? ''] });
         await prune(killed, { hostname: 'killed', ...request });
@@ -227,7 +210,7 @@ describe('prune', () => {
       }
       await killed.close();
       await assertSound(copy);
-      const next = await open(copy);
+      const next = await openWritable(copy);
       const left = (await listSnapshots(next)).map(({ id }) => id);
       await forget(next, { hostname: 'h', deadHostnames: ['killed'], snapshots: left.filter((id) => id === snapshots[0]) });
       await prune(next, { hostname: 'h', deadHostnames: ['killed'], ...request });
@@ -241,25 +224,13 @@ describe('prune', () => {
 
 describe('any interleaving of backup, forget, prune and kill', () => {
   it('leaves a sound repository whose snapshots restore', async () => {
-    const step = fc.record({ action: fc.constantFrom('backup', 'forget', 'prune', 'repack'), pick: fc.nat(2), allowed: fc.oneof(fc.nat(12), fc.constant(1_000_000)) });
     let run = 0;
     await fc.assert(
-      fc.asyncProperty(fc.array(step, { minLength: 2, maxLength: 8 }), async (steps) => {
+      fc.asyncProperty(anySteps, async (steps) => {
         const store = new MemoryStore();
         await (await initRepository({ store, password: Buffer.from(testPassword) })).close();
-        for (const { action, pick, allowed } of steps) {
-          const repository = await open(new KilledStore(store, allowed));
-          try {
-            const snapshots = await listSnapshots(repository);
-            const dead = { hostname: 'killed', deadHostnames: ['killed', 'h'] };
-            const chosen = snapshots[pick % Math.max(1, snapshots.length)]?.id;
-            if (action === 'backup') await backUp(repository, pick);
-            else if (action === 'forget') await forget(repository, { ...dead, snapshots: chosen === undefined ? [] : [chosen] });
-            else await prune(repository, { ...dead, graceMs: 0, now: start, ...(action === 'repack' ? { repackAbove: 0.1 } : {}) });
-          } catch {
-            // Killed.
-          }
-          await repository.close();
+        for (const step of steps) {
+          await takeStep(store, sources, step);
           await assertSound(store);
         }
         const reader = await openRepository({ store, password: Buffer.from(testPassword), readOnly: true });
