@@ -36,9 +36,10 @@ export function defineKind<Spec extends z.ZodType, Status extends z.ZodType>(def
   return definition;
 }
 
-/** Attaches CEL rules to a field; they reach the CRD as `x-kubernetes-validations`. */
+/** Attaches CEL rules to a field, beside those that it has; they reach the CRD as `x-kubernetes-validations`. */
 export function withRules<T extends z.ZodType>(schema: T, ...rules: readonly CelRule[]): T {
-  return schema.meta({ ...schema.meta(), 'x-kubernetes-validations': rules });
+  const { 'x-kubernetes-validations': before = [], ...meta } = schema.meta() ?? {};
+  return schema.meta({ ...meta, 'x-kubernetes-validations': [...(before as readonly CelRule[]), ...rules] });
 }
 
 /** Marks a list as a map keyed by `keys`, so that server-side apply merges its entries one by one. */

@@ -2,8 +2,8 @@
  * Everything that the operator watches, in one place: each kind once, shared by all controllers, with the indexes that they look up
  * by. Pods and events are watched only where they are movers', for a cluster has thousands of others.
  */
-import { LABEL_MANAGED_BY, MANAGED_BY, MOVER_NAME_PREFIX, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type Restore } from '../api/index.ts';
-import { hasEnded, isTerminal } from '../decide/index.ts';
+import { LABEL_MANAGED_BY, LABEL_RESTORE_UID, MANAGED_BY, MOVER_NAME_PREFIX, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type Restore } from '../api/index.ts';
+import { hasEnded, isTerminal, restoredBackup } from '../decide/index.ts';
 import { Informer, ResourceClient, resourceTypes, type KubeConnection, type KubeObject, type ResourceType } from '../kube/index.ts';
 import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod } from './raw-objects.ts';
 
@@ -66,7 +66,7 @@ export const cacheIndexes = {
   backups: { namespace, policy: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.policy}`], stage: stagesOfBackup } satisfies Index<Backup>,
   restores: {
     namespace,
-    source: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.source.backup}`],
+    source: (restore) => [`${restore.metadata.namespace ?? ''}/${restoredBackup(restore) ?? ''}`],
     stage: (restore) => (hasEnded(restore) ? [] : ['open']),
   } satisfies Index<Restore>,
   jobs: { namespace, owner: ({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid) } satisfies Index<RawJob>,
@@ -112,10 +112,17 @@ function slimNamespace({ metadata, status }: RawNamespace): RawNamespace {
 }
 
 function slimClaim({ metadata, spec, status }: RawClaim): RawClaim {
+  const restore = metadata.labels?.[LABEL_RESTORE_UID];
   return {
-    metadata: slimMeta(metadata),
-    spec: { volumeMode: spec?.volumeMode ?? 'Filesystem', accessModes: spec?.accessModes ?? [], volumeName: spec?.volumeName ?? '' },
-    status: { phase: status?.phase ?? '' },
+    metadata: { ...slimMeta(metadata), ...(restore === undefined ? {} : { labels: { [LABEL_RESTORE_UID]: restore } }) },
+    spec: {
+      volumeMode: spec?.volumeMode ?? 'Filesystem',
+      accessModes: spec?.accessModes ?? [],
+      volumeName: spec?.volumeName ?? '',
+      storageClassName: spec?.storageClassName,
+      resources: { requests: { storage: spec?.resources?.requests?.storage } },
+    },
+    status: { phase: status?.phase ?? '', capacity: { storage: status?.capacity?.storage } },
   };
 }
 

@@ -21,8 +21,14 @@ export interface RawNamespace extends KubeObject {
 
 export interface RawClaim extends KubeObject {
   readonly metadata: RawMeta;
-  readonly spec?: { readonly volumeMode?: string; readonly accessModes?: readonly string[]; readonly volumeName?: string };
-  readonly status?: { readonly phase?: string };
+  readonly spec?: {
+    readonly volumeMode?: string;
+    readonly accessModes?: readonly string[];
+    readonly volumeName?: string;
+    readonly storageClassName?: string | undefined;
+    readonly resources?: { readonly requests?: { readonly storage?: string | undefined } };
+  };
+  readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string | undefined } };
 }
 
 export interface RawCondition {

@@ -47,6 +47,8 @@ export interface MoverJobInput {
   readonly location: BackupLocationSpec;
   readonly defaultImage: string;
   readonly claims: readonly string[];
+  /** PersistentVolumeClaims that are mounted in place of claims, by the names of these. */
+  readonly standIns?: Readonly<Record<string, string>>;
   /** Where a running pod mounts the claims; undefined lets the volumes' own node affinity decide. */
   readonly node: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
@@ -136,7 +138,7 @@ function podVolumes(input: MoverJobInput) {
     { name: 'orders', secret: { secretName: input.name, defaultMode: 0o400 } },
     { name: 'tmp', emptyDir: {} },
     // Read-only at the mount, not at the claim: some drivers cannot publish one volume both ways on a node.
-    ...input.claims.map((claim, index) => ({ name: volumeName(index), persistentVolumeClaim: { claimName: claim } })),
+    ...input.claims.map((claim, index) => ({ name: volumeName(index), persistentVolumeClaim: { claimName: input.standIns?.[claim] ?? claim } })),
   ];
 }
 

@@ -11,6 +11,12 @@ export interface ClaimFact {
   readonly volumeMode: 'Filesystem' | 'Block';
   readonly accessModes: readonly string[];
   readonly deleting: boolean;
+  /** What it has, or, not bound yet, what it asks for: a quantity such as `20Gi`. */
+  readonly size?: string | undefined;
+  /** Empty where it was bound by hand. */
+  readonly storageClassName?: string | undefined;
+  /** UID of the Restore that made it. */
+  readonly restoreUid?: string | undefined;
 }
 
 /** Any pod of the namespace that is not ended, and what it mounts. */

@@ -1,6 +1,7 @@
 import type { Backup, BackupSpec, Restore, RestoreStatus } from '../api/index.ts';
 import type { MoverStart } from './backup-facts.ts';
-import type { AttemptFacts, ClaimFact, VolumeUserFact } from './observed.ts';
+import type { NewClaim } from './new-volume.ts';
+import type { AttemptFacts, ClaimFact, VolumeUserFact, WarningFact } from './observed.ts';
 import type { GroundFacts } from './preconditions.ts';
 import type { QueueFacts } from './queue.ts';
 
@@ -23,11 +24,15 @@ export type WorkloadFact =
 /** All that a decision about a Restore is made of. */
 export interface RestoreFacts {
   readonly restore: Restore;
-  /** The Backup that is restored. */
+  /** The Backup that is restored; undefined as well while it is not chosen yet. */
   readonly source: Backup | undefined;
-  /** Of the source's policy. */
+  /** Backups of the policy that the spec names, while one of them is to be chosen. */
+  readonly candidates: readonly Backup[];
+  /** Of the source's policy, or of the one that the spec names. */
   readonly ground: GroundFacts;
   readonly claims: readonly ClaimFact[];
+  /** Warnings about new volumes that are not bound while the mover waits for them. */
+  readonly claimWarnings: readonly WarningFact[];
   /** Pods of the namespace and what they mount. Looked at only while the workload goes down and when a mover is about to start. */
   readonly users: readonly VolumeUserFact[];
   readonly workload: WorkloadFact;
@@ -51,6 +56,8 @@ export type RestoreStep =
   | { readonly do: 'writeStatus'; readonly status: RestoreStatus }
   /** Sets the scale of the workload, if it is still the one with this UID. */
   | { readonly do: 'scale'; readonly workload: WorkloadTarget; readonly replicas: number }
+  | { readonly do: 'createClaim'; readonly claim: NewClaim }
+  | { readonly do: 'deleteClaim'; readonly name: string; readonly uid: string }
   | { readonly do: 'createSafetyBackup'; readonly backup: SafetyBackupStart }
   | { readonly do: 'cancelSafetyBackup'; readonly name: string }
   | { readonly do: 'startMover'; readonly start: MoverStart }

@@ -3,14 +3,18 @@ import { LABEL_RESTORE, LABEL_RESTORE_UID, LABEL_TRIGGER, type Restore } from '.
 import { labelValue } from './child-names.ts';
 import { findCondition } from './conditions.ts';
 import type { RestoreFacts } from './restore-facts.ts';
-import { giveUp, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
+import { restoredBackup } from './restore-source.ts';
+import { giveUp, underWay, waitAWhile, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
+
+/** Its end is seen by a watch; this is for the deadline alone. */
+const SUSPENDED_LOOK_MS = 60_000;
 
 export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePlan {
   const { restore, safety, source } = facts;
   const name = restore.status?.safetyBackup ?? '';
   if (safety === undefined) {
     const policy = source?.spec.policy;
-    if (policy === undefined) return giveUp(facts, 'SourceMissing', `Backup ${restore.spec.source.backup} is gone.`, now);
+    if (policy === undefined) return giveUp(facts, 'SourceMissing', `Backup ${restoredBackup(restore) ?? ''} is gone.`, now);
     return { steps: [{ do: 'createSafetyBackup', backup: safetyBackup(restore, name, policy) }] };
   }
   if (safety.metadata.labels?.[LABEL_RESTORE_UID] !== restore.metadata.uid) {
@@ -21,9 +25,11 @@ export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePla
       now,
     );
   }
-  const restoring: RestoreChange = { phase: 'Restoring', conditions: [underWay('Starting', 'The mover is being started.')], fields: { attempt: 1 } };
+  const restoring: RestoreChange = { phase: 'Restoring', conditions: [underWay('Starting', 'The mover is being started.')], fields: { attempt: 1, waitingSince: undefined } };
   const condition = findCondition(safety.status?.conditions, 'Stored');
-  switch (safety.status?.phase ?? 'Pending') {
+  // What a cancelled one left is forgotten by a mover that waits for this restore to end: nothing more comes of it.
+  const isCancelled = safety.spec.cancel && safety.status?.phase !== 'Stored';
+  switch (isCancelled ? 'Cancelled' : (safety.status?.phase ?? 'Pending')) {
     case 'Stored': {
       const complete = findCondition(safety.status?.conditions, 'Complete')?.status === 'True';
       if (complete || restore.spec.safetyBackup !== 'Required') return { steps: [writeRestore(facts, restoring, now)], again: true };
@@ -48,6 +54,13 @@ export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePla
     case 'Queued':
     case 'Transferring': {
       const how = condition === undefined || condition.status === 'True' ? '' : ` ${condition.reason}: ${condition.message}`;
+      // Everything else that a backup waits for has a deadline of its own, and a queueing system may have none.
+      if (condition?.reason === 'JobSuspended')
+        return waitAWhile(
+          facts,
+          { reason: 'SafetyBackup', message: `The state before is backed up as Backup ${name}.${how}`, lookAfter: SUSPENDED_LOOK_MS, tooLong: () => ({ steps: [{ do: 'cancelSafetyBackup', name }], again: true }) },
+          now,
+        );
       return {
         steps: [
           writeRestore(
@@ -69,7 +82,7 @@ function safetyBackup(restore: Restore, name: string, policy: string) {
     spec: {
       policy,
       trigger: 'Safety',
-      note: `The state before Restore ${metadata.name} of Backup ${spec.source.backup}.`,
+      note: `The state before Restore ${metadata.name} of Backup ${restoredBackup(restore) ?? ''}.`,
       ...(spec.requestedBy === undefined ? {} : { requestedBy: spec.requestedBy }),
     },
   } as const;

@@ -1,10 +1,8 @@
 /** The workload goes down before anything is written, and gets the scale that it had before, however the restore ends. */
 import type { Restore } from '../api/index.ts';
-import { findCondition } from './conditions.ts';
-import { displayDuration, displayList, displayTime } from './display.ts';
+import { displayList } from './display.ts';
 import type { RestoreFacts, RestoreStep, WorkloadTarget } from './restore-facts.ts';
-import { notSucceeded, OUTCOME, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
-import { timeOf } from './backup-status.ts';
+import { concluded, giveUp, underWay, waitAWhile, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
 import { strangersOn } from './volumes.ts';
 
 /** Pods of a customer are not watched; while they go down they are looked at this often. */
@@ -28,13 +26,13 @@ export function decideScalingDown(facts: RestoreFacts, now: number): RestorePlan
     const waitsFor = target === undefined ? ` The policy names no workload: stop what uses the volumes.` : '';
     const reason = strangers.length > 0 && target === undefined ? 'VolumesInUse' : 'ScalingDown';
     const said = target === undefined ? using.trimStart() : `${target.kind} ${target.name} is scaled to 0.${using}`;
-    steps.push(writeRestore(facts, { phase: 'ScalingDown', conditions: [underWay(reason, `${said}${waitsFor}`)] }, now));
-    return { steps, wakeAt: now + LEAVING_LOOK_MS };
+    const tooLong = (message: string): RestorePlan => giveUp(facts, 'VolumesInUse', `${message} Nothing was restored.`, now);
+    return waitAWhile(facts, { reason, message: `${said}${waitsFor}`, lookAfter: LEAVING_LOOK_MS, before: steps, tooLong }, now);
   }
   const next: RestoreChange =
     restore.status?.safetyBackup === undefined
-      ? { phase: 'Restoring', conditions: [underWay('Starting', 'The mover is being started.')], fields: { attempt: 1 } }
-      : { phase: 'SafetyBackup', conditions: [underWay('SafetyBackup', `The state before is backed up as Backup ${restore.status.safetyBackup}.`)] };
+      ? { phase: 'Restoring', conditions: [underWay('Starting', 'The mover is being started.')], fields: { attempt: 1, waitingSince: undefined } }
+      : { phase: 'SafetyBackup', conditions: [underWay('SafetyBackup', `The state before is backed up as Backup ${restore.status.safetyBackup}.`)], fields: { waitingSince: undefined } };
   return { steps: [writeRestore(facts, next, now)], again: true };
 }
 
@@ -47,28 +45,12 @@ export function decideScalingUp(facts: RestoreFacts, now: number): RestorePlan {
   if (target !== undefined && before?.scaledDown === true && workload.state === 'found' && workload.uid === target.uid && workload.replicas === 0) {
     steps.push({ do: 'scale', workload: target, replicas: before.replicasBefore });
   }
-  const result = findCondition(status?.conditions, OUTCOME);
   const gone =
     target !== undefined &&
     before?.scaledDown === true &&
     (workload.state === 'missing' || (workload.state === 'found' && workload.uid !== target.uid));
   const tail = gone ? ` ${target.kind} ${target.name} is gone, so its scale could not be put back.` : '';
-  const message = `${result?.message ?? ''}${tail}`;
-  const startedAt = timeOf(status?.startedAt) ?? now;
-  const succeeded = result?.status === 'True';
-  const condition = succeeded
-    ? ({ type: 'Succeeded', status: 'True', reason: 'Restored', message } as const)
-    : notSucceeded(result?.reason ?? 'Failed', message);
-  const change: RestoreChange = {
-    phase: succeeded ? 'Succeeded' : result?.reason === 'Cancelled' ? 'Cancelled' : 'Failed',
-    conditions: [condition],
-    fields: {
-      completedAt: displayTime(now),
-      duration: displayDuration(now - startedAt),
-      progress: undefined,
-      ...(before === undefined ? {} : { workload: { ...before, scaledDown: false } }),
-    },
-  };
+  const change = concluded(restore, tail, now, before === undefined ? {} : { workload: { ...before, scaledDown: false } });
   steps.push(writeRestore(facts, change, now));
   return { steps, again: restore.metadata.deletionTimestamp !== undefined };
 }

@@ -1,8 +1,11 @@
 import type { ConditionInput, Restore, RestorePhase, RestoreStatus } from '../api/index.ts';
-import { mergeConditions } from './conditions.ts';
+import { timeOf } from './backup-status.ts';
+import { findCondition, mergeConditions } from './conditions.ts';
 import type { Plan } from './backup-facts.ts';
-import { displayTime } from './display.ts';
+import { displayDuration, displayTime } from './display.ts';
+import { WAIT_DEADLINE_MS } from './preconditions.ts';
 import type { RestoreFacts, RestoreStep } from './restore-facts.ts';
+import { restoredBackup } from './restore-source.ts';
 
 export type RestorePlan = Plan<RestoreStep>;
 
@@ -17,6 +20,7 @@ export interface RestoreChange {
 export function changedRestore(restore: Restore, change: RestoreChange, now: number): RestoreStatus {
   const { generation } = restore.metadata;
   const merged = {
+    backup: restoredBackup(restore),
     ...restore.status,
     ...change.fields,
     observedGeneration: generation,
@@ -42,8 +46,17 @@ export function outcome(status: 'True' | 'False', reason: string, message: strin
   return { type: OUTCOME, status, reason, message };
 }
 
-/** Phases in which the customer's workload is, or may be, down for this restore. */
-const ACTIVE: ReadonlySet<string> = new Set<RestorePhase>(['ScalingDown', 'SafetyBackup', 'Restoring', 'ScalingUp']);
+/** Phases in which it has its turn: the customer's workload is, or may be, down for it, or new volumes are written. */
+const ACTIVE: ReadonlySet<string> = new Set<RestorePhase>(['ScalingDown', 'SafetyBackup', 'Restoring', 'ScalingUp', 'CleaningUp']);
+
+export function isIntoNewVolumes(restore: Restore): boolean {
+  return restore.spec.target.type === 'NewVolume';
+}
+
+/** What follows once it is known what became of the volumes. */
+export function endingPhase(restore: Restore): 'ScalingUp' | 'CleaningUp' {
+  return isIntoNewVolumes(restore) ? 'CleaningUp' : 'ScalingUp';
+}
 
 export function isActive(restore: Restore): boolean {
   return ACTIVE.has(restore.status?.phase ?? '');
@@ -59,8 +72,53 @@ export function writeRestore(facts: RestoreFacts, change: RestoreChange, now: nu
   return { do: 'writeStatus', status: changedRestore(facts.restore, change, now) };
 }
 
-/** The volumes are as they are; what is left is to bring the workload back. */
+/** The volumes are as they are; what is left is to bring the workload back, or to remove what was made. */
 export function giveUp(facts: RestoreFacts, reason: string, message: string, now: number): RestorePlan {
-  const change: RestoreChange = { phase: 'ScalingUp', conditions: [outcome('False', reason, message), underWay('ScalingUp', message)] };
-  return { steps: [writeRestore(facts, change, now)], again: true };
+  return { steps: [writeRestore(facts, ending(facts.restore, outcome('False', reason, message)), now)], again: true };
+}
+
+/** What became of the volumes is known, and written before anything else is done. */
+export function ending(restore: Restore, result: ConditionInput, fields: RestoreChange['fields'] = {}): RestoreChange {
+  const phase = endingPhase(restore);
+  return { phase, conditions: [result, underWay(phase, result.message)], fields: { ...fields, waitingSince: undefined } };
+}
+
+/** The end, as the outcome says that it is. */
+export function concluded(restore: Restore, tail: string, now: number, fields: RestoreChange['fields'] = {}): RestoreChange {
+  const result = findCondition(restore.status?.conditions, OUTCOME);
+  const message = `${result?.message ?? ''}${tail}`;
+  const succeeded = result?.status === 'True';
+  return {
+    phase: succeeded ? 'Succeeded' : result?.reason === 'Cancelled' ? 'Cancelled' : 'Failed',
+    conditions: [succeeded ? { type: 'Succeeded', status: 'True', reason: 'Restored', message } : notSucceeded(result?.reason ?? 'Failed', message)],
+    fields: {
+      completedAt: displayTime(now),
+      duration: displayDuration(now - (timeOf(restore.status?.startedAt) ?? now)),
+      progress: undefined,
+      waitingSince: undefined,
+      ...fields,
+    },
+  };
+}
+
+export interface Wait {
+  readonly reason: string;
+  readonly message: string;
+  /** Milliseconds until the next look, though nothing was seen to change. */
+  readonly lookAfter: number;
+  /** Written first, whatever comes of the wait. */
+  readonly before?: readonly RestoreStep[];
+  /** What follows when it has lasted too long. */
+  readonly tooLong: (message: string) => RestorePlan;
+}
+
+/** Waits for what only others can bring about: said at once with the time at which it is given up, for a workload may be down meanwhile. */
+export function waitAWhile(facts: RestoreFacts, wait: Wait, now: number): RestorePlan {
+  const { status } = facts.restore;
+  const since = timeOf(status?.waitingSince) ?? Math.floor(now / 1000) * 1000;
+  const deadline = since + WAIT_DEADLINE_MS;
+  if (now >= deadline) return wait.tooLong(`${wait.message} Given up after ${WAIT_DEADLINE_MS / 60_000} minutes.`);
+  const message = `${wait.message} It is given up at ${displayTime(deadline)}.`;
+  const change: RestoreChange = { phase: status?.phase ?? 'Pending', conditions: [underWay(wait.reason, message)], fields: { waitingSince: displayTime(since) } };
+  return { steps: [...(wait.before ?? []), writeRestore(facts, change, now)], wakeAt: Math.min(deadline, now + wait.lookAfter) };
 }

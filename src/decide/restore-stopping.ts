@@ -3,7 +3,7 @@ import { LABEL_RESTORE_UID } from '../api/index.ts';
 import { isTerminal } from './backup-status.ts';
 import { displayList, displayTime } from './display.ts';
 import type { RestoreFacts } from './restore-facts.ts';
-import { giveUp, notSucceeded, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
+import { giveUp, isIntoNewVolumes, notSucceeded, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
 
 export function decideStop(facts: RestoreFacts, now: number): RestorePlan {
   const { restore, attempt, safety } = facts;
@@ -28,6 +28,7 @@ export function decideStop(facts: RestoreFacts, now: number): RestorePlan {
   const isRunning = safety !== undefined && !isTerminal(safety.status?.phase) && safety.metadata.deletionTimestamp === undefined;
   if (isRunning && safety.metadata.labels?.[LABEL_RESTORE_UID] === restore.metadata.uid && !safety.spec.cancel)
     return { steps: [{ do: 'cancelSafetyBackup', name: safety.metadata.name }], again: true };
+  if (isIntoNewVolumes(restore)) return giveUp(facts, 'Cancelled', 'Cancelled while it was restoring into new volumes.', now);
   const touched = phase === 'Restoring' && restore.status?.jobName !== undefined;
   const undo = restore.status?.safetyBackup === undefined ? '' : ` Backup ${restore.status.safetyBackup} holds the state before.`;
   const message = touched

@@ -6,13 +6,15 @@ import { timeOf } from './backup-status.ts';
 import { attemptName, earlierAttemptNames } from './child-names.ts';
 import { displayBytes, displayList, displayTime } from './display.ts';
 import { failureOf } from './failure-reason.ts';
+import { newVolumesState, provisioningTrouble } from './new-volume.ts';
 import { restoreOrders } from './orders.ts';
 import { checkGround, type Ground } from './preconditions.ts';
 import { transferProgress } from './progress.ts';
 import { renewalDue, renewalTime } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import type { RestoreFacts, RestoreStep } from './restore-facts.ts';
-import { changedRestore, outcome, underWay, type RestoreChange, type RestorePlan } from './restore-status.ts';
+import { restoredBackup } from './restore-source.ts';
+import { changedRestore, ending, giveUp, isIntoNewVolumes, outcome, underWay, waitAWhile, type RestoreChange, type RestorePlan } from './restore-status.ts';
 import { mountable, placement, strangersOn } from './volumes.ts';
 
 const RESULT_LOOK_MS = 10_000;
@@ -38,17 +40,14 @@ export function decideRestoring(facts: RestoreFacts, now: number): RestorePlan {
     case 'absent':
       return start(facts, now);
     case 'nameTaken':
-      return { steps: [say(facts, 'NameTaken', `Job ${restoreIdentity(restore).name} exists but belongs to somebody else. Delete it.`, now)] };
+      return waitToStart(facts, 'NameTaken', `Job ${restoreIdentity(restore).name} exists but belongs to somebody else. Delete it.`, now);
     case 'starting':
     case 'running':
       return watching(facts, state, now);
     case 'resultWanted':
       return { steps: [], wakeAt: now + RESULT_LOOK_MS };
     case 'resultUnreachable':
-      return {
-        steps: [say(facts, 'ResultUnreachable', `The mover has ended, but its result cannot be read: ${state.message}`, now)],
-        wakeAt: now + RESULT_LOOK_MS,
-      };
+      return waitAttempt(facts, 'ResultUnreachable', `The mover has ended, but its result cannot be read: ${state.message}`, now);
     case 'succeeded':
       return succeed(facts, state.result, now);
     case 'failed':
@@ -73,23 +72,38 @@ function betweenAttempts(facts: RestoreFacts, due: number, now: number): Restore
   };
 }
 
-/** What is missing now was there a moment ago, and the workload is down: it is waited for, and said; a person can cancel. */
+/** Before there is a mover. Nothing was written in this attempt, but perhaps in one before. */
+function waitToStart(facts: RestoreFacts, reason: string, message: string, now: number, lookAfter = RESULT_LOOK_MS): RestorePlan {
+  const touched = (facts.restore.status?.attempt ?? 1) > 1 ? halfRestored(facts.restore) : ' Nothing was restored.';
+  return waitAWhile(facts, { reason, message, lookAfter, tooLong: (said) => giveUp(facts, reason, `${said}${touched}`, now) }, now);
+}
+
+/** While there is one. */
+function waitAttempt(facts: RestoreFacts, reason: string, message: string, now: number): RestorePlan {
+  const tooLong = (said: string): RestorePlan => fail(facts, { kind: 'failed', code: reason, message: said, retryable: false, node: undefined }, now);
+  return waitAWhile(facts, { reason, message, lookAfter: RESULT_LOOK_MS, tooLong }, now);
+}
+
+/** What is missing now was there a moment ago, and the workload is down: it is waited for, but not for ever. */
 function start(facts: RestoreFacts, now: number): RestorePlan {
   const { restore } = facts;
   const names = restore.status?.volumes ?? [];
-  const wait = (reason: string, message: string, after = RESULT_LOOK_MS): RestorePlan => ({
-    steps: [say(facts, reason, message, now)],
-    wakeAt: now + after,
-  });
+  const wait = (reason: string, message: string, after = RESULT_LOOK_MS): RestorePlan => waitToStart(facts, reason, message, now, after);
   const ground = checkGround(facts.ground);
   if (!ground.ok) return wait(ground.reason, ground.message);
-  const volumes = mountable(names, facts.claims);
-  if (!volumes.ok) return wait(volumes.reason, volumes.message);
+  if (isIntoNewVolumes(restore)) {
+    const made = newVolumesState(facts);
+    if (made.kind === 'unusable') return giveUp(facts, made.reason, made.message, now);
+    if (made.kind === 'toMake') return { steps: made.steps, again: true };
+  } else {
+    const volumes = mountable(names, facts.claims);
+    if (!volumes.ok) return wait(volumes.reason, volumes.message);
+  }
   const strangers = strangersOn(names, facts.users);
   if (strangers.length > 0)
     return wait(
       'VolumesInUse',
-      `Pod ${displayList(strangers.map(({ pod }) => pod))} uses volume ${strangers[0]?.claim ?? ''} again. Stop it: nothing is restored under a running program.`,
+      `Pod ${displayList(strangers.map(({ pod }) => pod))} uses volume ${strangers[0]?.claim ?? ''}${isIntoNewVolumes(restore) ? '' : ' again'}. Stop it: nothing is restored under a running program.`,
       LEAVING_LOOK_MS,
     );
   const placed = placement(names, facts.claims, facts.users);
@@ -110,7 +124,9 @@ function moverStart(facts: RestoreFacts, ground: Ground, node: string | undefine
   const { restore, source } = facts;
   const { uid, name, namespace } = restore.metadata;
   const attempt = restore.status?.attempt ?? 1;
-  const claims = restore.status?.volumes ?? [];
+  const newVolumes = restore.status?.newVolumes;
+  // The mover finds each claim under the name that it has in the backup.
+  const claims = newVolumes?.map(({ claim }) => claim) ?? restore.status?.volumes ?? [];
   const job = attemptName(uid, attempt);
   return {
     orders: restoreOrders({
@@ -137,6 +153,7 @@ function moverStart(facts: RestoreFacts, ground: Ground, node: string | undefine
       location: ground.location.spec,
       defaultImage: facts.defaultImage,
       claims,
+      ...(newVolumes === undefined ? {} : { standIns: Object.fromEntries(newVolumes.map((volume) => [volume.claim, volume.name])) }),
       node,
       labels: ground.policy.spec.mover.labels ?? {},
       annotations: ground.policy.spec.mover.annotations ?? {},
@@ -148,16 +165,22 @@ function moverStart(facts: RestoreFacts, ground: Ground, node: string | undefine
 function watching(facts: RestoreFacts, state: AttemptState & { readonly kind: 'starting' | 'running' }, now: number): RestorePlan {
   const { restore, attempt } = facts;
   const { name } = restoreIdentity(restore);
+  // A queueing system may hold the Job for as long as it likes, but not a workload that is down.
+  if (state.kind === 'starting' && state.trouble?.reason === 'JobSuspended' && !isIntoNewVolumes(restore))
+    return waitAttempt(facts, state.trouble.reason, state.trouble.message, now);
   const said =
+    (state.kind === 'starting' ? provisioningTrouble(facts) : undefined) ??
     state.trouble ??
     (state.kind === 'running'
       ? { reason: 'Restoring', message: `Job ${name} writes the volumes.` }
       : { reason: 'Starting', message: `Job ${name} is starting.` });
   const progress = transferProgress(attempt.spoken.progress, attempt.job?.createdAt ?? now) ?? restore.status?.progress;
-  const steps: RestoreStep[] = [say(facts, said.reason, said.message, now, { jobName: name, progress })];
+  const steps: RestoreStep[] = [say(facts, said.reason, said.message, now, { jobName: name, progress, waitingSince: undefined })];
   if (renewalDue(attempt.job, now)) steps.push({ do: 'renewCredentials', name });
-  const wakeAt = renewalTime(attempt.job);
-  return { steps, ...(wakeAt === undefined ? {} : { wakeAt: Math.max(wakeAt, now + RESULT_LOOK_MS) }) };
+  const renewal = renewalTime(attempt.job);
+  // Events about claims are not watched.
+  const wakeAt = state.kind === 'starting' && isIntoNewVolumes(restore) ? now + RESULT_LOOK_MS : renewal === undefined ? undefined : Math.max(renewal, now + RESULT_LOOK_MS);
+  return { steps, ...(wakeAt === undefined ? {} : { wakeAt }) };
 }
 
 function succeed(facts: RestoreFacts, result: MoverResult, now: number): RestorePlan {
@@ -174,33 +197,39 @@ function succeed(facts: RestoreFacts, result: MoverResult, now: number): Restore
   };
   if (!done.complete) {
     const message = `${result.warningCount} paths could not be restored: ${displayList(result.warnings)}.${undo(facts.restore)}`;
-    return end(
-      facts,
-      { phase: 'ScalingUp', conditions: [outcome('False', 'RestoreIncomplete', message), underWay('ScalingUp', message)], fields },
-      now,
-    );
+    return end(facts, ending(facts.restore, outcome('False', 'RestoreIncomplete', message), fields), now);
   }
-  const message = `${files} files are as they were in Backup ${facts.restore.spec.source.backup} (${displayBytes(done.bytesWritten)} written, ${done.deleted} extra files deleted).`;
-  return end(facts, { phase: 'ScalingUp', conditions: [outcome('True', 'Restored', message), underWay('ScalingUp', message)], fields }, now);
+  return end(facts, ending(facts.restore, outcome('True', 'Restored', doneMessage(facts.restore, files, done)), fields), now);
+}
+
+function doneMessage(restore: Restore, files: number, done: NonNullable<MoverResult['restore']>): string {
+  const what = `${files} files are as they were in Backup ${restoredBackup(restore) ?? ''}`;
+  const { newVolumes } = restore.status ?? {};
+  if (newVolumes !== undefined) return `${what}, in new volume ${displayList(newVolumes.map(({ name }) => name))} (${displayBytes(done.bytesWritten)} written). It stays when this Restore is deleted.`;
+  return `${what} (${displayBytes(done.bytesWritten)} written, ${done.deleted} extra files deleted).`;
 }
 
 function fail(facts: RestoreFacts, failure: AttemptState & { readonly kind: 'failed' }, now: number): RestorePlan {
   const { restore } = facts;
   const attempt = restore.status?.attempt ?? 1;
-  const { reason, message } = failureOf(failure.code, failure.message);
+  const { reason, message } = (failure.code === 'Unschedulable' ? provisioningTrouble(facts) : undefined) ?? failureOf(failure.code, failure.message);
   const fields: RestoreChange['fields'] = { jobName: restoreIdentity(restore).name, progress: undefined };
   if (failure.retryable && attempt < MAX_ATTEMPTS) {
     const next = now + retryDelayMs(attempt);
     const said = `Attempt ${attempt} of ${MAX_ATTEMPTS} failed and is made again at ${displayTime(next)}: ${message}`;
     return end(
       facts,
-      { phase: 'Restoring', conditions: [underWay(reason, said)], fields: { ...fields, nextAttemptAt: displayTime(next) } },
+      { phase: 'Restoring', conditions: [underWay(reason, said)], fields: { ...fields, nextAttemptAt: displayTime(next), waitingSince: undefined } },
       now,
       next,
     );
   }
-  const said = `${attempt > 1 ? `Given up after ${attempt} attempts: ` : ''}${message} Volume ${displayList(restore.status?.volumes ?? [])} may be half restored.${undo(restore)}`;
-  return end(facts, { phase: 'ScalingUp', conditions: [outcome('False', reason, said), underWay('ScalingUp', said)], fields }, now);
+  const said = `${attempt > 1 ? `Given up after ${attempt} attempts: ` : ''}${message}${halfRestored(restore)}`;
+  return end(facts, ending(restore, outcome('False', reason, said), fields), now);
+}
+
+function halfRestored(restore: Restore): string {
+  return isIntoNewVolumes(restore) ? '' : ` Volume ${displayList(restore.status?.volumes ?? [])} may be half restored.${undo(restore)}`;
 }
 
 function undo(restore: Restore): string {

@@ -1,26 +1,38 @@
 /** A Restore in `Pending` or `Queued`: what it needs is looked for, then its turn is waited for. Nothing is touched yet. */
-import type { Restore } from '../api/index.ts';
+import type { Backup, Restore } from '../api/index.ts';
 import { safetyBackupName } from './child-names.ts';
 import { isStopped } from './deletion-breaker.ts';
-import { displayTime } from './display.ts';
+import { displayList, displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
+import { storedAt } from './good.ts';
+import { planNewVolumes, type PlannedVolume } from './new-volume.ts';
 import { WAIT_DEADLINE_MS, checkGround, type Ground } from './preconditions.ts';
 import { admit, type WaitingMover } from './queue.ts';
 import type { RestoreFacts } from './restore-facts.ts';
-import { notSucceeded, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
+import { chooseBackup, restoredBackup } from './restore-source.ts';
+import { isIntoNewVolumes, notSucceeded, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
 import { mountable } from './volumes.ts';
 import { checkWorkload } from './workload-guard.ts';
 
 const REQUEUE_MS = 30_000;
 
 type Checked =
-  | { readonly ok: true; readonly ground: Ground; readonly claims: readonly string[]; readonly snapshotId: string }
-  | ({ readonly ok: false; readonly final: boolean } & Failure);
+  | {
+      readonly ok: true;
+      readonly ground: Ground;
+      /** The claims that are written. */
+      readonly claims: readonly string[];
+      readonly newVolumes: readonly PlannedVolume[] | undefined;
+      readonly snapshotId: string;
+    }
+  | Refused;
+type Refused = { readonly ok: false; readonly final: boolean } & Failure;
 
 function check(facts: RestoreFacts): Checked {
-  const refuse = (reason: string, message: string, final = false): Checked => ({ ok: false, final, reason, message });
   const { source, restore } = facts;
-  const named = restore.spec.source.backup;
+  const named = restoredBackup(restore) ?? '';
+  // One that was chosen is not looked for again: a Restore never brings back another state than it said.
+  if (source === undefined && restore.spec.source.backup === undefined) return refuse('SourceMissing', `Backup ${named}, which was chosen, is gone. Create a new Restore.`, true);
   if (source === undefined) return refuse('SourceMissing', `Backup ${named} does not exist in this namespace: \`kubectl get backups\` lists them.`);
   const phase = source.status?.phase ?? 'Pending';
   if (phase === 'Failed' || phase === 'Rejected' || phase === 'Cancelled')
@@ -36,12 +48,32 @@ function check(facts: RestoreFacts): Checked {
   if (!ground.ok) return { ...ground, final: false };
   if (source.status?.tenant !== ground.ground.tenant.metadata.name)
     return refuse('SourceForeign', `Backup ${named} belongs to BackupTenant ${source.status?.tenant ?? '(none)'}, not to this namespace.`, true);
-  const volumes = mountable(source.status.volumes ?? [], facts.claims);
+  const names = wantedOf(restore, source);
+  if (!names.ok) return names;
+  if (isIntoNewVolumes(restore)) {
+    const planned = planNewVolumes(restore, source, names.names, facts.claims);
+    if (!planned.ok) return { ...planned, final: true };
+    return { ok: true, ground: ground.ground, claims: planned.volumes.map(({ name }) => name), newVolumes: planned.volumes, snapshotId };
+  }
+  const volumes = mountable(names.names, facts.claims);
   if (!volumes.ok) return { ...volumes, final: false };
-  if (volumes.claims.length === 0) return refuse('SourceEmpty', `Backup ${named} names no volumes.`, true);
   const workload = checkWorkload(describe(ground.ground), facts.workload);
   if (workload !== undefined) return { ok: false, final: false, ...workload };
-  return { ok: true, ground: ground.ground, claims: volumes.claims, snapshotId };
+  return { ok: true, ground: ground.ground, claims: volumes.claims, newVolumes: undefined, snapshotId };
+}
+
+function refuse(reason: string, message: string, final = false): Refused {
+  return { ok: false, final, reason, message };
+}
+
+/** The claims of the backup that are to be brought back, by the names that they have in it. */
+function wantedOf(restore: Restore, source: Backup): { readonly ok: true; readonly names: readonly string[] } | Refused {
+  const held = source.status?.volumes ?? [];
+  if (held.length === 0) return refuse('SourceEmpty', `Backup ${source.metadata.name} names no volumes.`, true);
+  const names = restore.spec.volumes ?? held;
+  const unknown = names.filter((name) => !held.includes(name));
+  if (unknown.length === 0) return { ok: true, names };
+  return refuse('VolumeNotInBackup', `Backup ${source.metadata.name} does not hold ${displayList(unknown)}; it holds ${displayList(held, 10)}. Create a new Restore with other spec.volumes.`, true);
 }
 
 function describe(ground: Ground): string {
@@ -51,6 +83,7 @@ function describe(ground: Ground): string {
 
 export function decideWaiting(facts: RestoreFacts, now: number): RestorePlan {
   const { restore } = facts;
+  if (restoredBackup(restore) === undefined) return choose(facts, now);
   const checked = check(facts);
   if (!checked.ok) return missing(facts, checked, now);
   if (facts.queue === undefined) return { steps: [] };
@@ -61,6 +94,17 @@ export function decideWaiting(facts: RestoreFacts, now: number): RestorePlan {
     return { steps: [writeRestore(facts, change, now)], wakeAt: now + REQUEUE_MS };
   }
   return { steps: [writeRestore(facts, admitted(facts, checked, queuedAt), now)], again: true };
+}
+
+/** What was chosen is written before anything else: a backup that is stored meanwhile changes nothing. */
+function choose(facts: RestoreFacts, now: number): RestorePlan {
+  const ground = checkGround(facts.ground);
+  if (!ground.ok) return missing(facts, { ...ground, final: false }, now);
+  const choice = chooseBackup(facts.restore, facts.candidates, now);
+  if (!choice.ok) return missing(facts, { ...choice, final: true }, now);
+  const { name } = choice.backup.metadata;
+  const message = `Backup ${name}, stored at ${displayTime(storedAt(choice.backup))}, is what was asked for.`;
+  return { steps: [writeRestore(facts, { phase: 'Pending', conditions: [underWay('SourceChosen', message)], fields: { backup: name } }, now)], again: true };
 }
 
 function missing(facts: RestoreFacts, why: Failure & { readonly final: boolean }, now: number): RestorePlan {
@@ -80,9 +124,27 @@ function missing(facts: RestoreFacts, why: Failure & { readonly final: boolean }
   };
 }
 
+/** New volumes are written beside what runs: nothing has to stop, and there is no state before. */
+function admittedBeside(checked: Checked & { readonly ok: true }, newVolumes: readonly PlannedVolume[], startedAt: string): RestoreChange {
+  const names = displayList(newVolumes.map(({ name }) => name));
+  return {
+    phase: 'Restoring',
+    conditions: [underWay('Starting', `New volume ${names} is made, and the mover started.`)],
+    fields: {
+      tenant: checked.ground.tenant.metadata.name,
+      snapshotId: checked.snapshotId,
+      volumes: [...checked.claims],
+      newVolumes: [...newVolumes],
+      startedAt,
+      attempt: 1,
+    },
+  };
+}
+
 /** The scale before is written down before anything is scaled: whatever happens from here, it can be put back. */
 function admitted(facts: RestoreFacts, checked: Checked & { readonly ok: true }, startedAt: string): RestoreChange {
   const { restore, workload } = facts;
+  if (checked.newVolumes !== undefined) return admittedBeside(checked, checked.newVolumes, startedAt);
   const named = checked.ground.policy.spec.workload;
   const found =
     workload.state === 'found' && named !== undefined

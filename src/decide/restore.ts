@@ -1,12 +1,14 @@
 /**
- * What happens next to a Restore in place: `Pending → Queued → ScalingDown → SafetyBackup → Restoring → ScalingUp → Succeeded`, or
- * it ends `Failed` or `Cancelled`. However it ends, the workload gets the scale that it had before. Pure.
+ * What happens next to a Restore. In place: `Pending → Queued → ScalingDown → SafetyBackup → Restoring → ScalingUp → Succeeded`; into
+ * new volumes: `Pending → Queued → Restoring → CleaningUp → Succeeded`. Or it ends `Failed` or `Cancelled`. However it ends, the
+ * workload gets the scale that it had before, and new volumes that failed go again. Pure.
  */
 import { FINALIZER } from '../api/index.ts';
+import { decideCleaningUp } from './new-volume.ts';
 import type { RestoreFacts } from './restore-facts.ts';
 import { decideSafetyBackup } from './restore-safety.ts';
 import { decideScalingDown, decideScalingUp } from './restore-scaling.ts';
-import { hasEnded, isActive, type RestorePlan } from './restore-status.ts';
+import { endingPhase, hasEnded, isActive, type RestorePlan } from './restore-status.ts';
 import { decideStop } from './restore-stopping.ts';
 import { decideRestoring } from './restore-transfer.ts';
 import { decideWaiting } from './restore-waiting.ts';
@@ -22,7 +24,7 @@ export function decideRestore(facts: RestoreFacts, now: number): RestorePlan {
   if (hasEnded(restore)) return cleanUp(facts, deleting);
   if (deleting && !isActive(restore)) return { steps: [{ do: 'removeFinalizer' }] };
   if (!hasFinalizer) return { steps: [{ do: 'addFinalizer' }], again: true };
-  if ((restore.spec.cancel || deleting) && restore.status?.phase !== 'ScalingUp') return decideStop(facts, now);
+  if ((restore.spec.cancel || deleting) && restore.status?.phase !== endingPhase(restore)) return decideStop(facts, now);
   switch (restore.status?.phase ?? 'Pending') {
     case 'Pending':
     case 'Queued':
@@ -35,6 +37,8 @@ export function decideRestore(facts: RestoreFacts, now: number): RestorePlan {
       return decideRestoring(facts, now);
     case 'ScalingUp':
       return decideScalingUp(facts, now);
+    case 'CleaningUp':
+      return decideCleaningUp(facts, now);
     case 'Succeeded':
     case 'Failed':
     case 'Cancelled':

@@ -8,7 +8,7 @@ import { namespaceObject } from '../support/customer.ts';
 import { IMMUTABLE_FIELDS, IMPOSSIBLE_VALUES, MISSING_FIELDS, UNKNOWN_FIELDS, WRONG_TYPES, type Refusal } from './admission/refusals.ts';
 import { CLUSTER_NAME, KINDS, NAMESPACE, validObject, withValue, type KindName } from './admission/valid-objects.ts';
 
-const SAMPLES = ['1-location.yaml', '2-policy.yaml', '3-backup.yaml', 'later/restore.yaml'].map((file) => join('config', 'samples', file));
+const SAMPLES = ['1-location.yaml', '2-policy.yaml', '3-backup.yaml', 'later/restore.yaml', 'later/restore-into-new-volume.yaml'].map((file) => join('config', 'samples', file));
 /** Its pod is made as the Job controller would, and no node takes it. */
 const MOVER = 'tbmover-admission-1';
 
@@ -175,7 +175,8 @@ describe('the operator', () => {
     ['exec into pods', ['create', 'pods/exec', '-n', NAMESPACE], 'no'],
     ['change what people asked for', ['patch', 'backuppolicies.backup.dupp.de', '-n', NAMESPACE], 'no'],
     ['delete a tenant', ['delete', 'backuptenants.backup.dupp.de'], 'no'],
-    ['delete volumes', ['delete', 'persistentvolumeclaims', '-n', NAMESPACE], 'no'],
+    ['change volumes', ['patch', 'persistentvolumeclaims', '-n', NAMESPACE], 'no'],
+    ['delete many volumes at once', ['deletecollection', 'persistentvolumeclaims', '-n', NAMESPACE], 'no'],
     ['make Jobs', ['create', 'jobs.batch', '-n', NAMESPACE], 'yes'],
     ['scale a Deployment', ['patch', 'deployments.apps/scale', '-n', NAMESPACE], 'yes'],
   ])('may %s: %j → %s', async (_name, args, may) => {
@@ -184,6 +185,22 @@ describe('the operator', () => {
     // kubectl says no by its exit status.
     const said = await answer(['auth', 'can-i', verb, type, ...(subresource === undefined ? [] : [`--subresource=${subresource}`]), ...where, AS]);
     expect(said).toMatch(may === 'yes' ? /^yes/ : /^refused: .* ended 1:/);
+  });
+
+  it("makes and deletes volumes of its own, and no customer's", async () => {
+    const claim = (name: string, labels: Readonly<Record<string, string>>) => ({
+      apiVersion: 'v1',
+      kind: 'PersistentVolumeClaim',
+      metadata: { name, namespace: NAMESPACE, labels },
+      spec: { accessModes: ['ReadWriteOnce'], storageClassName: 'nowhere', resources: { requests: { storage: '1Gi' } } },
+    });
+    const [customers, own] = [claim('customers', {}), claim('own', { 'app.kubernetes.io/managed-by': 'tenant-backup' })];
+    await apply([customers, own]);
+    const remove = (name: string) => answer(['delete', 'pvc', name, '-n', NAMESPACE, '--dry-run=server', AS]);
+    expect(await remove('customers')).toMatch(/^refused.*only PersistentVolumeClaims of its own/s);
+    expect(await remove('own')).toContain('deleted');
+    expect(await answer(['create', '--dry-run=server', AS, '-f', '-'], JSON.stringify({ ...customers, metadata: { ...customers.metadata, name: 'new' } }))).toMatch(/^refused.*only PersistentVolumeClaims of its own/s);
+    await kubectl(['delete', 'pvc', 'customers', 'own', '-n', NAMESPACE, '--wait=false']);
   });
 
   it('runs twice, without root and without a writable file system', async () => {

@@ -4,7 +4,7 @@ import { BackupReconciler } from '../../src/controller/backup/index.ts';
 import { RestoreReconciler } from '../../src/controller/restore/index.ts';
 import { cacheIndexes } from '../../src/controller/caches.ts';
 import { AdmissionLock, type MoverContext } from '../../src/controller/mover/index.ts';
-import type { CredentialMinter, ResultReader } from '../../src/controller/ports.ts';
+import { PortError, type CredentialMinter, type ResultReader } from '../../src/controller/ports.ts';
 import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod } from '../../src/controller/raw-objects.ts';
 import { decideQuota } from '../../src/decide/quota.ts';
 import type { EventInput } from '../../src/kube/index.ts';
@@ -41,7 +41,12 @@ export class MoverWorld {
   };
   /** The caches do not show Jobs, their pods and safety backups yet. */
   blind = false;
-  readonly #reader: ResultReader = { read: (_location, _tenant, key) => Promise.resolve(this.results.get(key)) };
+  /** The bucket's results. */
+  reader: ResultReader = { read: (_location, _tenant, key) => Promise.resolve(this.results.get(key)) };
+  /** Whether the scheduler finds a node for pods. */
+  placed = true;
+  /** Jobs that a queueing system holds, by their labels. */
+  suspended: (labels: Readonly<Record<string, string>>) => boolean = () => false;
   #backups!: BackupReconciler;
   #restores!: RestoreReconciler;
   readonly #started = new Set<string>();
@@ -98,7 +103,7 @@ export class MoverWorld {
       },
       clock: { now: () => cluster.now },
       minter: { mint: (...args) => this.minter.mint(...args) },
-      results: this.#reader,
+      results: { read: (...args) => this.reader.read(...args) },
       listener: { listen: () => undefined, spoken: () => ({ progress: undefined, trouble: undefined }), forget: () => undefined },
       admission: new AdmissionLock(),
       defaultImage: 'mover:1',
@@ -106,6 +111,11 @@ export class MoverWorld {
     const events = { record: (_subject: unknown, event: EventInput) => void this.events.push(event) };
     this.#backups = new BackupReconciler(context, events, () => undefined);
     this.#restores = new RestoreReconciler(context, events, () => undefined);
+  }
+
+  /** What the bucket says while it does not answer. */
+  unreachable(): PortError {
+    return new PortError('Unavailable', 'the bucket does not answer', { retryable: true });
   }
 
   backup(name: string): Backup | undefined {
@@ -182,6 +192,10 @@ export class MoverWorld {
 
   #startPod(job: Stored, orders: MoverOrders): void {
     if (this.#started.has(job.metadata.uid)) return;
+    if (this.suspended(job.metadata.labels ?? {})) {
+      this.cluster.change('jobs', NS, job.metadata.name, { status: { conditions: [{ type: 'Suspended', status: 'True' }] } });
+      return;
+    }
     this.#started.add(job.metadata.uid);
     this.ran.push(orders);
     this.cluster.put('pods', NS, {
@@ -190,12 +204,14 @@ export class MoverWorld {
         labels: { ...job.metadata.labels, 'batch.kubernetes.io/job-name': job.metadata.name, 'job-name': job.metadata.name },
         ownerReferences: [{ kind: 'Job', name: job.metadata.name, uid: job.metadata.uid }],
       },
-      spec: { nodeName: 'node-1' },
-      status: { phase: 'Running', containerStatuses: [{ name: 'mover', state: { running: {} } }] },
+      ...(this.placed
+        ? { spec: { nodeName: 'node-1' }, status: { phase: 'Running', containerStatuses: [{ name: 'mover', state: { running: {} } }] } }
+        : { status: { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: 'pod has unbound immediate PersistentVolumeClaims' }] } }),
     });
   }
 
   #endPod(job: Stored, orders: MoverOrders): void {
+    if (this.cluster.find('pods', NS, `${job.metadata.name}-pod`)?.status?.['phase'] === 'Pending') return;
     const end = this.script(orders);
     if (end === 'running') return;
     const name = `${job.metadata.name}-pod`;

@@ -1,3 +1,4 @@
+import { LABEL_RESTORE_UID } from '../../api/index.ts';
 import type { ClaimFact, JobFact, MoverPodFact, VolumeUserFact, WarningFact } from '../../decide/index.ts';
 import { jobOfPod } from '../caches.ts';
 import type { RawClaim, RawEvent, RawJob, RawMeta, RawPod } from '../raw-objects.ts';
@@ -13,6 +14,9 @@ export function claimFact({ metadata, spec, status }: RawClaim): ClaimFact {
     volumeMode: spec?.volumeMode === 'Block' ? 'Block' : 'Filesystem',
     accessModes: spec?.accessModes ?? [],
     deleting: metadata.deletionTimestamp !== undefined,
+    size: status?.capacity?.storage ?? spec?.resources?.requests?.storage,
+    storageClassName: spec?.storageClassName,
+    restoreUid: metadata.labels?.[LABEL_RESTORE_UID],
   };
 }
 

@@ -1,8 +1,8 @@
 import type { BackupTenant } from '../../api/index.ts';
-import type { ClaimFact, GroundFacts, VolumeUserFact } from '../../decide/index.ts';
+import type { ClaimFact, GroundFacts, VolumeUserFact, WarningFact } from '../../decide/index.ts';
 import { ResourceClient, resourceTypes } from '../../kube/index.ts';
-import type { RawPod } from '../raw-objects.ts';
-import { claimFact, volumeUserFact } from './facts.ts';
+import type { RawEvent, RawPod } from '../raw-objects.ts';
+import { claimFact, volumeUserFact, warningFact } from './facts.ts';
 import type { MoverContext } from './mover-context.ts';
 
 export function observeGround(context: MoverContext, namespace: string, policyName: string): GroundFacts {
@@ -32,6 +32,13 @@ export function tenantOf(context: MoverContext, namespace: string): BackupTenant
 
 export function observeClaims(context: MoverContext, namespace: string): readonly ClaimFact[] {
   return context.caches.claims.byIndex('namespace', namespace).map(claimFact);
+}
+
+/** Warnings about these claims, e.g. of their provisioner, read from the API server: events about claims are not watched. */
+export async function observeClaimWarnings(context: MoverContext, namespace: string, claims: readonly string[], signal: AbortSignal): Promise<readonly WarningFact[]> {
+  const client = new ResourceClient<RawEvent>(context.connection, resourceTypes.coreEvents);
+  const found = await Promise.all(claims.map((name) => client.list({ namespace, fieldSelector: `involvedObject.kind=PersistentVolumeClaim,involvedObject.name=${name},type=Warning` }, signal)));
+  return found.flatMap(({ items }) => items.map(warningFact)).sort((a, b) => b.seenAt - a.seenAt);
 }
 
 /** Every pod of the namespace that holds a volume, read from the API server: customers' pods are not watched. */

@@ -18,6 +18,8 @@ const FINE = new Set([
   'Restoring',
   'ScalingDown',
   'ScalingUp',
+  'CleaningUp',
+  'SourceChosen',
   'SafetyBackup',
   'Forgetting',
   'Cancelling',

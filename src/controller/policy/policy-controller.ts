@@ -1,6 +1,6 @@
 import type { BackupPolicy, Backup, Restore } from '../../api/index.ts';
 import { decidePolicy } from '../../decide/policy.ts';
-import { displayTime, hasEnded } from '../../decide/index.ts';
+import { displayTime, hasEnded, restoredBackup } from '../../decide/index.ts';
 import { decideQuota, type Quota } from '../../decide/quota.ts';
 import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
@@ -91,8 +91,8 @@ async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCh
 function restoresOf({ policies, backups, restores }: Caches, { metadata }: BackupPolicy): readonly Restore[] {
   const namespace = metadata.namespace ?? '';
   const [first] = policies.byIndex('namespace', namespace).map(({ metadata: { name } }) => name).sort();
-  return restores.byIndex('namespace', namespace).filter(({ spec }) => {
-    const owner = backups.get(spec.source.backup, namespace)?.spec.policy;
+  return restores.byIndex('namespace', namespace).filter((restore) => {
+    const owner = backups.get(restoredBackup(restore) ?? '', namespace)?.spec.policy ?? restore.spec.source.policy;
     const isOrphan = owner === undefined || policies.get(owner, namespace) === undefined;
     return isOrphan ? first === metadata.name : owner === metadata.name;
   });

@@ -4,7 +4,9 @@ import {
   decideRestore,
   decideRestoreRefused,
   restoreIdentity,
+  restoredBackup,
   type MoverStart,
+  type NewClaim,
   type RestoreFacts,
   type RestorePlan,
   type RestoreStep,
@@ -17,6 +19,7 @@ import {
   fromCaches,
   liveJobs,
   observeAttempt,
+  observeClaimWarnings,
   observeClaims,
   observeGround,
   observeQueue,
@@ -25,16 +28,20 @@ import {
   type MoverContext,
 } from '../mover/index.ts';
 import { PortError } from '../ports.ts';
+import type { RawClaim } from '../raw-objects.ts';
 import { Workloads } from './workload-observer.ts';
 
 /** Steps that a plan may ask to follow at once; more would be a decision that never rests. */
 const MOST_ROUNDS = 10;
+/** A new volume that is not bound this long after the mover's Job was made has a reason, which its provisioner tells in an event. */
+const VOLUME_PATIENCE_MS = 5000;
 
 /** Observes a Restore, decides, applies: the only writer of its status. */
 export class RestoreReconciler {
   readonly #context: MoverContext;
   readonly #restores: ResourceClient<Restore>;
   readonly #backups: ResourceClient<Backup>;
+  readonly #claims: ResourceClient<RawClaim>;
   readonly #children: MoverChildren;
   readonly #workloads: Workloads;
   readonly #events: Pick<EventRecorder, 'record'>;
@@ -45,6 +52,7 @@ export class RestoreReconciler {
     this.#context = context;
     this.#restores = new ResourceClient(context.connection, resourceTypes.restores);
     this.#backups = new ResourceClient(context.connection, resourceTypes.backups);
+    this.#claims = new ResourceClient(context.connection, resourceTypes.persistentVolumeClaims);
     this.#children = new MoverChildren(context);
     this.#workloads = new Workloads(context.connection);
     this.#events = events;
@@ -79,17 +87,22 @@ export class RestoreReconciler {
   async #observe(restore: Restore, signal: AbortSignal): Promise<RestoreFacts> {
     const context = this.#context;
     const namespace = restore.metadata.namespace ?? '';
-    const source = context.caches.backups.get(restore.spec.source.backup, namespace);
-    const ground = observeGround(context, namespace, source?.spec.policy ?? '');
+    const source = this.#source(restore);
+    const chosenFrom = restore.spec.source.policy;
+    const ground = observeGround(context, namespace, source?.spec.policy ?? chosenFrom ?? '');
+    const isChosen = restoredBackup(restore) !== undefined;
+    const claims = observeClaims(context, namespace);
     const phase = restore.status?.phase ?? 'Pending';
     const attempt = await this.#attempt(restore, ground, signal);
-    const writesSoon = phase === 'ScalingDown' || (phase === 'Restoring' && attempt.job === undefined && restore.status?.nextAttemptAt === undefined);
+    const writesSoon = phase === 'ScalingDown' || phase === 'CleaningUp' || (phase === 'Restoring' && attempt.job === undefined && restore.status?.nextAttemptAt === undefined);
     const safety = restore.status?.safetyBackup;
     return {
       restore,
       source,
+      candidates: chosenFrom === undefined || isChosen ? [] : context.caches.backups.byIndex('policy', `${namespace}/${chosenFrom}`),
       ground,
-      claims: observeClaims(context, namespace),
+      claims,
+      claimWarnings: await this.#claimWarnings(restore, claims, attempt, signal),
       users: writesSoon ? await observeUsers(context, namespace, signal) : [],
       workload: await this.#workload(restore, ground, signal),
       safety: safety === undefined ? undefined : context.caches.backups.get(safety, namespace),
@@ -100,6 +113,20 @@ export class RestoreReconciler {
     };
   }
 
+  #source(restore: Restore): Backup | undefined {
+    const name = restoredBackup(restore);
+    return name === undefined ? undefined : this.#context.caches.backups.get(name, restore.metadata.namespace);
+  }
+
+  /** Asked for only while a mover's pod waits for a new volume longer than one usually takes. */
+  async #claimWarnings(restore: Restore, claims: RestoreFacts['claims'], { job, pods }: RestoreFacts['attempt'], signal: AbortSignal): Promise<RestoreFacts['claimWarnings']> {
+    const made = new Set(restore.status?.newVolumes?.map(({ name }) => name));
+    const pending = claims.filter(({ name, phase }) => made.has(name) && phase !== 'Bound').map(({ name }) => name);
+    const isYoung = job === undefined || this.#context.clock.now() - job.createdAt < VOLUME_PATIENCE_MS;
+    if (pending.length === 0 || isYoung || pods.some(({ running }) => running)) return [];
+    return observeClaimWarnings(this.#context, restore.metadata.namespace ?? '', pending, signal);
+  }
+
   async #attempt(restore: Restore, ground: RestoreFacts['ground'], signal: AbortSignal): Promise<RestoreFacts['attempt']> {
     const attempt = restore.status?.attempt ?? 0;
     if (attempt === 0) return NO_ATTEMPT;
@@ -108,7 +135,7 @@ export class RestoreReconciler {
     const isStopping = restore.spec.cancel || restore.metadata.deletionTimestamp !== undefined;
     if (restore.status?.phase !== 'Restoring' || isStopping || restore.status.nextAttemptAt !== undefined)
       return fromCaches(this.#context, identity.name, namespace);
-    const source = this.#context.caches.backups.get(restore.spec.source.backup, namespace);
+    const source = this.#source(restore);
     return observeAttempt(
       this.#context,
       identity,
@@ -162,6 +189,12 @@ export class RestoreReconciler {
       case 'scale':
         await this.#workloads.scale(step.workload, namespace, step.replicas, signal);
         return current;
+      case 'createClaim':
+        await this.#createClaim(step.claim, signal);
+        return current;
+      case 'deleteClaim':
+        await this.#claims.delete(step.name, namespace, { uid: step.uid, signal });
+        return current;
       case 'createSafetyBackup':
         await this.#createSafetyBackup(step.backup, namespace, signal);
         return current;
@@ -179,6 +212,18 @@ export class RestoreReconciler {
           await this.#children.renew(step.name, namespace, facts.ground.location, facts.ground.tenant.spec.tenantId, signal);
         }
         return current;
+    }
+  }
+
+  /** One that is there already is looked at: the next decision tells whether it is ours. */
+  async #createClaim(claim: NewClaim, signal: AbortSignal): Promise<void> {
+    const { name, namespace } = claim.metadata;
+    try {
+      this.#context.caches.claims.remember(await this.#claims.create(claim, signal));
+    } catch (error) {
+      if (!isKubeError(error, 'AlreadyExists')) throw error;
+      const there = await this.#claims.get(name, namespace, signal);
+      if (there !== undefined) this.#context.caches.claims.remember(there);
     }
   }
 

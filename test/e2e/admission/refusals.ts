@@ -36,7 +36,7 @@ export const MISSING_FIELDS: readonly Refusal[] = [
   row('BackupPolicy', 'spec.location', undefined),
   row('Backup', 'spec.policy', undefined),
   row('Backup', 'spec', undefined),
-  row('Restore', 'spec.source.backup', undefined),
+  row('Restore', 'spec.source.backup', undefined, 'spec.source', 'give either a backup or a policy'),
 ];
 
 export const IMPOSSIBLE_VALUES: readonly Refusal[] = [
@@ -80,6 +80,18 @@ export const IMPOSSIBLE_VALUES: readonly Refusal[] = [
   row('Backup', 'spec.ttl', '0h0m', 'spec.ttl', 'above zero'),
   row('Backup', 'spec.note', 'x'.repeat(1025)),
   row('Restore', 'spec.target', { type: 'Elsewhere' }, 'spec.target.type'),
+  row('Restore', 'spec.source', { backup: 'one', policy: 'daily', newest: true }, 'spec.source', 'give either a backup or a policy'),
+  row('Restore', 'spec.source', { backup: 'one', newest: true }, 'spec.source', 'newest: true or asOf'),
+  row('Restore', 'spec.source', { policy: 'daily' }, 'spec.source', 'newest: true or asOf'),
+  row('Restore', 'spec.source', { policy: 'daily', newest: false }, 'spec.source', 'newest: true or asOf'),
+  row('Restore', 'spec.source', { policy: 'daily', newest: true, asOf: '2030-01-01T00:00:00Z' }, 'spec.source', 'newest: true or asOf'),
+  row('Restore', 'spec.source', { policy: 'daily', asOf: 'yesterday' }, 'spec.source.asOf', 'date-time'),
+  row('Restore', 'spec.target', { type: 'InPlace', newVolume: {} }, 'spec.target', 'newVolume goes with type: NewVolume'),
+  row('Restore', 'spec.target', { type: 'NewVolume', newVolume: { name: '{volume}' } }, 'spec.target.newVolume.name'),
+  row('Restore', 'spec.target', { type: 'NewVolume', newVolume: { size: 'large' } }, 'spec.target.newVolume.size', 'must be a quantity'),
+  row('Restore', 'spec.target', { type: 'NewVolume', newVolume: { size: '0' } }, 'spec.target.newVolume.size', 'must be a quantity'),
+  row('Restore', 'spec.target', { type: 'NewVolume', newVolume: { accessModes: ['ReadOnlyMany'] } }, 'spec.target.newVolume.accessModes'),
+  row('Restore', 'spec.volumes', []),
   row('Restore', 'spec.extraFiles', 'Maybe'),
   row('Restore', 'spec.safetyBackup', 'Never'),
   row('Restore', 'spec.includes', [''], 'spec.includes[0]'),
@@ -96,4 +108,6 @@ export const IMMUTABLE_FIELDS: readonly Refusal[] = [
   row('Backup', 'spec.policy', 'other', 'spec.policy cannot be changed'),
   row('Backup', 'spec.trigger', 'Safety', 'spec.trigger cannot be changed'),
   row('Restore', 'spec.source.backup', 'other', 'spec.source cannot be changed'),
+  row('Restore', 'spec.target', { type: 'NewVolume' }, 'spec.target cannot be changed'),
+  row('Restore', 'spec.volumes', ['data'], 'spec.volumes cannot be changed'),
 ];
