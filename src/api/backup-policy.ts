@@ -27,8 +27,12 @@ export const BackupPolicySpec = z.object({
     .max(256)
     .optional()
     .meta({ description: 'Glob patterns of files to leave out, as `restic --exclude` takes them; paths start with `/volumes/<claim>`.' }),
-  copyMethod: z.enum(['Direct']).default('Direct').meta({
-    description: '`Direct`: read the live volume, mounted read-only, on the node that holds it.',
+  copyMethod: z.enum(['Auto', 'Snapshot', 'Clone', 'Direct']).default('Auto').meta({
+    description:
+      '`Snapshot`: read a CSI snapshot of each volume, a point in time. `Clone`: read a CSI clone of it. `Direct`: read the live volume, mounted read-only, on the node that holds it. `Auto`: for each volume the first of these that its driver is known to support: a VolumeSnapshotClass of the driver, or a StorageClass with the annotation `backup.dupp.de/clone: "true"`.',
+  }),
+  snapshotClassName: ObjectName.optional().meta({
+    description: "The VolumeSnapshotClass for volumes of its driver. Leave out for the driver's default class, or its only one.",
   }),
   quota: z
     .object({

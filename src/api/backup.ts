@@ -1,9 +1,9 @@
 import * as z from 'zod';
 import { Conditions } from './condition.ts';
 import { Duration, ObjectName, SnapshotId } from './fields.ts';
-import { defineKind, immutable, type KubernetesResource } from './kind.ts';
+import { defineKind, immutable, listMap, type KubernetesResource } from './kind.ts';
 
-export const BACKUP_PHASES = ['Pending', 'Queued', 'Transferring', 'Stored', 'Rejected', 'Failed', 'Cancelled', 'Deleting'] as const;
+export const BACKUP_PHASES = ['Pending', 'Queued', 'Snapshotting', 'Transferring', 'Stored', 'Rejected', 'Failed', 'Cancelled', 'Deleting'] as const;
 export type BackupPhase = (typeof BACKUP_PHASES)[number];
 
 export const BackupSpec = z.object({
@@ -38,13 +38,25 @@ export const TransferProgress = z
   .meta({ description: 'How far the mover is.' });
 export type TransferProgress = z.infer<typeof TransferProgress>;
 
+/** How one volume is read. */
+export const VolumeCopy = z.object({
+  claim: z.string().meta({ description: 'The PersistentVolumeClaim.' }),
+  method: z.enum(['Snapshot', 'Clone', 'Direct']).meta({ description: 'How it is read.' }),
+  className: z.string().optional().meta({ description: 'The VolumeSnapshotClass of a snapshot, the StorageClass of a clone.' }),
+  because: z.string().meta({ description: 'Why so.' }),
+});
+export type VolumeCopy = z.infer<typeof VolumeCopy>;
+
 export const BackupStatus = z.object({
   observedGeneration: z.int().min(0).optional().meta({ description: 'The generation that this status was decided for.' }),
   phase: z.enum(BACKUP_PHASES).optional().meta({ description: 'For people: how far the backup is. Programs read the conditions.' }),
   tenant: z.string().optional().meta({ description: 'Name of the BackupTenant.' }),
   keyGeneration: z.int().min(1).optional().meta({ description: 'Generation of the secret key that it is encrypted with.' }),
   snapshotId: SnapshotId.optional().meta({ description: "The snapshot's id in the repository." }),
-  copyMethod: z.string().optional().meta({ description: 'How the volumes were read.' }),
+  copyMethod: z.string().optional().meta({ description: 'How the volumes were read: `Snapshot`, `Clone`, `Direct`, or `Mixed`.' }),
+  copies: listMap(z.array(VolumeCopy).max(256).meta({ description: 'How each volume is read.' }), 'claim').optional(),
+  copiedAt: z.string().optional().meta({ format: 'date-time', description: 'When every snapshot or clone was cut; what is written later is not in the backup.' }),
+  moverNamespace: z.string().optional().meta({ description: "Where the mover runs, when it is not the customer's namespace." }),
   volumes: z.array(z.string()).optional().meta({ description: 'The claims that the backup holds.' }),
   node: z.string().optional().meta({ description: 'The node that the mover runs or ran on.' }),
   attempt: z.int().min(0).optional().meta({ description: 'Number of the current or last attempt, from 1.' }),
@@ -85,6 +97,7 @@ export const backup = defineKind({
     { name: 'Duration', type: 'string', jsonPath: '.status.duration', description: 'How long it took.' },
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Stored")].reason', description: 'Why it is as it is.' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Since when it exists.' },
+    { name: 'Copy', type: 'string', jsonPath: '.status.copyMethod', description: 'How the volumes were read.', priority: 1 },
     { name: 'Snapshot', type: 'string', jsonPath: '.status.snapshotId', description: 'Id in the repository.', priority: 1 },
     { name: 'Message', type: 'string', jsonPath: '.status.conditions[?(@.type=="Stored")].message', description: 'Why, in words.', priority: 1 },
   ],

@@ -18,6 +18,11 @@ export const LABEL_RESTORE_UID = `${GROUP}/restore-uid`;
 export const LABEL_POLICY = `${GROUP}/policy`;
 export const LABEL_TENANT = `${GROUP}/tenant`;
 export const LABEL_TRIGGER = `${GROUP}/trigger`;
+/** On what is made outside of a customer's namespace: the namespace that it is for. */
+export const LABEL_NAMESPACE = `${GROUP}/namespace`;
+
+/** `true` on a StorageClass: its driver clones volumes. No API of Kubernetes tells that. */
+export const ANNOTATION_CLONES = `${GROUP}/clone`;
 
 /** On an automatic Backup: the time that the schedule named for it, RFC 3339. */
 export const ANNOTATION_SCHEDULED_AT = `${GROUP}/scheduled-at`;

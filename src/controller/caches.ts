@@ -2,38 +2,50 @@
  * Everything that the operator watches, in one place: each kind once, shared by all controllers, with the indexes that they look up
  * by. Pods and events are watched only where they are movers', for a cluster has thousands of others.
  */
-import { LABEL_MANAGED_BY, LABEL_RESTORE_UID, MANAGED_BY, MOVER_NAME_PREFIX, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type Restore } from '../api/index.ts';
-import { hasEnded, isTerminal, restoredBackup } from '../decide/index.ts';
+import { LABEL_BACKUP_UID, LABEL_MANAGED_BY, LABEL_NAMESPACE, MANAGED_BY, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type Restore } from '../api/index.ts';
+import { familyOf, familyOfUid, hasEnded, isTerminal, restoredBackup } from '../decide/index.ts';
 import { Informer, ResourceClient, resourceTypes, type KubeConnection, type KubeObject, type ResourceType } from '../kube/index.ts';
-import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod } from './raw-objects.ts';
+import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod, RawSecret, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
+import { aboutMover, slimClaim, slimContent, slimEvent, slimJob, slimNamespace, slimPod, slimSecret, slimSnapshot, slimStorageClass, slimVolume } from './slim-objects.ts';
 
 /** What a controller needs of an informer. */
-export type Cache<T extends KubeObject> = Pick<Informer<T>, 'get' | 'list' | 'byIndex' | 'remember'>;
+export type Cache<T extends KubeObject> = Pick<Informer<T>, 'get' | 'list' | 'byIndex' | 'remember' | 'absent'>;
 
 export interface Caches {
   readonly namespaces: Informer<RawNamespace>;
   /** By `namespace`. */
   readonly claims: Informer<RawClaim>;
+  /** By `family`: those whose claim has a name of ours. */
+  readonly volumes: Informer<RawVolume>;
+  readonly storageClasses: Informer<RawStorageClass>;
+  readonly snapshotClasses: Informer<RawSnapshotClass>;
+  /** By `family`. */
+  readonly snapshots: Informer<RawSnapshot>;
+  /** By `family`: those of snapshots that have a name of ours. */
+  readonly snapshotContents: Informer<RawSnapshotContent>;
+  /** Of movers that run in their own namespace, by `family`. */
+  readonly moverSecrets: Informer<RawSecret>;
   readonly locations: Informer<BackupLocation>;
   /** By `namespace`, `namespaceUID` and `location`. */
   readonly tenants: Informer<BackupTenant>;
   /** By `namespace` and `location`. */
   readonly policies: Informer<BackupPolicy>;
-  /** By `namespace`; by `policy` (`namespace/policy`); by `stage`: `waiting`, `transferring`, `ending`. */
+  /** By `namespace`; by `policy` (`namespace/policy`); by `stage`: `waiting`, `transferring`, `ending`; those that have not ended by `family`. */
   readonly backups: Informer<Backup>;
   /** By `namespace`; by `source` (`namespace/backup`); by `stage`: `open`. */
   readonly restores: Informer<Restore>;
-  /** Our movers', by `namespace` and `owner` (UID). */
+  /** Our movers', by `namespace` (also that of the customer they are for), `owner` (UID) and `family`. */
   readonly jobs: Informer<RawJob>;
   /** Our movers', by `namespace` and `job` (`namespace/job`). */
   readonly moverPods: Informer<RawPod>;
-  /** FailedMount and FailedCreate of our movers, by `about` (`namespace/name`). */
+  /** FailedMount, FailedCreate and ProvisioningFailed of our movers and their copies, by `about` (`namespace/name`). */
   readonly warnings: readonly Informer<RawEvent>[];
 }
 
 const ours = `${LABEL_MANAGED_BY}=${MANAGED_BY}`;
 
-export function makeCaches(connection: KubeConnection, onError: (error: unknown) => void): Caches {
+/** @param moverNamespace - where movers run that need nothing of a customer's namespace */
+export function makeCaches(connection: KubeConnection, moverNamespace: string, onError: (error: unknown) => void): Caches {
   const informer = <T extends KubeObject>(type: ResourceType, options: ConstructorParameters<typeof Informer<T>>[1] = {}) =>
     new Informer<T>(new ResourceClient<T>(connection, type), { ...options, onError });
   const warning = (reason: string) =>
@@ -41,6 +53,12 @@ export function makeCaches(connection: KubeConnection, onError: (error: unknown)
   return {
     namespaces: informer(resourceTypes.namespaces, { project: slimNamespace }),
     claims: informer(resourceTypes.persistentVolumeClaims, { project: slimClaim, indexes: cacheIndexes.claims }),
+    volumes: informer(resourceTypes.persistentVolumes, { project: slimVolume, indexes: cacheIndexes.volumes }),
+    storageClasses: informer(resourceTypes.storageClasses, { project: slimStorageClass }),
+    snapshotClasses: informer<RawSnapshotClass>(resourceTypes.volumeSnapshotClasses, { optional: true }),
+    snapshots: informer(resourceTypes.volumeSnapshots, { optional: true, project: slimSnapshot, indexes: cacheIndexes.snapshots }),
+    snapshotContents: informer(resourceTypes.volumeSnapshotContents, { optional: true, project: slimContent, indexes: cacheIndexes.snapshotContents }),
+    moverSecrets: informer(resourceTypes.secrets, { namespace: moverNamespace, labelSelector: ours, project: slimSecret, indexes: cacheIndexes.moverSecrets }),
     locations: informer<BackupLocation>(resourceTypes.backupLocations),
     tenants: informer<BackupTenant>(resourceTypes.backupTenants, { indexes: cacheIndexes.tenants }),
     policies: informer<BackupPolicy>(resourceTypes.backupPolicies, { indexes: cacheIndexes.policies }),
@@ -48,7 +66,7 @@ export function makeCaches(connection: KubeConnection, onError: (error: unknown)
     restores: informer<Restore>(resourceTypes.restores, { indexes: cacheIndexes.restores }),
     jobs: informer<RawJob>(resourceTypes.jobs, { labelSelector: ours, project: slimJob, indexes: cacheIndexes.jobs }),
     moverPods: informer<RawPod>(resourceTypes.pods, { labelSelector: ours, project: slimPod, indexes: cacheIndexes.moverPods }),
-    warnings: [warning('FailedMount'), warning('FailedCreate')],
+    warnings: [warning('FailedMount'), warning('FailedCreate'), warning('ProvisioningFailed')],
   };
 }
 
@@ -56,21 +74,25 @@ type Index<T> = Readonly<Record<string, (object: T) => readonly string[]>>;
 
 /** What the caches can be asked for, beside by name. */
 export const cacheIndexes = {
-  claims: { namespace } satisfies Index<RawClaim>,
+  claims: { namespace, family } satisfies Index<RawClaim>,
+  volumes: { family: ({ spec }) => listed(familyOf(spec?.claimRef?.name ?? '')) } satisfies Index<RawVolume>,
+  snapshots: { family } satisfies Index<RawSnapshot>,
+  snapshotContents: { family: ({ spec }) => listed(familyOf(spec?.volumeSnapshotRef?.name ?? '')) } satisfies Index<RawSnapshotContent>,
+  moverSecrets: { family } satisfies Index<RawSecret>,
   tenants: {
     namespace: ({ spec }) => [spec.namespace],
     namespaceUID: ({ spec }) => [spec.namespaceUID],
     location: ({ spec }) => [spec.location],
   } satisfies Index<BackupTenant>,
   policies: { namespace, location: ({ spec }) => [spec.location] } satisfies Index<BackupPolicy>,
-  backups: { namespace, policy: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.policy}`], stage: stagesOfBackup } satisfies Index<Backup>,
+  backups: { namespace, policy: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.policy}`], stage: stagesOfBackup, family: familyOfBackup } satisfies Index<Backup>,
   restores: {
     namespace,
     source: (restore) => [`${restore.metadata.namespace ?? ''}/${restoredBackup(restore) ?? ''}`],
     stage: (restore) => (hasEnded(restore) ? [] : ['open']),
   } satisfies Index<Restore>,
-  jobs: { namespace, owner: ({ metadata }) => (metadata.ownerReferences ?? []).map(({ uid }) => uid) } satisfies Index<RawJob>,
-  moverPods: { namespace, job: ({ metadata }) => [`${metadata.namespace ?? ''}/${jobOfPod(metadata)}`] } satisfies Index<RawPod>,
+  jobs: { namespace: homes, owner: ({ metadata }) => ownersOf(metadata).map(({ uid }) => uid), family } satisfies Index<RawJob>,
+  moverPods: { namespace: homes, job: ({ metadata }) => [`${metadata.namespace ?? ''}/${jobOfPod(metadata)}`] } satisfies Index<RawPod>,
   warnings: { about: aboutMover } satisfies Index<RawEvent>,
 };
 
@@ -88,56 +110,38 @@ function namespace({ metadata }: KubeObject): readonly string[] {
   return [metadata.namespace ?? ''];
 }
 
+function listed(value: string | undefined): readonly string[] {
+  return value === undefined ? [] : [value];
+}
+
+function family({ metadata }: KubeObject): readonly string[] {
+  return listed(familyOf(metadata.name));
+}
+
+/** Its own namespace, and that of the customer whom it is for. */
+function homes({ metadata }: KubeObject): readonly string[] {
+  const own = metadata.namespace ?? '';
+  const home = metadata.labels?.[LABEL_NAMESPACE];
+  return home === undefined || home === own ? [own] : [own, home];
+}
+
+/** A mover in another namespace than its Backup's has no owner reference; its labels name the owner. */
+export function ownersOf({ ownerReferences, labels }: RawJob['metadata']): readonly { readonly kind: string; readonly uid: string }[] {
+  const uid = labels?.[LABEL_BACKUP_UID];
+  if (ownerReferences !== undefined && ownerReferences.length > 0) return ownerReferences;
+  return uid === undefined ? [] : [{ kind: 'Backup', uid }];
+}
+
+/** Of those that have not ended: the others are many, and nothing is made for them. */
+function familyOfBackup({ metadata, status }: Backup): readonly string[] {
+  return isTerminal(status?.phase) ? [] : [familyOfUid(metadata.uid)];
+}
+
 function stagesOfBackup(backup: Backup): readonly string[] {
   const phase = backup.status?.phase ?? 'Pending';
   const stages: string[] = [];
   if (phase === 'Queued') stages.push('waiting');
-  if (phase === 'Transferring') stages.push('transferring');
+  if (phase === 'Snapshotting' || phase === 'Transferring') stages.push('transferring');
   if (backup.metadata.deletionTimestamp !== undefined || (backup.spec.cancel && !isTerminal(phase))) stages.push('ending');
   return stages;
-}
-
-function aboutMover({ involvedObject }: RawEvent): readonly string[] {
-  const name = involvedObject?.name ?? '';
-  return name.startsWith(MOVER_NAME_PREFIX) ? [`${involvedObject?.namespace ?? ''}/${name}`] : [];
-}
-
-function slimMeta(metadata: RawNamespace['metadata']): RawNamespace['metadata'] {
-  const { name, namespace: home, uid, resourceVersion, creationTimestamp, deletionTimestamp, ownerReferences } = metadata;
-  return { name, namespace: home, uid, resourceVersion, creationTimestamp, deletionTimestamp, ownerReferences };
-}
-
-function slimNamespace({ metadata, status }: RawNamespace): RawNamespace {
-  return { metadata: { ...slimMeta(metadata), labels: metadata.labels }, ...(status === undefined ? {} : { status: { phase: status.phase ?? '' } }) };
-}
-
-function slimClaim({ metadata, spec, status }: RawClaim): RawClaim {
-  const restore = metadata.labels?.[LABEL_RESTORE_UID];
-  return {
-    metadata: { ...slimMeta(metadata), ...(restore === undefined ? {} : { labels: { [LABEL_RESTORE_UID]: restore } }) },
-    spec: {
-      volumeMode: spec?.volumeMode ?? 'Filesystem',
-      accessModes: spec?.accessModes ?? [],
-      volumeName: spec?.volumeName ?? '',
-      storageClassName: spec?.storageClassName,
-      resources: { requests: { storage: spec?.resources?.requests?.storage } },
-    },
-    status: { phase: status?.phase ?? '', capacity: { storage: status?.capacity?.storage } },
-  };
-}
-
-function slimJob({ metadata, status }: RawJob): RawJob {
-  return { metadata: { ...slimMeta(metadata), labels: metadata.labels, annotations: metadata.annotations }, status: { conditions: status?.conditions ?? [] } };
-}
-
-function slimPod({ metadata, spec, status }: RawPod): RawPod {
-  return { metadata: { ...slimMeta(metadata), labels: metadata.labels }, spec: { nodeName: spec?.nodeName ?? '' }, ...(status === undefined ? {} : { status }) };
-}
-
-/** Of events that are not ours only the key is kept. */
-function slimEvent(event: RawEvent): RawEvent {
-  const metadata = slimMeta(event.metadata);
-  if (aboutMover(event).length === 0) return { metadata };
-  const { involvedObject, reason, message, lastTimestamp, eventTime } = event;
-  return { metadata, ...(involvedObject === undefined ? {} : { involvedObject }), reason: reason ?? '', message: message ?? '', lastTimestamp: lastTimestamp ?? null, eventTime: eventTime ?? null };
 }

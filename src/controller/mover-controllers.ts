@@ -1,6 +1,7 @@
 import { Controller, followLog, type ControllerObserver, type EventRecorder, type KubeConnection } from '../kube/index.ts';
 import { BackupReconciler, watchForBackups } from './backup/index.ts';
 import type { Caches } from './caches.ts';
+import { copySweeper } from './copy/index.ts';
 import { AdmissionLock, LogListener, QueueWaker, type MoverContext } from './mover/index.ts';
 import type { Ports } from './ports.ts';
 import { RestoreReconciler, watchForRestores } from './restore/index.ts';
@@ -10,6 +11,8 @@ export interface MoverControllersDependencies {
   readonly caches: Caches;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly ports: Pick<Ports, 'clock' | 'credentialMinter' | 'resultReader'>;
+  /** Where movers run that need nothing of a customer's namespace. */
+  readonly moverNamespace: string;
   /** Image of movers where the BackupLocation names none. */
   readonly moverImage: string;
   readonly observer: ControllerObserver;
@@ -34,6 +37,7 @@ export function moverControllers(dependencies: MoverControllersDependencies): re
     ),
     admission: new AdmissionLock(),
     defaultImage: dependencies.moverImage,
+    moverNamespace: dependencies.moverNamespace,
   };
   const backups: BackupReconciler = new BackupReconciler(context, events, (key) => backup.queue.add(key));
   const restores: RestoreReconciler = new RestoreReconciler(context, events, (key) => restore.queue.add(key));
@@ -42,5 +46,5 @@ export function moverControllers(dependencies: MoverControllersDependencies): re
   const waker = new QueueWaker(context, ({ task, namespace, name }) => (task === 'restore' ? restore : backup).queue.add(`${namespace}/${name}`));
   watchForBackups(caches, context, waker, (key) => backup.queue.add(key));
   watchForRestores(caches, context, waker, (key) => restore.queue.add(key));
-  return [backup, restore];
+  return [backup, restore, copySweeper(dependencies)];
 }

@@ -31,6 +31,51 @@ export interface RawClaim extends KubeObject {
   readonly status?: { readonly phase?: string; readonly capacity?: { readonly storage?: string | undefined } };
 }
 
+export interface RawVolume extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly spec?: {
+    readonly csi?: { readonly driver: string };
+    readonly claimRef?: { readonly namespace?: string; readonly name?: string };
+    readonly persistentVolumeReclaimPolicy?: string;
+  };
+}
+
+export interface RawStorageClass extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly volumeBindingMode?: string;
+}
+
+export interface RawSnapshotClass extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly driver?: string;
+}
+
+/** A VolumeSnapshot. */
+export interface RawSnapshot extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly spec?: { readonly source?: { readonly persistentVolumeClaimName?: string; readonly volumeSnapshotContentName?: string } };
+  readonly status?: {
+    readonly boundVolumeSnapshotContentName?: string;
+    readonly creationTime?: string;
+    readonly readyToUse?: boolean;
+    readonly restoreSize?: string;
+    readonly error?: { readonly message?: string };
+  };
+}
+
+/** A VolumeSnapshotContent. */
+export interface RawSnapshotContent extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly spec?: {
+    readonly driver?: string;
+    readonly deletionPolicy?: string;
+    readonly volumeSnapshotClassName?: string;
+    readonly sourceVolumeMode?: string;
+    readonly volumeSnapshotRef?: { readonly namespace?: string; readonly name?: string };
+  };
+  readonly status?: { readonly snapshotHandle?: string; readonly error?: { readonly message?: string } };
+}
+
 export interface RawCondition {
   readonly type: string;
   readonly status: string;

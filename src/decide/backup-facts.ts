@@ -4,6 +4,8 @@ import type { ForgetFacts } from './forget.ts';
 import type { GroundFacts } from './preconditions.ts';
 import type { MoverJobInput } from './mover-job.ts';
 import type { QueueFacts } from './queue.ts';
+import type { CopyFacts } from './copy-facts.ts';
+import type { CopyObject } from './copy-objects.ts';
 
 /** All that a decision about a Backup is made of. */
 export interface BackupFacts {
@@ -12,6 +14,8 @@ export interface BackupFacts {
   readonly claims: readonly ClaimFact[];
   /** Pods of the namespace and what they mount. Looked at only when a mover is about to start. */
   readonly users: readonly VolumeUserFact[];
+  /** What the cluster can do with volumes, and what is there of the copies of this backup's. */
+  readonly copies: CopyFacts;
   /** Of `status.attempt`. */
   readonly attempt: AttemptFacts;
   /** Names of Jobs of which a pod may still run. */
@@ -35,6 +39,8 @@ export type BackupStep =
   | { readonly do: 'addFinalizer' }
   | { readonly do: 'removeFinalizer' }
   | { readonly do: 'writeStatus'; readonly status: BackupStatus }
+  /** Makes one object of a copy. One of that name that is there already is left as it is. */
+  | { readonly do: 'makeCopy'; readonly object: CopyObject }
   | { readonly do: 'startMover'; readonly start: MoverStart }
   /** Deletes the Job in the foreground: it is gone only when its pods are. */
   | { readonly do: 'stopMover'; readonly name: string }

@@ -6,6 +6,7 @@ import { changedStatus, expiryOf, notStored, stored, timeOf, type StatusChange }
 import { attemptName, earlierAttemptNames } from './child-names.ts';
 import { displayBytes, displayDuration, displayList, displayTime } from './display.ts';
 import { failureOf } from './failure-reason.ts';
+import { areDelivered, claimNames, liveClaims } from './backup-snapshotting.ts';
 import { backupOrders } from './orders.ts';
 import { implausible } from './plausibility.ts';
 import { checkGround, type Ground } from './preconditions.ts';
@@ -69,11 +70,12 @@ function waiting(backup: Backup, now: number, reason: string, message: string, f
 /** The volumes were chosen at admission; they and the ground under them are looked at once more, for time has passed. */
 function start(facts: BackupFacts, now: number): BackupPlan {
   const { backup } = facts;
-  const names = backup.status?.volumes ?? [];
+  const names = liveClaims(backup);
   const ground = checkGround(facts.ground);
   if (!ground.ok) return backToQueue(backup, ground, now);
   const volumes = mountable(names, facts.claims);
   if (!volumes.ok) return backToQueue(backup, volumes, now);
+  if (!areDelivered(facts)) return fail(facts, { code: 'SnapshotLost', message: 'A snapshot or clone is gone before it was read.', retryable: true, node: undefined }, now);
   const placed = placement(names, facts.claims, facts.users);
   if (!placed.ok) return fail(facts, { code: placed.reason, message: placed.message, retryable: false, node: undefined }, now);
   // Now the node is known for certain; the queue went by where the last backup ran.
@@ -110,7 +112,7 @@ function backToQueue(backup: Backup, why: { readonly reason: string; readonly me
 
 function moverStart(facts: BackupFacts, ground: Ground, node: string | undefined): MoverStart {
   const { backup } = facts;
-  const { uid, name, namespace } = backup.metadata;
+  const { uid, name, namespace: home = '' } = backup.metadata;
   const attempt = backup.status?.attempt ?? 1;
   const claims = backup.status?.volumes ?? [];
   const job = attemptName(uid, attempt);
@@ -128,9 +130,11 @@ function moverStart(facts: BackupFacts, ground: Ground, node: string | undefined
     }),
     job: {
       name: job,
-      namespace: namespace ?? '',
+      namespace: backup.status?.moverNamespace ?? home,
       task: 'backup',
-      owners: [{ apiVersion: API_VERSION, kind: 'Backup', name, uid, controller: true, blockOwnerDeletion: false }],
+      // No owner in another namespace: the garbage collector would take it for one that is gone.
+      owners: backup.status?.moverNamespace === undefined ? [{ apiVersion: API_VERSION, kind: 'Backup', name, uid, controller: true, blockOwnerDeletion: false }] : [],
+      home,
       tenant: ground.tenant.metadata.name,
       policy: ground.policy.metadata.name,
       backup: { name, uid },
@@ -139,6 +143,7 @@ function moverStart(facts: BackupFacts, ground: Ground, node: string | undefined
       location: ground.location.spec,
       defaultImage: facts.defaultImage,
       claims,
+      standIns: claimNames(backup),
       node,
       labels: ground.policy.spec.mover.labels ?? {},
       annotations: ground.policy.spec.mover.annotations ?? {},

@@ -1,13 +1,15 @@
 /**
- * What happens next to a Backup. `Pending → Queued → Transferring → Stored`, or it ends `Rejected`, `Failed` or `Cancelled`; a
+ * What happens next to a Backup. `Pending → Queued → Snapshotting → Transferring → Stored`, or it ends `Rejected`, `Failed` or `Cancelled`; a
  * retry goes back to `Queued`. Pure: the same facts at the same time give the same plan, so a crash anywhere is made good by
  * looking again.
  */
-import { FINALIZER, type Backup, type BackupStatus } from '../api/index.ts';
+import { FINALIZER, type Backup } from '../api/index.ts';
 import { decideCancel, decideDeletion, forgetJobIsDone } from './backup-ending.ts';
 import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
 import { changedStatus, expiryOf, isEnding, isTerminal, notDeleted, notStored, safetyFor, timeOf, type StatusChange } from './backup-status.ts';
+import { decideSnapshotting, hasCopies, sameInstant, toTransfer } from './backup-snapshotting.ts';
 import { decideTransfer } from './backup-transfer.ts';
+import { overallMethod, type Copies } from './copy-choice.ts';
 import { displayTime } from './display.ts';
 import { holdsForgetPlace } from './forget.ts';
 import { isGood, newestOf, standsIn } from './good.ts';
@@ -52,6 +54,8 @@ function decideLiving(facts: BackupFacts, now: number): BackupPlan {
       return decidePending(facts, now);
     case 'Queued':
       return decideQueued(facts, now);
+    case 'Snapshotting':
+      return decideSnapshotting(facts, now);
     case 'Transferring':
       return decideTransfer(facts, now);
     case 'Deleting':
@@ -106,14 +110,16 @@ function decideQueued(facts: BackupFacts, now: number): BackupPlan {
   return queue(facts, checked, now);
 }
 
-type Checked = { readonly ok: true; readonly ground: Ground; readonly claims: readonly string[] } | ({ readonly ok: false } & Failure);
+type Checked = { readonly ok: true; readonly ground: Ground; readonly chosen: Copies & { readonly ok: true } } | ({ readonly ok: false } & Failure);
 
 function check(facts: BackupFacts): Checked {
   const ground = checkGround(facts.ground);
   if (!ground.ok) return ground;
-  const volumes = checkVolumes(ground.ground.policy, facts.claims);
-  if (!volumes.ok) return volumes;
-  return { ok: true, ground: ground.ground, claims: volumes.claims };
+  const { status } = facts.backup;
+  // What was chosen stands once something was made: a second choice could mix two moments.
+  if (status?.copies !== undefined && hasCopies(status.copies)) return { ok: true, ground: ground.ground, chosen: { ok: true, copies: status.copies, namespace: status.moverNamespace } };
+  const chosen = checkVolumes(ground.ground.policy, facts.claims, facts.copies.storage);
+  return chosen.ok ? { ok: true, ground: ground.ground, chosen } : chosen;
 }
 
 type Slot = { readonly kind: 'granted' } | { readonly kind: 'waiting' } | { readonly kind: 'refused'; readonly message: string };
@@ -133,7 +139,7 @@ function slotOf(backup: Backup, ground: Ground): Slot {
   return { kind: 'waiting' };
 }
 
-/** Admission is the write of `Transferring`: the place is taken before anything is made. */
+/** Admission is the write of `Snapshotting` or `Transferring`: the place is taken before anything is made. */
 function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now: number): BackupPlan {
   const { backup } = facts;
   const { status } = backup;
@@ -147,21 +153,21 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
       wakeAt: now + REQUEUE_MS,
     };
   }
-  const attempt = (status?.attempt ?? 0) + 1;
-  const fields: Partial<BackupStatus> & StatusChange['fields'] = {
+  const { copies, namespace } = checked.chosen;
+  const fields: StatusChange['fields'] = {
     tenant: checked.ground.tenant.metadata.name,
     keyGeneration: checked.ground.tenant.status?.keyGeneration ?? 1,
-    copyMethod: checked.ground.policy.spec.copyMethod,
-    volumes: [...checked.claims],
+    copyMethod: overallMethod(copies),
+    copies: [...copies],
+    moverNamespace: namespace,
+    volumes: copies.map(({ claim }) => claim),
     queuedAt,
     startedAt: status?.startedAt ?? displayTime(now),
-    attempt,
   };
-  const change: StatusChange = {
-    phase: 'Transferring',
-    conditions: [notStored('Starting', attempt === 1 ? 'The mover is being started.' : `The mover is being started (attempt ${attempt}).`)],
-    fields: { ...fields, jobName: undefined, node: undefined, nextAttemptAt: undefined, progress: undefined },
-  };
+  const started = toTransfer((status?.attempt ?? 0) + 1);
+  const change: StatusChange = hasCopies(copies)
+    ? { phase: 'Snapshotting', conditions: [notStored('Snapshotting', 'The volumes are being snapshotted.')], fields: { ...fields, nextAttemptAt: undefined, progress: undefined } }
+    : { ...started, conditions: [...started.conditions, sameInstant(copies)], fields: { ...fields, ...started.fields } };
   return { steps: [write(backup, now, change)], again: true };
 }
 

@@ -19,6 +19,23 @@ export function earlierAttemptNames(ownerUid: string, attempt: number): readonly
   return Array.from({ length: Math.max(0, attempt - 1) }, (_, index) => attemptName(ownerUid, index + 1));
 }
 
+/** Name of everything that is made to copy the volume `index` of a backup: snapshots, contents and claims, each once in a namespace. */
+export function copyName(backupUid: string, index: number): string {
+  return `${familyOfUid(backupUid)}-v${index}`;
+}
+
+/** What all names of children of one Backup or Restore begin with. */
+export function familyOfUid(uid: string): string {
+  return `${MOVER_NAME_PREFIX}${shortHash(uid)}`;
+}
+
+const FAMILY = new RegExp(`^${MOVER_NAME_PREFIX}[0-9a-f]{${HASH_LENGTH}}(?=-)`);
+
+/** The family that a name belongs to; undefined for a name that is none of ours. */
+export function familyOf(name: string): string | undefined {
+  return FAMILY.exec(name)?.[0];
+}
+
 const SAFETY_SUFFIX = '-safety';
 /** A name that people type should stay one that labels can hold. */
 const MAX_READABLE = 63;

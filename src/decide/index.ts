@@ -5,11 +5,15 @@
 export { ANNOTATION_ABANDON, coveredBy, forgetCandidate, holdsForgetPlace, type ForgetFacts } from './forget.ts';
 export { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
 export { decideBackup, likelyNode, takesPlace, waitingBackup } from './backup.ts';
+export { decideCopyRefused, hasCopies } from './backup-snapshotting.ts';
+export * from './copy-facts.ts';
+export { ANNOTATION_SELECTED_NODE, type CopyObject } from './copy-objects.ts';
+export { decideSweep, type CopiedVolumeFact, type FamilyFacts, type SweepStep } from './copy-sweep.ts';
 export { decideForgetRefused, wantsForgetting } from './backup-ending.ts';
 export type { BackupFacts, BackupStep, MoverStart, Plan } from './backup-facts.ts';
 export { FIRST_FORGET_ATTEMPT, isEnding, isTerminal, mayHaveSnapshot, safetyFor } from './backup-status.ts';
 export { decideStartRefused, identityOf } from './backup-transfer.ts';
-export { attemptName, earlierAttemptNames, labelValue, safetyBackupName } from './child-names.ts';
+export { attemptName, copyName, earlierAttemptNames, familyOf, familyOfUid, labelValue, safetyBackupName } from './child-names.ts';
 export { findCondition, mergeConditions } from './conditions.ts';
 export { DEFAULT_CONFIRM_FROM, heldDeletions } from './deletion-breaker.ts';
 export { displayTime } from './display.ts';

@@ -3,6 +3,7 @@ import {
   LABEL_BACKUP_UID,
   LABEL_COMPONENT,
   LABEL_MANAGED_BY,
+  LABEL_NAMESPACE,
   LABEL_POLICY,
   LABEL_RESTORE,
   LABEL_RESTORE_UID,
@@ -49,6 +50,8 @@ export interface MoverJobInput {
   readonly claims: readonly string[];
   /** PersistentVolumeClaims that are mounted in place of claims, by the names of these. */
   readonly standIns?: Readonly<Record<string, string>>;
+  /** The customer's namespace, where `namespace` may be another one. */
+  readonly home?: string;
   /** Where a running pod mounts the claims; undefined lets the volumes' own node affinity decide. */
   readonly node: string | undefined;
   readonly labels: Readonly<Record<string, string>>;
@@ -59,7 +62,7 @@ export interface MoverJobInput {
 
 /** Labels of a mover's Job, its pod and its Secret. Those of a policy cannot override ours. */
 export function moverLabels(
-  input: Pick<MoverJobInput, 'task' | 'tenant' | 'policy' | 'backup' | 'restore' | 'locationName' | 'labels'>,
+  input: Pick<MoverJobInput, 'task' | 'tenant' | 'policy' | 'backup' | 'restore' | 'locationName' | 'labels' | 'home'>,
 ): Record<string, string> {
   return {
     ...input.labels,
@@ -67,6 +70,7 @@ export function moverLabels(
     [LABEL_COMPONENT]: `mover-${input.task}` satisfies MoverComponent,
     [LABEL_TENANT]: labelValue(input.tenant),
     [LABEL_LOCATION]: labelValue(input.locationName),
+    ...(input.home === undefined ? {} : { [LABEL_NAMESPACE]: labelValue(input.home) }),
     ...(input.policy === undefined ? {} : { [LABEL_POLICY]: labelValue(input.policy) }),
     ...(input.backup === undefined ? {} : { [LABEL_BACKUP]: labelValue(input.backup.name), [LABEL_BACKUP_UID]: input.backup.uid }),
     ...(input.restore === undefined ? {} : { [LABEL_RESTORE]: labelValue(input.restore.name), [LABEL_RESTORE_UID]: input.restore.uid }),

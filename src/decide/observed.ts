@@ -17,6 +17,8 @@ export interface ClaimFact {
   readonly storageClassName?: string | undefined;
   /** UID of the Restore that made it. */
   readonly restoreUid?: string | undefined;
+  /** Of the CSI volume that it is bound to; undefined for one that is none. */
+  readonly driver?: string | undefined;
 }
 
 /** Any pod of the namespace that is not ended, and what it mounts. */

@@ -1,7 +1,8 @@
-import { durationToMs, type Backup, type BackupLocation, type BackupPolicy, type BackupPolicyStatus, type BackupTenant, type ConditionInput, type Restore } from '../api/index.ts';
+import { durationToMs, type Backup, type BackupLocation, type BackupPolicy, type BackupPolicyStatus, type BackupTenant, type ConditionInput, type Restore, type VolumeCopy } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
 import { displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
+import type { StorageFacts } from './copy-facts.ts';
 import type { ClaimFact } from './observed.ts';
 import { checkGround, checkVolumes } from './preconditions.ts';
 import { isGood, storedAt } from './good.ts';
@@ -17,6 +18,7 @@ export interface PolicyFacts {
   readonly location: BackupLocation | undefined;
   readonly tenant: BackupTenant | undefined;
   readonly claims: readonly ClaimFact[];
+  readonly storage: StorageFacts;
   /** Every backup of the policy. */
   readonly backups: readonly Backup[];
   /** Restores of backups of the policy; those whose backup is gone belong to the first policy of the namespace. */
@@ -102,16 +104,20 @@ interface Readiness {
 }
 
 function ready(policy: BackupPolicy, facts: PolicyFacts): Readiness {
-  const checked = checkVolumes(policy, facts.claims);
-  const volumes = checked.ok ? checked.claims : undefined;
+  const checked = checkVolumes(policy, facts.claims, facts.storage);
+  const volumes = checked.ok ? checked.copies.map(({ claim }) => claim) : undefined;
   const ground = checkGround({ namespace: facts.namespace, policyName: policy.metadata.name, policy, location: facts.location, tenant: facts.tenant });
   const hindrance = [ground, checked].find((check) => !check.ok);
   const wrong = hindrance ?? (facts.workload.ok ? undefined : facts.workload);
   const condition: ConditionInput =
     wrong?.ok === false
       ? { type: 'Ready', status: 'False', reason: wrong.reason, message: wrong.message }
-      : { type: 'Ready', status: 'True', reason: 'Ready', message: `The next backup holds ${volumes?.join(', ') ?? ''}.` };
+      : { type: 'Ready', status: 'True', reason: 'Ready', message: `The next backup holds ${checked.ok ? checked.copies.map(described).join(', ') : ''}.` };
   return { condition, volumes, hindrance: hindrance?.ok === false ? hindrance : undefined };
+}
+
+function described({ claim, method, className }: VolumeCopy): string {
+  return className === undefined ? `${claim} (${method})` : `${claim} (${method}, ${className})`;
 }
 
 function protectedCondition(maxAge: string, good: Backup | undefined, until: number | undefined, now: number): ConditionInput {

@@ -1,7 +1,9 @@
 import type { BackupLocation, BackupPolicy, BackupTenant } from '../api/index.ts';
 import type { ClaimFact } from './observed.ts';
 import type { Failure } from './failure-reason.ts';
-import { wantedVolumes, type Volumes } from './volumes.ts';
+import { chooseCopies, type Copies } from './copy-choice.ts';
+import type { StorageFacts } from './copy-facts.ts';
+import { wantedVolumes } from './volumes.ts';
 
 /** How long something may lack what it needs before it is given up. */
 export const WAIT_DEADLINE_MS = 30 * 60_000;
@@ -61,9 +63,12 @@ export function checkLocation(name: string, location: BackupLocation | undefined
   return refuse('LocationNotReady', `BackupLocation ${name} is not ready: ${why}`);
 }
 
-/** The volumes of the next backup of a policy. */
-export function checkVolumes(policy: BackupPolicy, claims: readonly ClaimFact[]): Volumes {
-  return wantedVolumes(policy.spec.volumes, claims);
+/** The volumes of the next backup of a policy, and how each is read. */
+export function checkVolumes(policy: BackupPolicy, claims: readonly ClaimFact[], storage: StorageFacts): Copies {
+  const volumes = wantedVolumes(policy.spec.volumes, claims);
+  if (!volumes.ok) return volumes;
+  const wanted = volumes.claims.flatMap((name) => claims.find((claim) => claim.name === name) ?? []);
+  return chooseCopies(policy.spec, wanted, storage);
 }
 
 function refuse(reason: string, message: string): { readonly ok: false } & Failure {

@@ -52,6 +52,7 @@ export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePla
     }
     case 'Pending':
     case 'Queued':
+    case 'Snapshotting':
     case 'Transferring': {
       const how = condition === undefined || condition.status === 'True' ? '' : ` ${condition.reason}: ${condition.message}`;
       // Everything else that a backup waits for has a deadline of its own, and a queueing system may have none.

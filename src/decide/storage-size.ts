@@ -24,6 +24,11 @@ export function bytesOfQuantity(quantity: string | undefined): number | undefine
   return number === undefined || factor === undefined ? undefined : Number(number) * factor;
 }
 
+/** The larger of two quantities, as it is written; what is no quantity loses. */
+export function largerQuantity(a: string | undefined, b: string | undefined): string | undefined {
+  return (bytesOfQuantity(b) ?? -1) > (bytesOfQuantity(a) ?? -1) ? b : a;
+}
+
 const GIB = 2 ** 30;
 
 /** Room for so many bytes of files and a quarter more, for a file system keeps some for itself: `2Gi`, never less than one. */

@@ -14,7 +14,7 @@ const USUAL_WAITS = new Set(['ContainerCreating', 'PodInitializing', '']);
 export function troubleOf(facts: AttemptFacts): Trouble | undefined {
   const pod = facts.pods[0];
   if (pod === undefined) return refusedPod(facts);
-  return runningTrouble(facts, pod) ?? waitingTrouble(pod) ?? mountTrouble(facts, pod) ?? placementTrouble(pod);
+  return runningTrouble(facts, pod) ?? waitingTrouble(pod) ?? mountTrouble(facts, pod) ?? copyTrouble(facts, pod) ?? placementTrouble(pod);
 }
 
 function refusedPod(facts: AttemptFacts): Trouble | undefined {
@@ -56,6 +56,13 @@ function mountTrouble(facts: AttemptFacts, pod: MoverPodFact): Trouble | undefin
   // The event outlives what it tells of: once the container runs, it mounted.
   if (failed === undefined || pod.running) return undefined;
   return { reason: 'VolumeNotMounted', message: `A volume of the mover cannot be mounted: ${failed.message}` };
+}
+
+/** A volume that is made only for its pod, and is not. */
+function copyTrouble(facts: AttemptFacts, pod: MoverPodFact): Trouble | undefined {
+  const failed = facts.warnings.findLast(({ reason }) => reason === 'ProvisioningFailed');
+  if (failed === undefined || pod.running || pod.unschedulable === undefined) return undefined;
+  return { reason: 'CopyFailing', message: `The volume ${failed.about} for the mover cannot be made: ${failed.message}` };
 }
 
 function placementTrouble(pod: MoverPodFact): Trouble | undefined {

@@ -18,11 +18,20 @@ export function wantedVolumes(named: readonly string[] | undefined, claims: read
       'The namespace has no PersistentVolumeClaim, so there is nothing to back up. Create one, or name it in spec.volumes of the BackupPolicy.',
     );
   }
-  return mountable(names, claims);
+  return present(names, claims);
 }
 
-/** Whether each of `names` exists, is bound and can be mounted. */
+/** Whether each of `names` exists, is bound and can be mounted beside a workload. */
 export function mountable(names: readonly string[], claims: readonly ClaimFact[]): Volumes {
+  const found = present(names, claims);
+  if (!found.ok) return found;
+  const single = claims.find(({ name, accessModes }) => names.includes(name) && accessModes.length > 0 && accessModes.every((mode) => mode === 'ReadWriteOncePod'));
+  if (single === undefined) return found;
+  return refuse('VolumeSinglePod', `PersistentVolumeClaim ${single.name} is ReadWriteOncePod: no second pod can mount it beside the workload. Use ReadWriteOnce.`);
+}
+
+/** Whether each of `names` exists, is bound and holds a file system. */
+function present(names: readonly string[], claims: readonly ClaimFact[]): Volumes {
   const byName = new Map(claims.map((claim) => [claim.name, claim]));
   const missing = names.filter((name) => !byName.has(name));
   if (missing.length > 0)
@@ -50,12 +59,6 @@ function hindrance(claim: ClaimFact): Failure | undefined {
     return {
       reason: 'VolumeIsBlock',
       message: `PersistentVolumeClaim ${claim.name} is a raw block device; only file systems are backed up. Take it out of spec.volumes of the BackupPolicy.`,
-    };
-  }
-  if (claim.accessModes.length > 0 && claim.accessModes.every((mode) => mode === 'ReadWriteOncePod')) {
-    return {
-      reason: 'VolumeSinglePod',
-      message: `PersistentVolumeClaim ${claim.name} is ReadWriteOncePod: no second pod can mount it beside the workload. Use ReadWriteOnce.`,
     };
   }
   return undefined;

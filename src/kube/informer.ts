@@ -3,6 +3,8 @@ import { isKubeError, KubeError } from './errors.ts';
 import type { ResourceClient, Selector } from './resource-client.ts';
 import { collectionPath, type KubeObject } from './resource-type.ts';
 
+/** How long until an optional kind that the cluster lacks is looked for again. */
+const ABSENT_LOOK_MS = 15_000;
 /** The server ends a watch after this long, jittered, so that a half-open connection cannot fool us for ever. */
 const WATCH_SECONDS = { least: 240, spread: 120 };
 const BACKOFF_MS = { first: 200, most: 15_000 };
@@ -18,6 +20,8 @@ export interface InformerOptions<T> extends Selector {
   /** Named keys to look objects up by. */
   readonly indexes?: Readonly<Record<string, (object: T) => readonly string[]>>;
   readonly onError?: (error: unknown) => void;
+  /** The cluster may lack the kind: until its CRD appears the cache is empty, which is no error. */
+  readonly optional?: boolean;
 }
 
 /** `namespace/name`, or `name` in no namespace. */
@@ -36,6 +40,7 @@ export class Informer<T extends KubeObject> {
   readonly #objects = new Map<string, T>();
   readonly #indexes = new Map<string, Map<string, Set<string>>>();
   readonly #listeners: ((event: InformerEvent<T>) => void)[] = [];
+  #absent = false;
   readonly #synced = Promise.withResolvers<undefined>();
 
   constructor(client: ResourceClient<T>, options: InformerOptions<T> = {}) {
@@ -47,6 +52,11 @@ export class Informer<T extends KubeObject> {
   /** Resolves once the first listing is in. */
   get synced(): Promise<undefined> {
     return this.#synced.promise;
+  }
+
+  /** Whether the cluster lacks the kind. */
+  get absent(): boolean {
+    return this.#absent;
   }
 
   get size(): number {
@@ -87,6 +97,7 @@ export class Informer<T extends KubeObject> {
     for (;;) {
       try {
         let version = await this.#relist(signal);
+        this.#absent = false;
         this.#synced.resolve(undefined);
         failures = 0;
         for (;;) {
@@ -97,7 +108,10 @@ export class Informer<T extends KubeObject> {
         }
       } catch (error) {
         if (signal.aborted) return;
-        if (!isKubeError(error, 'Expired')) {
+        if (this.#options.optional === true && isKubeError(error, 'NotFound')) {
+          this.#becomeAbsent();
+          await sleep(ABSENT_LOOK_MS, undefined, { signal }).catch(() => undefined);
+        } else if (!isKubeError(error, 'Expired')) {
           this.#options.onError?.(error);
           const pause = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** failures) * (0.5 + Math.random() / 2);
           failures += 1;
@@ -105,6 +119,12 @@ export class Informer<T extends KubeObject> {
         }
       }
     }
+  }
+
+  #becomeAbsent(): void {
+    this.#absent = true;
+    for (const key of [...this.#objects.keys()]) this.#drop(key);
+    this.#synced.resolve(undefined);
   }
 
   async #relist(signal: AbortSignal): Promise<string> {

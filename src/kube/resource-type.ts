@@ -33,6 +33,11 @@ function core(kind: string, plural: string, namespaced = true): ResourceType {
   return { group: '', version: 'v1', kind, plural, namespaced };
 }
 
+/** Of the external snapshotter's CRDs, which a cluster may lack. */
+function snapshot(kind: string, plural: string, namespaced: boolean): ResourceType {
+  return { group: 'snapshot.storage.k8s.io', version: 'v1', kind, plural, namespaced };
+}
+
 /** Every type that the operator touches by name. */
 export const resourceTypes = {
   backupLocations: ours('BackupLocation'),
@@ -46,6 +51,10 @@ export const resourceTypes = {
   secrets: core('Secret', 'secrets'),
   persistentVolumes: core('PersistentVolume', 'persistentvolumes', false),
   persistentVolumeClaims: core('PersistentVolumeClaim', 'persistentvolumeclaims'),
+  storageClasses: { group: 'storage.k8s.io', version: 'v1', kind: 'StorageClass', plural: 'storageclasses', namespaced: false },
+  volumeSnapshots: snapshot('VolumeSnapshot', 'volumesnapshots', true),
+  volumeSnapshotContents: snapshot('VolumeSnapshotContent', 'volumesnapshotcontents', false),
+  volumeSnapshotClasses: snapshot('VolumeSnapshotClass', 'volumesnapshotclasses', false),
   coreEvents: core('Event', 'events'),
   events: { group: 'events.k8s.io', version: 'v1', kind: 'Event', plural: 'events', namespaced: true },
   jobs: { group: 'batch', version: 'v1', kind: 'Job', plural: 'jobs', namespaced: true },

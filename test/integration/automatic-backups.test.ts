@@ -45,7 +45,7 @@ async function operator() {
   const connection = api.connect();
   const stopping = new AbortController();
   const failures: unknown[] = [];
-  const caches = makeCaches(connection, () => undefined);
+  const caches = makeCaches(connection, 'movers', () => undefined);
   const secrets = new Informer<RawSecret>(new ResourceClient<RawSecret>(connection, resourceTypes.secrets));
   const events = new EventRecorder(connection, 'test', () => new Date(now), () => undefined);
   const shared = { caches, events, clock: { now: () => now }, observer: { reconciled: () => undefined, failed: (_: string, __: string, error: unknown) => void failures.push(error) } };
@@ -56,6 +56,7 @@ async function operator() {
     backups: new ResourceClient<Backup>(connection, resourceTypes.backups),
     restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
     scales: new ScaleClient(connection),
+    moverNamespace: 'movers',
   });
   const controllers = [
     locationController({ ...shared, secrets, operatorNamespace: 'default', locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations), probe }),

@@ -63,7 +63,7 @@ async function operator(): Promise<{ caches: Caches; controllers: readonly Contr
   const connection = api.connect();
   const stopping = new AbortController();
   const failures: unknown[] = [];
-  const caches = makeCaches(connection, () => undefined);
+  const caches = makeCaches(connection, 'movers', () => undefined);
   const secrets = new Informer<RawSecret>(new ResourceClient<RawSecret>(connection, resourceTypes.secrets));
   const shared = {
     caches,
@@ -81,6 +81,7 @@ async function operator(): Promise<{ caches: Caches; controllers: readonly Contr
       backups: new ResourceClient<Backup>(connection, resourceTypes.backups),
       restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
       scales: new ScaleClient(connection),
+    moverNamespace: 'movers',
     }),
   ];
   const informers = [...allInformers(caches), secrets];

@@ -226,6 +226,7 @@ export class FakeCluster extends KubeConnection {
       list,
       byIndex: (index, value) => list().filter((object) => indexes[index]?.(object).includes(value)),
       remember: () => undefined,
+      absent: false,
     };
   }
 }

@@ -5,12 +5,27 @@ import { RestoreReconciler } from '../../src/controller/restore/index.ts';
 import { cacheIndexes } from '../../src/controller/caches.ts';
 import { AdmissionLock, type MoverContext } from '../../src/controller/mover/index.ts';
 import { PortError, type CredentialMinter, type ResultReader } from '../../src/controller/ports.ts';
-import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod } from '../../src/controller/raw-objects.ts';
+import type {
+  RawClaim,
+  RawEvent,
+  RawJob,
+  RawNamespace,
+  RawPod,
+  RawSecret,
+  RawSnapshot,
+  RawSnapshotClass,
+  RawSnapshotContent,
+  RawStorageClass,
+  RawVolume,
+} from '../../src/controller/raw-objects.ts';
 import { decideQuota } from '../../src/decide/quota.ts';
+import { sweepFamily, type SweepContext } from '../../src/controller/copy/index.ts';
+import { familyOf } from '../../src/decide/index.ts';
 import type { EventInput } from '../../src/kube/index.ts';
 import { FakeCluster, Killed, type Stored } from './fake-cluster.ts';
 
 export const NS = 'shop';
+export const MOVERS = 'movers';
 export const TENANT_ID = '0123456789abcdef0123456789abcdef';
 const START = Date.parse('2030-01-01T00:00:00Z');
 
@@ -41,6 +56,8 @@ export class MoverWorld {
   };
   /** The caches do not show Jobs, their pods and safety backups yet. */
   blind = false;
+  /** The caches do not show snapshots of volumes yet. */
+  blindToCopies = false;
   /** The bucket's results. */
   reader: ResultReader = { read: (_location, _tenant, key) => Promise.resolve(this.results.get(key)) };
   /** Whether the scheduler finds a node for pods. */
@@ -48,6 +65,7 @@ export class MoverWorld {
   /** Jobs that a queueing system holds, by their labels. */
   suspended: (labels: Readonly<Record<string, string>>) => boolean = () => false;
   #backups!: BackupReconciler;
+  #sweeping!: SweepContext;
   #restores!: RestoreReconciler;
   readonly #started = new Set<string>();
 
@@ -92,6 +110,11 @@ export class MoverWorld {
       caches: {
         namespaces: cluster.cache<RawNamespace>('namespaces'),
         claims: cluster.cache<RawClaim>('persistentvolumeclaims', cacheIndexes.claims),
+        volumes: cluster.cache<RawVolume>('persistentvolumes', cacheIndexes.volumes),
+        storageClasses: cluster.cache<RawStorageClass>('storageclasses'),
+        snapshotClasses: cluster.cache<RawSnapshotClass>('volumesnapshotclasses'),
+        snapshots: cluster.cache<RawSnapshot>('volumesnapshots', cacheIndexes.snapshots, () => !this.blindToCopies),
+        snapshotContents: cluster.cache<RawSnapshotContent>('volumesnapshotcontents', cacheIndexes.snapshotContents),
         locations: cluster.cache<BackupLocation>('backuplocations'),
         tenants: cluster.cache<BackupTenant>('backuptenants', cacheIndexes.tenants),
         policies: cluster.cache<BackupPolicy>('backuppolicies', cacheIndexes.policies),
@@ -107,7 +130,10 @@ export class MoverWorld {
       listener: { listen: () => undefined, spoken: () => ({ progress: undefined, trouble: undefined }), forget: () => undefined },
       admission: new AdmissionLock(),
       defaultImage: 'mover:1',
+      moverNamespace: MOVERS,
     };
+    const moverSecrets = cluster.cache<RawSecret>('secrets', cacheIndexes.moverSecrets, (secret) => secret.metadata.namespace === MOVERS && isOurs(secret));
+    this.#sweeping = { connection: cluster, caches: { ...context.caches, moverSecrets }, moverNamespace: MOVERS };
     const events = { record: (_subject: unknown, event: EventInput) => void this.events.push(event) };
     this.#backups = new BackupReconciler(context, events, () => undefined);
     this.#restores = new RestoreReconciler(context, events, () => undefined);
@@ -138,8 +164,10 @@ export class MoverWorld {
   async turn(): Promise<void> {
     this.#grantSlots();
     await this.#reconcileAll();
+    await this.#sweep();
     this.#kubelet();
     this.cluster.collectGarbage();
+    this.storage?.turn();
     this.#workloadPods();
   }
 
@@ -171,6 +199,25 @@ export class MoverWorld {
     }
   }
 
+  /** A storage system with its driver, in a world that has one. */
+  storage: { turn(): void } | undefined;
+
+  async #sweep(): Promise<void> {
+    const kinds = ['jobs', 'secrets', 'persistentvolumeclaims', 'volumesnapshots'];
+    const names = kinds.flatMap((kind) => this.cluster.all(kind)).map(({ metadata }) => metadata.name);
+    names.push(...this.cluster.all('volumesnapshotcontents').map(({ spec }) => (spec?.['volumeSnapshotRef'] as { name: string }).name));
+    names.push(...this.cluster.all('persistentvolumes').map(({ spec }) => (spec?.['claimRef'] as { name: string } | undefined)?.name ?? ''));
+    for (const family of new Set(names.flatMap((name) => familyOf(name) ?? []))) {
+      try {
+        await sweepFamily(this.#sweeping, family, new AbortController().signal);
+      } catch (error) {
+        if (!(error instanceof Killed)) throw error;
+        this.restart();
+        return;
+      }
+    }
+  }
+
   #grantSlots(): void {
     const policy = this.cluster.find('backuppolicies', NS, 'daily') as unknown as BackupPolicy | undefined;
     if (policy === undefined) return;
@@ -181,8 +228,8 @@ export class MoverWorld {
   /** The Job controller and the kubelet: a pod for each Job, that runs for one turn and then ends as the script says. */
   #kubelet(): void {
     for (const job of this.cluster.all('jobs')) {
-      const pod = this.cluster.find('pods', NS, `${job.metadata.name}-pod`);
-      const secret = this.cluster.find('secrets', NS, job.metadata.name) as unknown as { data: Record<string, string> } | undefined;
+      const pod = this.cluster.find('pods', job.metadata.namespace, `${job.metadata.name}-pod`);
+      const secret = this.cluster.find('secrets', job.metadata.namespace, job.metadata.name) as unknown as { data: Record<string, string> } | undefined;
       if (job.metadata.deletionTimestamp !== undefined || secret === undefined) continue;
       const orders = JSON.parse(Buffer.from(secret.data['orders.json'] ?? '', 'base64').toString()) as MoverOrders;
       if (pod === undefined) this.#startPod(job, orders);
@@ -198,14 +245,17 @@ export class MoverWorld {
     }
     this.#started.add(job.metadata.uid);
     this.ran.push(orders);
-    this.cluster.put('pods', NS, {
+    this.cluster.put('pods', job.metadata.namespace, {
       metadata: {
         name: `${job.metadata.name}-pod`,
         labels: { ...job.metadata.labels, 'batch.kubernetes.io/job-name': job.metadata.name, 'job-name': job.metadata.name },
         ownerReferences: [{ kind: 'Job', name: job.metadata.name, uid: job.metadata.uid }],
       },
       ...(this.placed
-        ? { spec: { nodeName: 'node-1' }, status: { phase: 'Running', containerStatuses: [{ name: 'mover', state: { running: {} } }] } }
+        ? {
+            spec: { nodeName: 'node-1', volumes: (job.spec?.['template'] as { spec: { volumes: unknown[] } }).spec.volumes },
+            status: { phase: 'Running', containerStatuses: [{ name: 'mover', state: { running: {} } }] },
+          }
         : { status: { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: 'pod has unbound immediate PersistentVolumeClaims' }] } }),
     });
   }
@@ -216,15 +266,15 @@ export class MoverWorld {
     if (end === 'running') return;
     const name = `${job.metadata.name}-pod`;
     if (end.lost === true) {
-      this.cluster.remove('pods', NS, name);
-      this.cluster.change('jobs', NS, job.metadata.name, {
+      this.cluster.remove('pods', job.metadata.namespace, name);
+      this.cluster.change('jobs', job.metadata.namespace, job.metadata.name, {
         status: {
           conditions: [{ type: 'Failed', status: 'True', reason: 'BackoffLimitExceeded', message: 'Job has reached the specified backoff limit' }],
         },
       });
       return;
     }
-    this.cluster.change('pods', NS, name, {
+    this.cluster.change('pods', job.metadata.namespace, name, {
       status: {
         phase: end.exitCode === 0 ? 'Succeeded' : 'Failed',
         containerStatuses: [
@@ -249,7 +299,7 @@ export class MoverWorld {
   }
 
   #snapshot(): string {
-    const all = ['backups', 'restores', 'jobs', 'secrets', 'pods', 'statefulsets'].flatMap((kind) => this.cluster.all(kind));
+    const all = ['backups', 'restores', 'jobs', 'secrets', 'pods', 'statefulsets', 'volumesnapshots', 'volumesnapshotcontents', 'persistentvolumeclaims', 'persistentvolumes'].flatMap((kind) => this.cluster.all(kind));
     return JSON.stringify(all, (key, value: unknown) => (key === 'resourceVersion' ? undefined : value));
   }
 }

@@ -32,7 +32,7 @@ describe('a backup', () => {
       phase: 'Stored',
       snapshot: 'ab'.repeat(32),
       attempt: 1,
-      conditions: ['Stored=True Stored', 'Complete=True AllFilesRead'],
+      conditions: ['Stored=True Stored', 'SameInstant=False ReadLive', 'Complete=True AllFilesRead'],
       jobs: 0,
       secrets: 0,
       ran: ['backup 1'],

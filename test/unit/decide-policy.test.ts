@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Backup, BackupLocation, BackupPolicy, BackupPolicyStatus, BackupTenant } from '../../src/api/index.ts';
 import type { ClaimFact } from '../../src/decide/observed.ts';
+import { NO_STORAGE } from '../support/storage-facts.ts';
 import { decidePolicy, type PolicyFacts } from '../../src/decide/policy.ts';
 
 const NOW = Date.parse('2026-03-20T10:00:00Z');
@@ -36,6 +37,7 @@ function facts(changed: Partial<PolicyFacts> = {}): PolicyFacts {
     location: location([usable, isolated]),
     tenant: { metadata: { name: 'n-u' }, spec: { tenantId: '0', namespace: 'n', namespaceUID: 'u', location: 'here' } } as BackupTenant,
     claims: [claim('data')],
+    storage: NO_STORAGE,
     backups: [],
     restores: [],
     workload: { ok: true },

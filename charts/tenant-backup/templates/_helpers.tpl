@@ -20,6 +20,10 @@ app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 {{- end }}
 
+{{- define "tenant-backup.moverNamespace" -}}
+{{- .Values.mover.namespace | default (printf "%s-movers" .Release.Namespace | trunc 63 | trimSuffix "-") }}
+{{- end }}
+
 {{- define "tenant-backup.user" -}}
 system:serviceaccount:{{ .Release.Namespace }}:{{ include "tenant-backup.name" . }}
 {{- end }}

@@ -6,6 +6,7 @@ const Port = z.coerce.number().int().min(0).max(65535);
 export const OperatorOptions = z.object({
   moverImage: z.string().min(1),
   namespace: z.string().min(1).optional(),
+  moverNamespace: z.string().min(1).optional(),
   identity: z.string().min(1).optional(),
   leaseName: z.string().min(1).default('tenant-backup-operator'),
   healthPort: Port.default(8081),
@@ -18,6 +19,8 @@ export type OperatorOptions = z.infer<typeof OperatorOptions>;
 export interface OperatorSettings extends OperatorOptions {
   /** Where the Secrets of locations and the leader's lease live. */
   readonly namespace: string;
+  /** Where movers run that need nothing of a customer's namespace. */
+  readonly moverNamespace: string;
   /** This replica's name in the lease; the same after its container was started anew. */
   readonly identity: string;
 }
@@ -31,5 +34,5 @@ export function operatorSettings(options: OperatorOptions, environment: Readonly
   if (!namespace) throw new RangeError("the operator's namespace is not known; set POD_NAMESPACE (the Helm chart does) or give --namespace");
   const identity = options.identity ?? environment['POD_NAME'];
   if (!identity) throw new RangeError("this replica's name is not known; set POD_NAME (the Helm chart does) or give --identity");
-  return { ...options, namespace, identity };
+  return { ...options, namespace, identity, moverNamespace: options.moverNamespace ?? `${namespace}-movers` };
 }

@@ -13,6 +13,7 @@ export interface ControllersOptions {
   readonly ports: Ports;
   readonly operatorNamespace: string;
   readonly moverImage: string;
+  readonly moverNamespace: string;
   readonly newTenantId: () => string;
   readonly onError: (error: unknown) => void;
   readonly onSynced: () => void;
@@ -21,7 +22,7 @@ export interface ControllersOptions {
 /** Fills the caches, then reconciles until the signal fires. No decision is made on a cache that is not filled. */
 export async function runControllers(options: ControllersOptions, signal: AbortSignal): Promise<void> {
   const { connection, secrets, metrics } = options;
-  const caches = makeCaches(connection, options.onError);
+  const caches = makeCaches(connection, options.moverNamespace, options.onError);
   metrics.watch(caches);
   const controllers = wireControllers(options, caches);
   watchQueues(metrics, controllers);
@@ -67,9 +68,10 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       scales,
       events,
       clock,
+      moverNamespace: options.moverNamespace,
       observer,
     }),
-    ...moverControllers({ connection, caches, events, ports, moverImage: options.moverImage, observer }),
+    ...moverControllers({ connection, caches, events, ports, moverImage: options.moverImage, moverNamespace: options.moverNamespace, observer }),
   ];
 }
 

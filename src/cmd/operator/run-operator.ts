@@ -72,6 +72,7 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
       metrics,
       operatorNamespace: settings.namespace,
       moverImage: settings.moverImage,
+      moverNamespace: settings.moverNamespace,
       newTenantId: () => randomBytes(16).toString('hex'),
       onError,
       ports: {

@@ -5,6 +5,7 @@ import {
   NO_ATTEMPT,
   coveredBy,
   decideBackup,
+  decideCopyRefused,
   decideForgetRefused,
   decideStartRefused,
   heldDeletions,
@@ -34,6 +35,7 @@ import {
   transitionEvent,
   type MoverContext,
 } from '../mover/index.ts';
+import { makeCopy, observeCopies, observeStorage } from '../copy/index.ts';
 import { PortError } from '../ports.ts';
 import { jobFact } from '../mover/facts.ts';
 
@@ -89,11 +91,13 @@ export class BackupReconciler {
     const attempt = await this.#attempt(backup, ground, signal);
     // Most backups of a cluster are at rest; a look at one of them must not cost a look at the whole queue.
     const atRest = isTerminal(backup.status?.phase) && !isEnding(backup);
-    const starting = backup.status?.phase === 'Transferring' && !isEnding(backup) && attempt.job === undefined && backup.status.jobName === undefined;
+    const clones = backup.status?.phase === 'Snapshotting' && backup.status.copiedAt === undefined && backup.status.copies?.some(({ method }) => method === 'Clone') === true;
+    const starting = clones || backup.status?.phase === 'Transferring' && !isEnding(backup) && attempt.job === undefined && backup.status.jobName === undefined;
     return {
       backup,
       ground,
       claims: atRest ? [] : observeClaims(context, namespace),
+      copies: atRest ? { storage: observeStorage(context.caches, context.moverNamespace), volumes: [] } : observeCopies(context, backup),
       users: starting ? await observeUsers(context, namespace, signal) : [],
       attempt,
       liveJobs: liveJobs(context, namespace),
@@ -110,14 +114,13 @@ export class BackupReconciler {
     const attempt = backup.status?.attempt ?? 0;
     if (attempt === 0) return NO_ATTEMPT;
     const identity = identityOf(backup);
-    const namespace = backup.metadata.namespace ?? '';
     // Only a transfer's result is asked for: an ended or ending backup needs to know no more than whether its Job is there.
     if (backup.status?.phase !== 'Transferring' || isEnding(backup) || ground.namespace?.terminating !== false)
-      return fromCaches(this.#context, identity.name, namespace);
+      return fromCaches(this.#context, identity.name, moverHome(backup));
     return observeAttempt(
       this.#context,
       identity,
-      { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: backup.status.keyGeneration ?? 1, attempt },
+      { namespace: moverHome(backup), location: ground.location, tenant: ground.tenant, keyGeneration: backup.status.keyGeneration ?? 1, attempt },
       signal,
     );
   }
@@ -158,14 +161,15 @@ export class BackupReconciler {
   }
 
   #hasOwnMover(backup: Backup): boolean {
-    return this.#context.caches.jobs.byIndex('owner', backup.metadata.uid).some((job) => coveredBy(jobFact(job)).length === 0);
+    const homes = new Set([backup.metadata.namespace, this.#context.moverNamespace]);
+    return this.#context.caches.jobs.byIndex('owner', backup.metadata.uid).some((job) => homes.has(job.metadata.namespace) && coveredBy(jobFact(job)).length === 0);
   }
 
   #listen(backup: Backup, facts: BackupFacts, key: string): void {
     if (backup.status?.phase !== 'Transferring' || (backup.status.attempt ?? 0) >= FIRST_FORGET_ATTEMPT) return;
     const pod = facts.attempt.pods.find(({ running }) => running);
     if (pod === undefined) return;
-    this.#context.listener.listen({ namespace: backup.metadata.namespace ?? '', name: pod.name }, pod.jobName, () => this.#wake(key));
+    this.#context.listener.listen({ namespace: moverHome(backup), name: pod.name }, pod.jobName, () => this.#wake(key));
   }
 
   /** @returns the plan that was carried out: another one when credentials for a mover were refused */
@@ -175,6 +179,9 @@ export class BackupReconciler {
       if (step.do === 'startMover') {
         const refused = await this.#start(step.start, facts, signal);
         if (refused !== undefined) return this.#apply({ ...facts, backup: current }, refused, signal);
+      } else if (step.do === 'makeCopy') {
+        const refused = await makeCopy(this.#context.connection, step.object, signal);
+        if (refused !== undefined) return this.#apply({ ...facts, backup: current }, decideCopyRefused({ ...facts, backup: current }, refused, this.#context.clock.now()), signal);
       } else {
         current = await this.#do(step, current, facts, signal);
       }
@@ -182,8 +189,10 @@ export class BackupReconciler {
     return plan;
   }
 
-  async #do(step: Exclude<BackupStep, { do: 'startMover' }>, current: Backup, facts: BackupFacts, signal: AbortSignal): Promise<Backup> {
+  async #do(step: Exclude<BackupStep, { do: 'startMover' | 'makeCopy' }>, current: Backup, facts: BackupFacts, signal: AbortSignal): Promise<Backup> {
     const { name, namespace = '', uid } = current.metadata;
+    // The Job that forgets mounts nothing and stays with its Backups.
+    const homeOf = (mover: string): string => (mover === facts.forget.job.job?.name ? namespace : moverHome(facts.backup));
     switch (step.do) {
       case 'addFinalizer':
         return this.#remember(await this.#backups.writeFinalizers(current, [...(current.metadata.finalizers ?? []), FINALIZER], signal));
@@ -192,14 +201,14 @@ export class BackupReconciler {
       case 'writeStatus':
         return this.#writeStatus(current, step.status, signal);
       case 'stopMover':
-        await this.#children.stop({ name: step.name, namespace, owner: uid }, signal);
+        await this.#children.stop({ name: step.name, namespace: homeOf(step.name), owner: uid }, signal);
         return current;
       case 'clearMover':
-        await this.#children.clear({ name: step.name, namespace, owner: uid }, signal);
+        await this.#children.clear({ name: step.name, namespace: homeOf(step.name), owner: uid }, signal);
         return current;
       case 'renewCredentials':
         if (facts.ground.location !== undefined && facts.ground.tenant !== undefined) {
-          await this.#children.renew(step.name, namespace, facts.ground.location, facts.ground.tenant.spec.tenantId, signal);
+          await this.#children.renew(step.name, homeOf(step.name), facts.ground.location, facts.ground.tenant.spec.tenantId, signal);
         }
         return current;
       case 'deleteSelf':
@@ -247,4 +256,10 @@ export class BackupReconciler {
     this.#context.caches.backups.remember(backup);
     return backup;
   }
+}
+
+/** The namespace that its mover runs in. A Job that forgets, whose attempts count on from the transfer's, is in its own. */
+function moverHome({ metadata, status }: Backup): string {
+  const forgets = (status?.attempt ?? 0) >= FIRST_FORGET_ATTEMPT;
+  return (forgets ? undefined : status?.moverNamespace) ?? metadata.namespace ?? '';
 }

@@ -1,5 +1,5 @@
 import { LABEL_COMPONENT, type Backup } from '../../api/index.ts';
-import { coveredBy, isTerminal } from '../../decide/index.ts';
+import { coveredBy, familyOf, isTerminal } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { jobFact } from '../mover/facts.ts';
@@ -30,6 +30,14 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
     if (type === 'added' || isGoing) wakeAll(inNamespace(object.metadata.name), () => true);
   });
   caches.claims.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
+  const ofFamily = (name: string | undefined) => wakeAll(caches.backups.byIndex('family', familyOf(name ?? '') ?? ''));
+  caches.claims.listen(({ object }) => ofFamily(object.metadata.name));
+  caches.snapshots.listen(({ object }) => ofFamily(object.metadata.name));
+  caches.snapshotContents.listen(({ object }) => ofFamily(object.spec?.volumeSnapshotRef?.name));
+  const anywhere = () => wakeAll(caches.backups.byIndex('stage', 'waiting'));
+  caches.snapshotClasses.listen(anywhere);
+  caches.storageClasses.listen(anywhere);
+  for (const warnings of caches.warnings) warnings.listen(({ object }) => ofFamily(object.involvedObject?.name));
   caches.restores.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
 
   watchMovers(caches, 'Backup', wake);

@@ -1,5 +1,5 @@
 import { resultKey, type BackupLocation, type BackupTenant } from '../../api/index.ts';
-import { attemptState, type AttemptFacts, type AttemptIdentity, type StoredResultFact } from '../../decide/index.ts';
+import { attemptState, familyOf, type AttemptFacts, type AttemptIdentity, type StoredResultFact } from '../../decide/index.ts';
 import { ResourceClient, resourceTypes } from '../../kube/index.ts';
 import { PortError } from '../ports.ts';
 import type { RawPod } from '../raw-objects.ts';
@@ -40,7 +40,8 @@ export function fromCaches(context: MoverContext, name: string, namespace: strin
   const { caches, listener } = context;
   const job = caches.jobs.get(name, namespace);
   const pods = caches.moverPods.byIndex('job', `${namespace}/${name}`);
-  const abouts = [name, ...pods.map(({ metadata }) => metadata.name)];
+  const copies = caches.claims.byIndex('family', familyOf(name) ?? '').filter(({ metadata }) => metadata.namespace === namespace);
+  const abouts = [name, ...[...pods, ...copies].map(({ metadata }) => metadata.name)];
   const warnings = caches.warnings.flatMap((cache) => abouts.flatMap((about) => cache.byIndex('about', `${namespace}/${about}`)));
   return {
     job: job === undefined ? undefined : jobFact(job),

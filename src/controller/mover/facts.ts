@@ -1,12 +1,13 @@
 import { LABEL_RESTORE_UID } from '../../api/index.ts';
 import type { ClaimFact, JobFact, MoverPodFact, VolumeUserFact, WarningFact } from '../../decide/index.ts';
-import { jobOfPod } from '../caches.ts';
-import type { RawClaim, RawEvent, RawJob, RawMeta, RawPod } from '../raw-objects.ts';
+import { jobOfPod, ownersOf } from '../caches.ts';
+import type { RawClaim, RawEvent, RawJob, RawMeta, RawPod, RawVolume } from '../raw-objects.ts';
 
 /** The container that moves; others (a service mesh's sidecar) do not count. */
 const MOVER_CONTAINER = 'mover';
 
-export function claimFact({ metadata, spec, status }: RawClaim): ClaimFact {
+/** @param volume - the one that it is bound to */
+export function claimFact({ metadata, spec, status }: RawClaim, volume: RawVolume | undefined): ClaimFact {
   return {
     name: metadata.name,
     uid: metadata.uid,
@@ -17,6 +18,7 @@ export function claimFact({ metadata, spec, status }: RawClaim): ClaimFact {
     size: status?.capacity?.storage ?? spec?.resources?.requests?.storage,
     storageClassName: spec?.storageClassName,
     restoreUid: metadata.labels?.[LABEL_RESTORE_UID],
+    driver: volume?.spec?.csi?.driver,
   };
 }
 
@@ -27,7 +29,7 @@ export function jobFact({ metadata, status }: RawJob): JobFact {
   return {
     name: metadata.name,
     uid: metadata.uid,
-    owners: (metadata.ownerReferences ?? []).map(({ kind, uid }) => ({ kind, uid })),
+    owners: ownersOf(metadata).map(({ kind, uid }) => ({ kind, uid })),
     annotations: metadata.annotations ?? {},
     createdAt: timeOf(metadata),
     suspended: suspension?.status === 'True',

@@ -1,5 +1,5 @@
-import type { BackupTenant } from '../../api/index.ts';
-import type { ClaimFact, GroundFacts, VolumeUserFact, WarningFact } from '../../decide/index.ts';
+import { LABEL_MANAGED_BY, MANAGED_BY, type BackupTenant } from '../../api/index.ts';
+import { familyOf, type ClaimFact, type GroundFacts, type VolumeUserFact, type WarningFact } from '../../decide/index.ts';
 import { ResourceClient, resourceTypes } from '../../kube/index.ts';
 import type { RawEvent, RawPod } from '../raw-objects.ts';
 import { claimFact, volumeUserFact, warningFact } from './facts.ts';
@@ -30,8 +30,12 @@ export function tenantOf(context: MoverContext, namespace: string): BackupTenant
   return uid === undefined ? undefined : context.caches.tenants.byIndex('namespaceUID', uid)[0];
 }
 
-export function observeClaims(context: MoverContext, namespace: string): readonly ClaimFact[] {
-  return context.caches.claims.byIndex('namespace', namespace).map(claimFact);
+/** Claims of the customer. Those that we make of them for a while are none. */
+export function observeClaims({ caches }: { readonly caches: Pick<MoverContext['caches'], 'claims' | 'volumes'> }, namespace: string): readonly ClaimFact[] {
+  return caches.claims
+    .byIndex('namespace', namespace)
+    .filter(({ metadata: { name, labels } }) => familyOf(name) === undefined || labels?.[LABEL_MANAGED_BY] !== MANAGED_BY)
+    .map((claim) => claimFact(claim, claim.spec?.volumeName ? caches.volumes.get(claim.spec.volumeName) : undefined));
 }
 
 /** Warnings about these claims, e.g. of their provisioner, read from the API server: events about claims are not watched. */

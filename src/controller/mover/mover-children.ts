@@ -1,5 +1,5 @@
-/** A mover's Secret and Job: the only objects that we make in a customer's namespace, beside safety backups. */
-import { CREDENTIALS_FILE, ORDERS_FILE, type BackupLocation, type OwnerReference } from '../../api/index.ts';
+/** A mover's Secret and Job. */
+import { CREDENTIALS_FILE, ORDERS_FILE, type BackupLocation } from '../../api/index.ts';
 import {
   ANNOTATION_CREDENTIALS_EXPIRE,
   ANNOTATION_CREDENTIALS_RENEWED,
@@ -9,6 +9,7 @@ import {
   type MoverStart,
 } from '../../decide/index.ts';
 import { ResourceClient, isKubeError, resourceTypes } from '../../kube/index.ts';
+import { ownersOf } from '../caches.ts';
 import type { MintedCredentials } from '../ports.ts';
 import type { RawJob, RawSecret } from '../raw-objects.ts';
 import type { MoverContext } from './mover-context.ts';
@@ -59,7 +60,7 @@ export class MoverChildren {
       if (!isKubeError(error, 'AlreadyExists')) throw error;
     }
     const there = await this.#secrets.get(name, namespace, signal);
-    if (there === undefined || !isOwnedBy(there.metadata.ownerReferences, owners)) return false;
+    if (there === undefined || !isOfSame(there.metadata, start)) return false;
     await this.#secrets.patch(name, namespace, { metadata: { uid: there.metadata.uid }, data }, { signal });
     return true;
   }
@@ -77,7 +78,7 @@ export class MoverChildren {
 
   async #delete({ name, namespace, owner }: MoverName, propagationPolicy: 'Background' | 'Foreground', signal: AbortSignal): Promise<void> {
     const job = this.#context.caches.jobs.get(name, namespace);
-    if (job !== undefined && !isOwnedBy(job.metadata.ownerReferences, [{ uid: owner }])) return;
+    if (job !== undefined && !ownersOf(job.metadata).some(({ uid }) => uid === owner)) return;
     await this.#secrets.delete(name, namespace, { signal });
     await this.#jobs.delete(name, namespace, { propagationPolicy, signal, ...(job === undefined ? {} : { uid: job.metadata.uid }) });
   }
@@ -99,6 +100,9 @@ function base64(value: unknown): string {
   return Buffer.from(JSON.stringify(value)).toString('base64');
 }
 
-function isOwnedBy(owners: readonly OwnerReference[] | undefined, ours: readonly Pick<OwnerReference, 'uid'>[]): boolean {
-  return ours.some(({ uid }) => owners?.some((owner) => owner.uid === uid) === true);
+/** A Secret that was made for the same owners, or, where it can have none, for the same Backup. */
+function isOfSame(metadata: RawSecret['metadata'], { job }: MoverStart): boolean {
+  const theirs = new Set(ownersOf(metadata).map(({ uid }) => uid));
+  const ours = job.owners.length > 0 ? job.owners.map(({ uid }) => uid) : [job.backup?.uid ?? ''];
+  return ours.some((uid) => theirs.has(uid));
 }

@@ -2,7 +2,7 @@ import type { BackupLocation, BackupTenant } from '../../api/index.ts';
 import type { KubeConnection } from '../../kube/index.ts';
 import type { Cache } from '../caches.ts';
 import type { Clock, CredentialMinter, ResultReader } from '../ports.ts';
-import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod } from '../raw-objects.ts';
+import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from '../raw-objects.ts';
 import type { Backup, BackupPolicy, Restore } from '../../api/index.ts';
 import type { Listener } from './spoken-lines.ts';
 
@@ -18,11 +18,18 @@ export interface MoverContext {
   /** Decisions that take a place in the queue are made one at a time. */
   readonly admission: AdmissionLock;
   readonly defaultImage: string;
+  /** Where movers run that need nothing of a customer's namespace. */
+  readonly moverNamespace: string;
 }
 
 export interface MoverCaches {
   readonly namespaces: Cache<RawNamespace>;
   readonly claims: Cache<RawClaim>;
+  readonly volumes: Cache<RawVolume>;
+  readonly storageClasses: Cache<RawStorageClass>;
+  readonly snapshotClasses: Cache<RawSnapshotClass>;
+  readonly snapshots: Cache<RawSnapshot>;
+  readonly snapshotContents: Cache<RawSnapshotContent>;
   readonly locations: Cache<BackupLocation>;
   readonly tenants: Cache<BackupTenant>;
   readonly policies: Cache<BackupPolicy>;

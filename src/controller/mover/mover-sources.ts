@@ -1,4 +1,5 @@
-import { findCondition } from '../../decide/index.ts';
+import { familyOf, findCondition } from '../../decide/index.ts';
+import { keyOf } from '../../kube/index.ts';
 import { jobOfPod, type Caches } from '../caches.ts';
 import type { RawJob } from '../raw-objects.ts';
 
@@ -6,6 +7,8 @@ import type { RawJob } from '../raw-objects.ts';
 export function watchMovers(caches: Caches, ownerKind: 'Backup' | 'Restore', wake: (key: string) => void): void {
   const wakeOwners = (job: RawJob) => {
     for (const { kind, name } of job.metadata.ownerReferences ?? []) if (kind === ownerKind) wake(`${job.metadata.namespace ?? ''}/${name}`);
+    // One in the movers' namespace has none.
+    if (ownerKind === 'Backup') for (const backup of caches.backups.byIndex('family', familyOf(job.metadata.name) ?? '')) wake(keyOf(backup));
   };
   const wakeOwnersOf = (namespace: string | undefined, jobName: string) => {
     const job = caches.jobs.get(jobName, namespace ?? '');

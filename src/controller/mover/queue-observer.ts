@@ -1,4 +1,4 @@
-import { LABEL_COMPONENT, type Backup, type Restore } from '../../api/index.ts';
+import { LABEL_COMPONENT, LABEL_NAMESPACE, type Backup, type Restore } from '../../api/index.ts';
 import {
   LABEL_LOCATION,
   holdsForgetPlace,
@@ -97,5 +97,5 @@ function moverOfJob(context: MoverContext, job: RawJob, location: string): Runni
   const labels = job.metadata.labels ?? {};
   if (ended !== undefined || owner === undefined || labels[LABEL_LOCATION] !== labelValue(location)) return undefined;
   const task = labels[LABEL_COMPONENT] === 'mover-restore' ? 'restore' : labels[LABEL_COMPONENT] === 'mover-forget' ? 'forget' : 'backup';
-  return { uid: owner.uid, task, namespace: job.metadata.namespace ?? '', location, safetyFor: undefined, node: nodeOfMoverFor(context, owner.uid) };
+  return { uid: owner.uid, task, namespace: labels[LABEL_NAMESPACE] ?? job.metadata.namespace ?? '', location, safetyFor: undefined, node: nodeOfMoverFor(context, owner.uid) };
 }

@@ -14,6 +14,7 @@ const FINE = new Set([
   'Stored',
   'Succeeded',
   'Cancelled',
+  'Snapshotting',
   'Transferring',
   'Restoring',
   'ScalingDown',

@@ -4,7 +4,8 @@ import { displayTime, hasEnded, restoredBackup } from '../../decide/index.ts';
 import { decideQuota, type Quota } from '../../decide/quota.ts';
 import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
-import { claimFact } from '../mover/facts.ts';
+import { observeStorage } from '../copy/index.ts';
+import { observeClaims } from '../mover/index.ts';
 import type { Clock } from '../ports.ts';
 import { applyRotation, applyRun, applyTidying, tellMissed } from './automatic-backups.ts';
 import { WorkloadCheck } from './workload-check.ts';
@@ -17,6 +18,7 @@ export interface PolicyDependencies {
   readonly scales: ScaleClient;
   readonly events: EventRecorder;
   readonly clock: Clock;
+  readonly moverNamespace: string;
   readonly observer: ControllerObserver;
 }
 
@@ -44,6 +46,9 @@ export function policyController(dependencies: PolicyDependencies): Controller {
     if (type !== 'deleted' && hasEnded(object)) ofNamespace(object.metadata.namespace);
   });
   caches.claims.listen(({ object }) => ofNamespace(object.metadata.namespace));
+  const all = (): void => addAll(caches.policies.list());
+  caches.snapshotClasses.listen(all);
+  caches.storageClasses.listen(all);
   caches.tenants.listen(({ object }) => ofNamespace(object.spec.namespace));
   caches.namespaces.listen(({ object }) => ofNamespace(object.metadata.name));
   caches.locations.listen(({ object }) => addAll(caches.policies.byIndex('location', object.metadata.name)));
@@ -67,7 +72,8 @@ async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCh
       namespace: home && { uid: home.metadata.uid, terminating: home.status?.phase === 'Terminating' },
       location: caches.locations.get(policy.spec.location),
       tenant: home && caches.tenants.byIndex('namespaceUID', home.metadata.uid)[0],
-      claims: caches.claims.byIndex('namespace', namespace).map(claimFact),
+      claims: observeClaims(dependencies, namespace),
+      storage: observeStorage(caches, dependencies.moverNamespace),
       backups,
       restores: restoresOf(caches, policy),
       workload: workload.finding,

@@ -1,0 +1,138 @@
+/**
+ * A Backup in `Snapshotting`: first every snapshot and clone is cut, then all of them are brought to where the mover runs. Between
+ * the two lies `status.copiedAt`: until then a hook may hold the workload still, from then on nobody has to wait for the transfer.
+ */
+import type { Backup, ConditionInput, VolumeCopy } from '../api/index.ts';
+import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
+import { changedStatus, notStored, timeOf, type StatusChange } from './backup-status.ts';
+import { copyName } from './child-names.ts';
+import { NO_COPY } from './copy-facts.ts';
+import { cutState, deliveryState, type CopyOf, type CopyState } from './copy-progress.ts';
+import { displayList, displayTime } from './display.ts';
+import type { Failure } from './failure-reason.ts';
+import { WAIT_DEADLINE_MS, checkGround } from './preconditions.ts';
+import { placement } from './volumes.ts';
+
+type BackupPlan = Plan<BackupStep>;
+const REFUSED_LOOK_MS = 10_000;
+
+export function decideSnapshotting(facts: BackupFacts, now: number): BackupPlan {
+  const { backup } = facts;
+  // What was made there goes with the namespace, and the rest is swept away.
+  if (facts.ground.namespace === undefined || facts.ground.namespace.terminating) return { steps: [] };
+  const ground = checkGround(facts.ground);
+  if (!ground.ok) return say(facts, now, ground);
+  const cutAt = timeOf(backup.status?.copiedAt);
+  const copies = copiesOf(facts);
+  if (cutAt === undefined) return step(facts, copies.map(cutState), 'The volumes are being snapshotted.', () => cut(facts, now), now);
+  const delivered = copies.map((copy) => deliveryState(copy, cutAt));
+  return step(facts, delivered, 'The snapshots are being brought to the mover.', () => transfer(facts, now), now);
+}
+
+/** The API server refused an object that is needed for a copy: a quota of the namespace, a missing right. */
+export function decideCopyRefused(facts: BackupFacts, message: string, now: number): BackupPlan {
+  const since = timeOf(facts.backup.status?.copiedAt) ?? timeOf(facts.backup.status?.queuedAt) ?? now;
+  const said = { reason: 'CopyRefused', message: `The volumes cannot be copied: ${message}` };
+  if (now - since > WAIT_DEADLINE_MS) return fail(facts, said, now);
+  return { ...say(facts, now, said), wakeAt: now + REFUSED_LOOK_MS };
+}
+
+/** Names of the claims that the mover mounts for those that are not read live. */
+export function claimNames(backup: Backup): Readonly<Record<string, string>> {
+  const copied = (backup.status?.copies ?? []).flatMap(({ claim, method }, index) => (method === 'Direct' ? [] : [[claim, copyName(backup.metadata.uid, index)]]));
+  return Object.fromEntries(copied) as Record<string, string>;
+}
+
+/** Claims that the mover reads live. */
+export function liveClaims(backup: Backup): readonly string[] {
+  const copied = claimNames(backup);
+  return (backup.status?.volumes ?? []).filter((claim) => copied[claim] === undefined);
+}
+
+export function hasCopies(copies: readonly VolumeCopy[] | undefined): boolean {
+  return copies?.some(({ method }) => method !== 'Direct') === true;
+}
+
+/** Whether all that the mover mounts is there. */
+export function areDelivered(facts: BackupFacts): boolean {
+  const cutAt = timeOf(facts.backup.status?.copiedAt);
+  return !hasCopies(facts.backup.status?.copies) || (cutAt !== undefined && copiesOf(facts).every((copy) => deliveryState(copy, cutAt).kind === 'done'));
+}
+
+/** Whether what the backup holds was so at one moment. */
+export function sameInstant(copies: readonly VolumeCopy[]): ConditionInput {
+  const type = 'SameInstant';
+  const live = copies.filter(({ method }) => method === 'Direct').map(({ claim }) => claim);
+  if (live.length > 0) {
+    return { type, status: 'False', reason: 'ReadLive', message: `${displayList(live)} ${live.length === 1 ? 'is' : 'are'} read while in use: each file is of the moment at which it was read.` };
+  }
+  if (copies.length === 1) return { type, status: 'True', reason: 'OneVolume', message: `Everything is of the moment at which ${copies[0]?.claim ?? ''} was snapshotted.` };
+  return { type, status: 'False', reason: 'CutOneByOne', message: `The ${copies.length} volumes were snapshotted one after the other; each is of one moment.` };
+}
+
+function copiesOf(facts: BackupFacts): readonly CopyOf[] {
+  const { backup } = facts;
+  const home = backup.metadata.namespace ?? '';
+  const copies = backup.status?.copies ?? [];
+  return copies.map((copy, index) => {
+    const placed = placement([copy.claim], facts.claims, facts.users);
+    return {
+      backup,
+      index,
+      copy,
+      fact: facts.copies.volumes[index] ?? NO_COPY,
+      source: facts.claims.find(({ name }) => name === copy.claim),
+      storage: facts.copies.storage,
+      namespace: backup.status?.moverNamespace ?? home,
+      node: placed.ok ? placed.node : undefined,
+    };
+  });
+}
+
+/** Failures first, then what is to be made, then what is waited for. */
+function step(facts: BackupFacts, states: readonly CopyState[], message: string, then: () => BackupPlan, now: number): BackupPlan {
+  const failed = states.find((state) => state.kind === 'failed');
+  if (failed !== undefined) return fail(facts, { reason: failed.code, message: failed.message }, now);
+  const waits = states.filter((state) => state.kind === 'waiting');
+  const late = waits.find(({ until }) => until <= now);
+  if (late !== undefined) return fail(facts, { reason: 'SnapshotDeadline', message: `${late.message} Given up, for it took too long.` }, now);
+  const objects = states.flatMap((state) => (state.kind === 'make' ? state.objects : []));
+  if (objects.length === 0 && waits.length === 0) return then();
+  const trouble = waits.find(({ reason }) => reason !== 'Snapshotting');
+  const said = say(facts, now, trouble ?? { reason: 'Snapshotting', message });
+  const wakeAt = waits.length === 0 ? undefined : Math.min(...waits.map(({ until }) => until));
+  // The objects first: the status tells of them.
+  return { steps: [...objects.map((object) => ({ do: 'makeCopy', object }) as const), ...said.steps], ...(wakeAt === undefined ? {} : { wakeAt }) };
+}
+
+function cut({ backup }: BackupFacts, now: number): BackupPlan {
+  const change: StatusChange = {
+    phase: 'Snapshotting',
+    conditions: [notStored('Snapshotting', 'The snapshots are being brought to the mover.'), sameInstant(backup.status?.copies ?? [])],
+    fields: { copiedAt: displayTime(now) },
+  };
+  return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }], again: true };
+}
+
+function transfer({ backup }: BackupFacts, now: number): BackupPlan {
+  const attempt = (backup.status?.attempt ?? 0) + 1;
+  return { steps: [{ do: 'writeStatus', status: changedStatus(backup, toTransfer(attempt), now) }], again: true };
+}
+
+/** The write that lets the mover be made. */
+export function toTransfer(attempt: number): StatusChange {
+  return {
+    phase: 'Transferring',
+    conditions: [notStored('Starting', attempt === 1 ? 'The mover is being started.' : `The mover is being started (attempt ${attempt}).`)],
+    fields: { attempt, jobName: undefined, node: undefined, nextAttemptAt: undefined, progress: undefined },
+  };
+}
+
+function say({ backup }: BackupFacts, now: number, why: Failure): BackupPlan {
+  return { steps: [{ do: 'writeStatus', status: changedStatus(backup, { phase: 'Snapshotting', conditions: [notStored(why.reason, why.message)] }, now) }] };
+}
+
+function fail({ backup }: BackupFacts, why: Failure, now: number): BackupPlan {
+  const change: StatusChange = { phase: 'Failed', conditions: [notStored(why.reason, why.message)], fields: { completedAt: displayTime(now), progress: undefined } };
+  return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }] };
+}
