@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { Conditions } from './condition.ts';
 import { Annotations, CronSchedule, Duration, Labels, ObjectName, TimeZone } from './fields.ts';
+import { Hooks, Stream } from './hooks.ts';
 import { defineKind, immutable, listMap, type KubernetesResource } from './kind.ts';
 
 export const BackupPolicySpec = z.object({
@@ -34,6 +35,13 @@ export const BackupPolicySpec = z.object({
   snapshotClassName: ObjectName.optional().meta({
     description: "The VolumeSnapshotClass for volumes of its driver. Leave out for the driver's default class, or its only one.",
   }),
+  hooks: Hooks.optional(),
+  streams: listMap(
+    z.array(Stream).max(8).meta({
+      description: "Commands whose standard output is stored as a file beside the volumes, such as a database's dump. They are read while the backup is transferred.",
+    }),
+    'name',
+  ).optional(),
   quota: z
     .object({
       maxBackups: z.int().min(1).max(100).default(7).meta({ description: 'Manual backups that are kept; one more is refused until an older one is deleted.' }),

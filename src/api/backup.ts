@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import { Conditions } from './condition.ts';
 import { Duration, ObjectName, SnapshotId } from './fields.ts';
+import { HookRun } from './hooks.ts';
 import { defineKind, immutable, listMap, type KubernetesResource } from './kind.ts';
 
 export const BACKUP_PHASES = ['Pending', 'Queued', 'Snapshotting', 'Transferring', 'Stored', 'Rejected', 'Failed', 'Cancelled', 'Deleting'] as const;
@@ -58,6 +59,8 @@ export const BackupStatus = z.object({
   copiedAt: z.string().optional().meta({ format: 'date-time', description: 'When every snapshot or clone was cut; what is written later is not in the backup.' }),
   moverNamespace: z.string().optional().meta({ description: "Where the mover runs, when it is not the customer's namespace." }),
   volumes: z.array(z.string()).optional().meta({ description: 'The claims that the backup holds.' }),
+  streams: z.array(z.string()).optional().meta({ description: 'The streams that the backup holds.' }),
+  hooks: z.array(HookRun).max(16).optional().meta({ description: "The policy's hooks in the last attempt, in their order." }),
   node: z.string().optional().meta({ description: 'The node that the mover runs or ran on.' }),
   attempt: z.int().min(0).optional().meta({ description: 'Number of the current or last attempt, from 1.' }),
   jobName: z.string().optional().meta({ description: "The current attempt's Job." }),

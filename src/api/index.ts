@@ -14,6 +14,7 @@ export * from './backup-policy.ts';
 export * from './backup-tenant.ts';
 export * from './condition.ts';
 export * from './fields.ts';
+export * from './hooks.ts';
 export * from './kind.ts';
 export * from './meta.ts';
 export * from './mover-contract.ts';

@@ -1,4 +1,4 @@
-import { Controller, followLog, type ControllerObserver, type EventRecorder, type KubeConnection } from '../kube/index.ts';
+import { Controller, execForOutput, followLog, type ControllerObserver, type EventRecorder, type KubeConnection } from '../kube/index.ts';
 import { BackupReconciler, watchForBackups } from './backup/index.ts';
 import type { Caches } from './caches.ts';
 import { copySweeper } from './copy/index.ts';
@@ -36,6 +36,7 @@ export function moverControllers(dependencies: MoverControllersDependencies): re
       () => clock.now(),
     ),
     admission: new AdmissionLock(),
+    exec: (at, command, signal) => execForOutput(connection, at, command, signal),
     defaultImage: dependencies.moverImage,
     moverNamespace: dependencies.moverNamespace,
   };

@@ -102,6 +102,7 @@ export interface RawPod extends KubeObject {
   readonly metadata: RawMeta;
   readonly spec?: {
     readonly nodeName?: string;
+    readonly containers?: readonly { readonly name: string }[];
     readonly volumes?: readonly { readonly name: string; readonly persistentVolumeClaim?: { readonly claimName: string } }[];
   };
   readonly status?: {

@@ -1,5 +1,6 @@
 /** Deletion and cancelling: the mover stops, the snapshot is forgotten, and only then the object goes or is `Cancelled`. */
 import { FINALIZER, type Backup, type BackupPhase, type ConditionInput } from '../api/index.ts';
+import { afterPostHooks } from './backup-hooks.ts';
 import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
 import { FIRST_FORGET_ATTEMPT, changedStatus, isEnding, mayHaveSnapshot, notDeleted, notStored, type StatusChange } from './backup-status.ts';
 import { attemptName } from './child-names.ts';
@@ -20,6 +21,12 @@ export function decideDeletion(facts: BackupFacts, now: number): BackupPlan {
     return { steps: [...(own === undefined ? [] : stop(own)), { do: 'removeFinalizer' }] };
   const write = writer(facts, now, { phase: 'Deleting', condition: notDeleted });
   if (own !== undefined) return { steps: [...write('Stopping', 'Its mover is being stopped.'), ...stop(own)] };
+  return afterPostHooks(facts, now, { phase: 'Deleting', condition: notDeleted }, () => decideLeaving(facts, now, write));
+}
+
+/** Nothing runs for it any more, and the workload is released. */
+function decideLeaving(facts: BackupFacts, now: number, write: Write): BackupPlan {
+  const { backup } = facts;
   if (!mayHaveSnapshot(backup)) return { steps: [...leftovers(backup), { do: 'removeFinalizer' }] };
   const { stopped } = facts.forget;
   if (stopped !== undefined) {
@@ -35,6 +42,11 @@ export function decideCancel(facts: BackupFacts, now: number): BackupPlan {
   const write = writer(facts, now, { phase, condition: notStored });
   const own = ownMover(facts);
   if (own !== undefined) return { steps: [...write('Cancelling', 'Its mover is being stopped.'), ...stop(own)] };
+  return afterPostHooks(facts, now, { phase, condition: notStored }, () => decideCancelled(facts, now, write));
+}
+
+function decideCancelled(facts: BackupFacts, now: number, write: Write): BackupPlan {
+  const { backup } = facts;
   const cancelled: StatusChange = {
     phase: 'Cancelled',
     conditions: [notStored('Cancelled', 'Cancelled as spec.cancel asked. Nothing of it is kept.')],

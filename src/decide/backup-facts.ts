@@ -1,6 +1,7 @@
 import type { Backup, BackupStatus, MoverOrders } from '../api/index.ts';
 import type { AttemptFacts, ClaimFact, VolumeUserFact } from './observed.ts';
 import type { ForgetFacts } from './forget.ts';
+import type { HookFacts, HookStart } from './hooks.ts';
 import type { GroundFacts } from './preconditions.ts';
 import type { MoverJobInput } from './mover-job.ts';
 import type { QueueFacts } from './queue.ts';
@@ -20,6 +21,7 @@ export interface BackupFacts {
   readonly attempt: AttemptFacts;
   /** Names of Jobs of which a pod may still run. */
   readonly liveJobs: ReadonlySet<string>;
+  readonly hooks: HookFacts;
   readonly forget: ForgetFacts;
   /** The queue of the policy's location; undefined while that is unknown. */
   readonly queue: QueueFacts | undefined;
@@ -42,6 +44,8 @@ export type BackupStep =
   /** Makes one object of a copy. One of that name that is there already is left as it is. */
   | { readonly do: 'makeCopy'; readonly object: CopyObject }
   | { readonly do: 'startMover'; readonly start: MoverStart }
+  /** Begins a command in pods and does not wait for it; its end is a fact of a later look. */
+  | { readonly do: 'runHook'; readonly start: HookStart }
   /** Deletes the Job in the foreground: it is gone only when its pods are. */
   | { readonly do: 'stopMover'; readonly name: string }
   /** Deletes Secret and Job of a mover that has ended. */
@@ -53,6 +57,8 @@ export interface Plan<Step> {
   readonly steps: readonly Step[];
   /** Milliseconds since the epoch: look again then, even if nothing was seen to change. */
   readonly wakeAt?: number;
+  /** Whether to read the customer's pods and decide again; then nothing else of the plan counts. */
+  readonly needsPods?: boolean;
   /** Whether to observe and decide once more right away. */
   readonly again?: boolean;
 }

@@ -3,6 +3,7 @@
  * the two lies `status.copiedAt`: until then a hook may hold the workload still, from then on nobody has to wait for the transfer.
  */
 import type { Backup, ConditionInput, VolumeCopy } from '../api/index.ts';
+import { afterPostHooks, hooksOutcome, type Saying } from './backup-hooks.ts';
 import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
 import { changedStatus, notStored, timeOf, type StatusChange } from './backup-status.ts';
 import { copyName } from './child-names.ts';
@@ -10,21 +11,30 @@ import { NO_COPY } from './copy-facts.ts';
 import { cutState, deliveryState, type CopyOf, type CopyState } from './copy-progress.ts';
 import { displayList, displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
+import { areReleased, failureOfStage, owesPostHooks } from './hooks.ts';
 import { WAIT_DEADLINE_MS, checkGround } from './preconditions.ts';
+import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import { placement } from './volumes.ts';
 
 type BackupPlan = Plan<BackupStep>;
 const REFUSED_LOOK_MS = 10_000;
+const SNAPSHOTTING: Saying = { phase: 'Snapshotting', condition: notStored };
 
 export function decideSnapshotting(facts: BackupFacts, now: number): BackupPlan {
   const { backup } = facts;
   // What was made there goes with the namespace, and the rest is swept away.
   if (facts.ground.namespace === undefined || facts.ground.namespace.terminating) return { steps: [] };
   const ground = checkGround(facts.ground);
-  if (!ground.ok) return say(facts, now, ground);
+  if (!ground.ok) return afterPostHooks(facts, now, SNAPSHOTTING, () => say(facts, now, ground));
   const cutAt = timeOf(backup.status?.copiedAt);
   const copies = copiesOf(facts);
-  if (cutAt === undefined) return step(facts, copies.map(cutState), 'The volumes are being snapshotted.', () => cut(facts, now), now);
+  if (cutAt === undefined) return quiesce(facts, now) ?? step(facts, copies.map(cutState), 'The volumes are being snapshotted.', () => cut(facts, now), now);
+  // The cut is one instant; only what is read live has to stand still for the transfer too.
+  if (liveClaims(backup).length === 0) {
+    const post = hooksOutcome('Post', facts, now, SNAPSHOTTING);
+    if (post.plan !== undefined) return post.plan;
+    if (post.failure !== undefined) return fail(facts, post.failure, now);
+  }
   const delivered = copies.map((copy) => deliveryState(copy, cutAt));
   return step(facts, delivered, 'The snapshots are being brought to the mover.', () => transfer(facts, now), now);
 }
@@ -33,8 +43,38 @@ export function decideSnapshotting(facts: BackupFacts, now: number): BackupPlan 
 export function decideCopyRefused(facts: BackupFacts, message: string, now: number): BackupPlan {
   const since = timeOf(facts.backup.status?.copiedAt) ?? timeOf(facts.backup.status?.queuedAt) ?? now;
   const said = { reason: 'CopyRefused', message: `The volumes cannot be copied: ${message}` };
+  // A workload that stands still does not wait for somebody to mend this.
+  if (owesPostHooks(facts.backup.status?.hooks)) return afterPostHooks(facts, now, SNAPSHOTTING, () => tryAgain(facts, said, now));
   if (now - since > WAIT_DEADLINE_MS) return fail(facts, said, now);
   return { ...say(facts, now, said), wakeAt: now + REFUSED_LOOK_MS };
+}
+
+/** A plan as long as the workload does not stand still yet, or when it will not. */
+function quiesce(facts: BackupFacts, now: number): BackupPlan | undefined {
+  const { backup } = facts;
+  const hooks = backup.status?.hooks ?? [];
+  if (areReleased(hooks)) {
+    // It was let go before the cut: what its hooks did is over.
+    const failure = failureOfStage(hooks, 'Pre');
+    if (failure !== undefined) return tryAgain(facts, failure, now);
+    const anew: StatusChange = { phase: 'Snapshotting', conditions: [], fields: { hooks: undefined } };
+    return { steps: [{ do: 'writeStatus', status: changedStatus(backup, anew, now) }], again: true };
+  }
+  const pre = hooksOutcome('Pre', facts, now, SNAPSHOTTING);
+  if (pre.plan !== undefined) return pre.plan;
+  const { failure } = pre;
+  return failure === undefined ? undefined : afterPostHooks(facts, now, SNAPSHOTTING, () => tryAgain(facts, failure, now));
+}
+
+/** What may pass by itself is tried as often as a transfer is. */
+function tryAgain(facts: BackupFacts, why: Failure, now: number): BackupPlan {
+  const { backup } = facts;
+  const attempt = (backup.status?.attempt ?? 0) + 1;
+  if (attempt >= MAX_ATTEMPTS) return fail(facts, { reason: why.reason, message: `Given up after ${attempt} attempts: ${why.message}` }, now);
+  const next = now + retryDelayMs(attempt);
+  const said = `Attempt ${attempt} of ${MAX_ATTEMPTS} failed and is made again at ${displayTime(next)}: ${why.message}`;
+  const change: StatusChange = { phase: 'Queued', conditions: [notStored(why.reason, said)], fields: { attempt, nextAttemptAt: displayTime(next), jobName: undefined } };
+  return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }], wakeAt: next };
 }
 
 /** Names of the claims that the mover mounts for those that are not read live. */
@@ -132,7 +172,7 @@ function say({ backup }: BackupFacts, now: number, why: Failure): BackupPlan {
   return { steps: [{ do: 'writeStatus', status: changedStatus(backup, { phase: 'Snapshotting', conditions: [notStored(why.reason, why.message)] }, now) }] };
 }
 
-function fail({ backup }: BackupFacts, why: Failure, now: number): BackupPlan {
+function fail(facts: BackupFacts, why: Failure, now: number): BackupPlan {
   const change: StatusChange = { phase: 'Failed', conditions: [notStored(why.reason, why.message)], fields: { completedAt: displayTime(now), progress: undefined } };
-  return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }] };
+  return afterPostHooks(facts, now, SNAPSHOTTING, () => ({ steps: [{ do: 'writeStatus', status: changedStatus(facts.backup, change, now) }] }));
 }

@@ -1,12 +1,14 @@
 /** A Backup in `Transferring`: its Job is made, watched, and its end becomes the status. */
 import { API_VERSION, type Backup, type ConditionInput, type MoverResult } from '../api/index.ts';
 import { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
+import { afterPostHooks, hooksOutcome, type HooksOutcome, type Saying } from './backup-hooks.ts';
 import type { BackupFacts, BackupStep, MoverStart, Plan } from './backup-facts.ts';
 import { changedStatus, expiryOf, notStored, stored, timeOf, type StatusChange } from './backup-status.ts';
 import { attemptName, earlierAttemptNames } from './child-names.ts';
 import { displayBytes, displayDuration, displayList, displayTime } from './display.ts';
-import { failureOf } from './failure-reason.ts';
 import { areDelivered, claimNames, liveClaims } from './backup-snapshotting.ts';
+import { failureOf, type Failure } from './failure-reason.ts';
+import { areReleased, failureOfStage, owesPostHooks } from './hooks.ts';
 import { backupOrders } from './orders.ts';
 import { implausible } from './plausibility.ts';
 import { checkGround, type Ground } from './preconditions.ts';
@@ -18,6 +20,9 @@ import { mountable, placement } from './volumes.ts';
 
 type BackupPlan = Plan<BackupStep>;
 const RESULT_LOOK_MS = 10_000;
+/** A workload that is quiesced waits no longer than this for a mover that does not start. */
+const QUIESCED_START_MS = 120_000;
+const TRANSFERRING: Saying = { phase: 'Transferring', condition: notStored };
 const MAX_LISTED = 20;
 
 export function identityOf(backup: Backup): AttemptIdentity {
@@ -38,11 +43,13 @@ export function decideTransfer(facts: BackupFacts, now: number): BackupPlan {
     case 'absent':
       return start(facts, now);
     case 'nameTaken':
-      return waiting(
-        facts.backup,
-        now,
-        'NameTaken',
-        `Job ${identityOf(facts.backup).name} exists but belongs to somebody else (${displayList(state.owners.map((owner) => `${owner.kind} ${owner.uid}`)) || 'no owner'}). Delete it.`,
+      return released(facts, now, () =>
+        waiting(
+          facts.backup,
+          now,
+          'NameTaken',
+          `Job ${identityOf(facts.backup).name} exists but belongs to somebody else (${displayList(state.owners.map((owner) => `${owner.kind} ${owner.uid}`)) || 'no owner'}). Delete it.`,
+        ),
       );
     case 'starting':
     case 'running':
@@ -50,15 +57,26 @@ export function decideTransfer(facts: BackupFacts, now: number): BackupPlan {
     case 'resultWanted':
       return { steps: [], wakeAt: now + RESULT_LOOK_MS };
     case 'resultUnreachable':
-      return {
+      // Nothing reads the volumes any more, whatever came of it.
+      return released(facts, now, () => ({
         ...waiting(facts.backup, now, 'ResultUnreachable', `The mover has ended, but its result cannot be read: ${state.message}`),
         wakeAt: now + RESULT_LOOK_MS,
-      };
+      }));
     case 'succeeded':
-      return succeed(facts, state.result, state.node, now);
+      return released(facts, now, (failure) => (failure === undefined ? succeed(facts, state.result, state.node, now) : spoiled(facts, failure, state.node, now)));
     case 'failed':
-      return fail(facts, state, now);
+      return released(facts, now, () => fail(facts, state, now));
   }
+}
+
+/** The volumes are not read any more: the workload is released before anything else is said. */
+function released(facts: BackupFacts, now: number, end: (failure: Failure | undefined) => BackupPlan): BackupPlan {
+  return afterPostHooks(facts, now, TRANSFERRING, end);
+}
+
+/** A post hook that counts has failed: what was stored may lack what makes it consistent. The next attempt would find it and take it for done. */
+function spoiled(facts: BackupFacts, { reason, message }: Failure, node: string | undefined, now: number): BackupPlan {
+  return fail(facts, { code: reason, message, retryable: false, node }, now);
 }
 
 function waiting(backup: Backup, now: number, reason: string, message: string, fields: StatusChange['fields'] = {}): BackupPlan {
@@ -71,18 +89,34 @@ function waiting(backup: Backup, now: number, reason: string, message: string, f
 function start(facts: BackupFacts, now: number): BackupPlan {
   const { backup } = facts;
   const names = liveClaims(backup);
+  const hooks = backup.status?.hooks ?? [];
+  const isLive = names.length > 0;
+  // The workload works again, so whatever is read live now was not quiesced.
+  if (isLive && areReleased(hooks)) return preHookFailed(facts, failureOfStage(hooks, 'Pre'), now) ?? backToQueue(backup, { reason: 'Requeued', message: 'It begins anew, for its hooks are over.' }, now);
+  const requeue = (why: Failure, node?: string) => released(facts, now, () => backToQueue(backup, why, now, node));
   const ground = checkGround(facts.ground);
-  if (!ground.ok) return backToQueue(backup, ground, now);
+  if (!ground.ok) return requeue(ground);
   const volumes = mountable(names, facts.claims);
-  if (!volumes.ok) return backToQueue(backup, volumes, now);
-  if (!areDelivered(facts)) return fail(facts, { code: 'SnapshotLost', message: 'A snapshot or clone is gone before it was read.', retryable: true, node: undefined }, now);
+  if (!volumes.ok) return requeue(volumes);
+  if (!areDelivered(facts)) {
+    const lost = { code: 'SnapshotLost', message: 'A snapshot or clone is gone before it was read.', retryable: true, node: undefined };
+    return released(facts, now, () => fail(facts, lost, now));
+  }
   const placed = placement(names, facts.claims, facts.users);
-  if (!placed.ok) return fail(facts, { code: placed.reason, message: placed.message, retryable: false, node: undefined }, now);
+  if (!placed.ok) return released(facts, now, () => fail(facts, { code: placed.reason, message: placed.message, retryable: false, node: undefined }, now));
   // Now the node is known for certain; the queue went by where the last backup ran.
   const others = facts.queue?.running.filter(({ uid }) => uid !== backup.metadata.uid) ?? [];
   const busy = nodeHindrance(placed.node, others, facts.queue?.limitPerNode);
-  if (busy !== undefined) return backToQueue(backup, busy, now, placed.node);
-  return { steps: [{ do: 'startMover', start: moverStart(facts, ground.ground, placed.node) }] };
+  if (busy !== undefined) return requeue(busy, placed.node);
+  // Snapshots were cut under the hooks, and the workload was released right then.
+  const pre: HooksOutcome = isLive ? hooksOutcome('Pre', facts, now, TRANSFERRING) : { failure: undefined };
+  if (pre.plan !== undefined) return pre.plan;
+  return preHookFailed(facts, pre.failure, now) ?? { steps: [{ do: 'startMover', start: moverStart(facts, ground.ground, placed.node) }] };
+}
+
+function preHookFailed(facts: BackupFacts, failure: Failure | undefined, now: number): BackupPlan | undefined {
+  if (failure === undefined) return undefined;
+  return released(facts, now, () => fail(facts, { code: failure.reason, message: failure.message, retryable: true, node: undefined }, now));
 }
 
 /** The mover's credentials could not be made, so no Job was: a failed attempt like any other. */
@@ -91,7 +125,7 @@ export function decideStartRefused(
   failure: { readonly reason: string; readonly message: string; readonly retryable: boolean },
   now: number,
 ): BackupPlan {
-  return fail(facts, { code: failure.reason, message: failure.message, retryable: failure.retryable, node: undefined }, now);
+  return released(facts, now, () => fail(facts, { code: failure.reason, message: failure.message, retryable: failure.retryable, node: undefined }, now));
 }
 
 /** The place is given to others while something is missing. The attempt was none: its number is used again. */
@@ -100,7 +134,7 @@ function backToQueue(backup: Backup, why: { readonly reason: string; readonly me
   const change: StatusChange = {
     phase: 'Queued',
     conditions: [notStored(why.reason, why.message)],
-    fields: { attempt: attempt > 1 ? attempt - 1 : undefined, node },
+    fields: { attempt: attempt > 1 ? attempt - 1 : undefined, node, hooks: liveClaims(backup).length > 0 ? undefined : backup.status?.hooks },
   };
   return {
     steps: [
@@ -160,6 +194,8 @@ function watching(facts: BackupFacts, state: AttemptState & { readonly kind: 'st
   const { backup, attempt } = facts;
   const { name } = identityOf(backup);
   const startedAt = timeOf(backup.status?.startedAt) ?? now;
+  const tooLong = state.kind === 'starting' ? quiescedUntil(facts) : undefined;
+  if (tooLong !== undefined && now >= tooLong) return stopForWorkload(facts, name, state.trouble, now);
   const said =
     state.trouble ??
     (state.kind === 'running'
@@ -171,8 +207,23 @@ function watching(facts: BackupFacts, state: AttemptState & { readonly kind: 'st
     progress: transferProgress(attempt.spoken.progress, startedAt) ?? backup.status?.progress,
   });
   const renew: readonly BackupStep[] = renewalDue(attempt.job, now) ? [{ do: 'renewCredentials', name }] : [];
-  const wakeAt = renewalTime(attempt.job);
-  return { steps: [...plan.steps, ...renew], ...(wakeAt === undefined ? {} : { wakeAt: Math.max(wakeAt, now + RESULT_LOOK_MS) }) };
+  const renewal = renewalTime(attempt.job);
+  const wakeUps = [...(renewal === undefined ? [] : [Math.max(renewal, now + RESULT_LOOK_MS)]), ...(tooLong === undefined ? [] : [tooLong])];
+  return { steps: [...plan.steps, ...renew], ...(wakeUps.length === 0 ? {} : { wakeAt: Math.min(...wakeUps) }) };
+}
+
+/** Milliseconds since the epoch until which a quiesced workload waits for its mover to start. */
+function quiescedUntil({ backup, attempt }: BackupFacts): number | undefined {
+  if (!owesPostHooks(backup.status?.hooks) || attempt.job === undefined) return undefined;
+  return attempt.job.createdAt + QUIESCED_START_MS;
+}
+
+/** Its Job goes; that it is gone ends the attempt, and with that the workload is released. */
+function stopForWorkload(facts: BackupFacts, name: string, trouble: Failure | undefined, now: number): BackupPlan {
+  const why = trouble === undefined ? '' : ` ${trouble.message}`;
+  const message = `The mover did not start within ${QUIESCED_START_MS / 60_000} minutes, and the workload is quiesced meanwhile, so it is stopped.${why}`;
+  const plan = waiting(facts.backup, now, 'MoverNotStarted', message, { jobName: name });
+  return facts.attempt.job?.deleting === true ? plan : { steps: [...plan.steps, { do: 'stopMover', name }] };
 }
 
 function succeed(facts: BackupFacts, result: MoverResult, node: string | undefined, now: number): BackupPlan {

@@ -163,6 +163,8 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
     volumes: copies.map(({ claim }) => claim),
     queuedAt,
     startedAt: status?.startedAt ?? displayTime(now),
+    // Snapshots that an earlier attempt cut are read again; what was quiesced for them is past.
+    hooks: status?.copiedAt !== undefined && copies.every(({ method }) => method !== 'Direct') ? status.hooks : undefined,
   };
   const started = toTransfer((status?.attempt ?? 0) + 1);
   const change: StatusChange = hasCopies(copies)

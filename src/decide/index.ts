@@ -15,6 +15,8 @@ export { FIRST_FORGET_ATTEMPT, isEnding, isTerminal, mayHaveSnapshot, safetyFor 
 export { decideStartRefused, identityOf } from './backup-transfer.ts';
 export { attemptName, copyName, earlierAttemptNames, familyOf, familyOfUid, labelValue, safetyBackupName } from './child-names.ts';
 export { findCondition, mergeConditions } from './conditions.ts';
+export type { ExecPlace, ExecPodFact } from './exec-target.ts';
+export type { HookFacts, HookRunFact, HookStart } from './hooks.ts';
 export { DEFAULT_CONFIRM_FROM, heldDeletions } from './deletion-breaker.ts';
 export { displayTime } from './display.ts';
 export * from './mover-job.ts';

@@ -42,6 +42,11 @@ export class KubeConnection {
     this.#observer = observer;
   }
 
+  /** For what speaks another protocol than HTTP: a command in a pod. */
+  get config(): KubeConfig {
+    return this.#config;
+  }
+
   /**
    * One request, its JSON answer.
    * @throws {KubeError}

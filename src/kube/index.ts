@@ -9,6 +9,8 @@ export { EventRecorder, type EventInput, type EventSubject } from './events.ts';
 export { compareVersions, Informer, keyOf, type InformerEvent, type InformerOptions } from './informer.ts';
 export { LeaderLease, type LeaderOptions, type LeaseObject } from './leader-lease.ts';
 export { isSame, mergePatch } from './merge-patch.ts';
+export { OutputTail } from './output-tail.ts';
+export { execForOutput, execInPod, type ExecEnd, type ExecOutputs, type PodContainer } from './pod-exec.ts';
 export { followLog } from './pod-log.ts';
 export { ResourceClient, type DeleteOptions, type Listing, type NewObject, type Selector } from './resource-client.ts';
 export { collectionPath, objectPath, resourceTypes, type KubeObject, type ResourceType } from './resource-type.ts';

@@ -54,6 +54,12 @@ export class MoverWorld {
         expiresAt: undefined,
       }),
   };
+  /** Commands that ran in pods, as `pod container: words`, in order. */
+  readonly executed: string[] = [];
+  /** How a command ends; `running` never does. */
+  execScript: (command: string, pod: string) => { readonly ok: boolean; readonly message: string; readonly output: string } | 'running' = () => ({ ok: true, message: 'it ended well', output: '' });
+  /** Restarts the operator right when this many commands have ended, before it can say so. */
+  restartAfterExec = Infinity;
   /** The caches do not show Jobs, their pods and safety backups yet. */
   blind = false;
   /** The caches do not show snapshots of volumes yet. */
@@ -97,6 +103,7 @@ export class MoverWorld {
       status: { phase: 'Bound' },
     });
     cluster.put('statefulsets', NS, { metadata: { name: 'app', uid: 'app-uid' }, spec: { replicas: 2 } });
+    this.#workloadPods();
     this.restart();
   }
 
@@ -129,6 +136,14 @@ export class MoverWorld {
       results: { read: (...args) => this.reader.read(...args) },
       listener: { listen: () => undefined, spoken: () => ({ progress: undefined, trouble: undefined }), forget: () => undefined },
       admission: new AdmissionLock(),
+      exec: async ({ pod, container }, command) => {
+        const words = command.join(' ');
+        this.executed.push(`${pod} ${container}: ${words}`);
+        if (this.executed.length === this.restartAfterExec) this.restart();
+        const end = this.execScript(words, pod);
+        if (end === 'running') return new Promise(() => undefined);
+        return Promise.resolve({ ...end, exitCode: end.ok ? 0 : 1 });
+      },
       defaultImage: 'mover:1',
       moverNamespace: MOVERS,
     };
@@ -291,8 +306,8 @@ export class MoverWorld {
     if ((replicas ?? 0) > 0 && pod === undefined) {
       this.cluster.put('pods', NS, {
         metadata: { name: 'app-0' },
-        spec: { nodeName: 'node-1', volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] },
-        status: { phase: 'Running' },
+        spec: { nodeName: 'node-1', containers: [{ name: 'db' }, { name: 'proxy' }], volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] },
+        status: { phase: 'Running', conditions: [{ type: 'Ready', status: 'True' }] },
       });
     }
     if ((replicas ?? 0) === 0 && pod !== undefined) this.cluster.remove('pods', NS, 'app-0');

@@ -28,6 +28,7 @@ import {
   locationOf,
   observeAttempt,
   observeClaims,
+  observeExecPods,
   observeGround,
   observeQueue,
   observeUsers,
@@ -38,6 +39,7 @@ import {
 import { makeCopy, observeCopies, observeStorage } from '../copy/index.ts';
 import { PortError } from '../ports.ts';
 import { jobFact } from '../mover/facts.ts';
+import { HookRunner } from './hook-runner.ts';
 
 /** Steps that a plan may ask to follow at once; more would be a decision that never rests. */
 const MOST_ROUNDS = 8;
@@ -47,6 +49,7 @@ export class BackupReconciler {
   readonly #context: MoverContext;
   readonly #backups: ResourceClient<Backup>;
   readonly #children: MoverChildren;
+  readonly #hooks: HookRunner;
   readonly #events: Pick<EventRecorder, 'record'>;
   readonly #wake: (key: string) => void;
 
@@ -55,6 +58,7 @@ export class BackupReconciler {
     this.#context = context;
     this.#backups = new ResourceClient(context.connection, resourceTypes.backups);
     this.#children = new MoverChildren(context);
+    this.#hooks = new HookRunner(context.exec, () => context.clock.now());
     this.#events = events;
     this.#wake = wake;
   }
@@ -63,6 +67,7 @@ export class BackupReconciler {
     for (let round = 0; round < MOST_ROUNDS; round++) {
       const backup = this.#find(key);
       if (backup === undefined) return {};
+      if (isTerminal(backup.status?.phase)) this.#hooks.forget(backup.metadata.uid);
       const once = () => this.#once(key, signal);
       const plan = takesPlace(backup) ? await this.#context.admission.run(once) : await once();
       if (plan.again !== true) return plan.wakeAt === undefined ? {} : { requeueAfterMs: Math.max(0, plan.wakeAt - this.#context.clock.now()) };
@@ -80,8 +85,17 @@ export class BackupReconciler {
     if (backup === undefined) return { steps: [] };
     const facts = await this.#observe(backup, signal);
     this.#listen(backup, facts, key);
-    const plan = decideBackup(facts, this.#context.clock.now());
-    return this.#apply(facts, plan, signal);
+    const plan = await this.#decide(facts, (seen) => decideBackup(seen, this.#context.clock.now()), signal);
+    return this.#apply(plan.facts, plan.plan, signal);
+  }
+
+  /** Customers' pods are not watched: they are read when a decision cannot do without. */
+  async #decide(facts: BackupFacts, decide: (facts: BackupFacts) => Plan<BackupStep>, signal: AbortSignal): Promise<{ facts: BackupFacts; plan: Plan<BackupStep> }> {
+    const plan = decide(facts);
+    if (plan.needsPods !== true) return { facts, plan };
+    const pods = await observeExecPods(this.#context, facts.backup.metadata.namespace ?? '', signal);
+    const seen: BackupFacts = { ...facts, hooks: { ...facts.hooks, pods } };
+    return { facts: seen, plan: decide(seen) };
   }
 
   async #observe(backup: Backup, signal: AbortSignal): Promise<BackupFacts> {
@@ -101,6 +115,7 @@ export class BackupReconciler {
       users: starting ? await observeUsers(context, namespace, signal) : [],
       attempt,
       liveJobs: liveJobs(context, namespace),
+      hooks: { pods: undefined, run: this.#hooks.seen(backup.metadata.uid) },
       forget: await this.#forget(backup, ground, signal),
       queue: atRest ? undefined : observeQueue(context, locationOf(context, backup)),
       siblings: context.caches.backups
@@ -177,11 +192,14 @@ export class BackupReconciler {
     let current = facts.backup;
     for (const step of plan.steps) {
       if (step.do === 'startMover') {
-        const refused = await this.#start(step.start, facts, signal);
-        if (refused !== undefined) return this.#apply({ ...facts, backup: current }, refused, signal);
+        const refused = await this.#start(step.start, { ...facts, backup: current }, signal);
+        if (refused !== undefined) return this.#apply(refused.facts, refused.plan, signal);
       } else if (step.do === 'makeCopy') {
         const refused = await makeCopy(this.#context.connection, step.object, signal);
-        if (refused !== undefined) return this.#apply({ ...facts, backup: current }, decideCopyRefused({ ...facts, backup: current }, refused, this.#context.clock.now()), signal);
+        if (refused !== undefined) {
+          const instead = await this.#decide({ ...facts, backup: current }, (seen) => decideCopyRefused(seen, refused, this.#context.clock.now()), signal);
+          return this.#apply(instead.facts, instead.plan, signal);
+        }
       } else {
         current = await this.#do(step, current, facts, signal);
       }
@@ -197,9 +215,13 @@ export class BackupReconciler {
       case 'addFinalizer':
         return this.#remember(await this.#backups.writeFinalizers(current, [...(current.metadata.finalizers ?? []), FINALIZER], signal));
       case 'removeFinalizer':
+        this.#hooks.forget(uid);
         return this.#removeFinalizer(current, signal);
       case 'writeStatus':
         return this.#writeStatus(current, step.status, signal);
+      case 'runHook':
+        this.#hooks.start(uid, namespace, step.start, () => this.#wake(`${namespace}/${name}`));
+        return current;
       case 'stopMover':
         await this.#children.stop({ name: step.name, namespace: homeOf(step.name), owner: uid }, signal);
         return current;
@@ -219,7 +241,7 @@ export class BackupReconciler {
   }
 
   /** @returns what to do instead when the mover's credentials were refused */
-  async #start(start: MoverStart, facts: BackupFacts, signal: AbortSignal): Promise<Plan<BackupStep> | undefined> {
+  async #start(start: MoverStart, facts: BackupFacts, signal: AbortSignal): Promise<{ facts: BackupFacts; plan: Plan<BackupStep> } | undefined> {
     const { location } = facts.ground;
     if (location === undefined) return undefined;
     try {
@@ -228,7 +250,7 @@ export class BackupReconciler {
     } catch (error) {
       if (!(error instanceof PortError)) throw error;
       const now = this.#context.clock.now();
-      return start.orders.task === 'forget' ? decideForgetRefused(facts, error, now) : decideStartRefused(facts, error, now);
+      return this.#decide(facts, (seen) => (start.orders.task === 'forget' ? decideForgetRefused(seen, error, now) : decideStartRefused(seen, error, now)), signal);
     }
   }
 
@@ -248,7 +270,7 @@ export class BackupReconciler {
     const event = transitionEvent(current.status, status, ['Deleted', 'Stored']);
     if (event !== undefined) this.#events.record(current, event);
     // A stored backup that lacks something is news beside that it is stored.
-    for (const warning of newWarnings(current.status, status, ['Complete', 'Plausible'])) this.#events.record(current, warning);
+    for (const warning of newWarnings(current.status, status, ['Complete', 'Plausible', 'Quiesced'])) this.#events.record(current, warning);
     return written;
   }
 

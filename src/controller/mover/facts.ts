@@ -1,5 +1,5 @@
 import { LABEL_RESTORE_UID } from '../../api/index.ts';
-import type { ClaimFact, JobFact, MoverPodFact, VolumeUserFact, WarningFact } from '../../decide/index.ts';
+import type { ClaimFact, ExecPodFact, JobFact, MoverPodFact, VolumeUserFact, WarningFact } from '../../decide/index.ts';
 import { jobOfPod, ownersOf } from '../caches.ts';
 import type { RawClaim, RawEvent, RawJob, RawMeta, RawPod, RawVolume } from '../raw-objects.ts';
 
@@ -75,10 +75,31 @@ export function warningFact({ involvedObject, reason, message, lastTimestamp, ev
 /** `undefined` for a pod that has ended: it holds no volume any more. */
 export function volumeUserFact({ metadata, spec, status }: RawPod): VolumeUserFact | undefined {
   if (hasEnded(status?.phase)) return undefined;
-  const claims = (spec?.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
-  const job = metadata.ownerReferences?.find(({ kind }) => kind === 'Job');
-  const isOurs = metadata.labels?.['app.kubernetes.io/managed-by'] === 'tenant-backup' && job !== undefined;
-  return { name: metadata.name, node: spec?.nodeName, running: status?.phase === 'Running', claims, moverOf: isOurs ? job.uid : undefined };
+  return { name: metadata.name, node: spec?.nodeName, running: status?.phase === 'Running', claims: claimsOf(spec), moverOf: moverOf(metadata) };
+}
+
+/** `undefined` for a pod that has ended, and for one of ours. */
+export function execPodFact({ metadata, spec, status }: RawPod): ExecPodFact | undefined {
+  if (hasEnded(status?.phase) || moverOf(metadata) !== undefined) return undefined;
+  const isReady = status?.conditions?.some(({ type, status: holds }) => type === 'Ready' && holds === 'True') === true;
+  return {
+    name: metadata.name,
+    labels: metadata.labels ?? {},
+    claims: claimsOf(spec),
+    ready: isReady && metadata.deletionTimestamp === undefined,
+    containers: (spec?.containers ?? []).map(({ name }) => name),
+    defaultContainer: metadata.annotations?.['kubectl.kubernetes.io/default-container'],
+  };
+}
+
+function claimsOf(spec: RawPod['spec'] | undefined): readonly string[] {
+  return (spec?.volumes ?? []).flatMap(({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? []);
+}
+
+/** UID of the Job of ours that a pod belongs to. */
+function moverOf(metadata: RawMeta): string | undefined {
+  if (metadata.labels?.['app.kubernetes.io/managed-by'] !== 'tenant-backup') return undefined;
+  return metadata.ownerReferences?.find(({ kind }) => kind === 'Job')?.uid;
 }
 
 export function hasEnded(phase: string | undefined): boolean {

@@ -1,8 +1,8 @@
 import { LABEL_MANAGED_BY, MANAGED_BY, type BackupTenant } from '../../api/index.ts';
-import { familyOf, type ClaimFact, type GroundFacts, type VolumeUserFact, type WarningFact } from '../../decide/index.ts';
+import { familyOf, type ClaimFact, type ExecPodFact, type GroundFacts, type VolumeUserFact, type WarningFact } from '../../decide/index.ts';
 import { ResourceClient, resourceTypes } from '../../kube/index.ts';
 import type { RawEvent, RawPod } from '../raw-objects.ts';
-import { claimFact, volumeUserFact, warningFact } from './facts.ts';
+import { claimFact, execPodFact, volumeUserFact, warningFact } from './facts.ts';
 import type { MoverContext } from './mover-context.ts';
 
 export function observeGround(context: MoverContext, namespace: string, policyName: string): GroundFacts {
@@ -49,4 +49,10 @@ export async function observeClaimWarnings(context: MoverContext, namespace: str
 export async function observeUsers(context: MoverContext, namespace: string, signal: AbortSignal): Promise<readonly VolumeUserFact[]> {
   const { items } = await new ResourceClient<RawPod>(context.connection, resourceTypes.pods).list({ namespace }, signal);
   return items.flatMap((pod) => volumeUserFact(pod) ?? []);
+}
+
+/** The customer's pods of the namespace, in which hooks and streams run, read from the API server. */
+export async function observeExecPods(context: MoverContext, namespace: string, signal: AbortSignal): Promise<readonly ExecPodFact[]> {
+  const { items } = await new ResourceClient<RawPod>(context.connection, resourceTypes.pods).list({ namespace }, signal);
+  return items.flatMap((pod) => execPodFact(pod) ?? []);
 }

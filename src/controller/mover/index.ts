@@ -1,8 +1,8 @@
 /** What the controllers of Backup and Restore share: how a mover is started, watched and cleared away, and who may have one. */
 export { fromCaches, liveJobs, observeAttempt, type AttemptPlace } from './attempt-observer.ts';
-export { observeClaimWarnings, observeClaims, observeGround, observeUsers, tenantOf } from './ground-observer.ts';
+export { observeClaimWarnings, observeClaims, observeExecPods, observeGround, observeUsers, tenantOf } from './ground-observer.ts';
 export { MoverChildren, type MoverName } from './mover-children.ts';
-export { AdmissionLock, type MoverCaches, type MoverContext } from './mover-context.ts';
+export { AdmissionLock, type ExecCommand, type MoverCaches, type MoverContext } from './mover-context.ts';
 export { onLocationChange, watchMovers } from './mover-sources.ts';
 export { locationOf, observeQueue } from './queue-observer.ts';
 export { LogListener, type Listener, type OpenLog } from './spoken-lines.ts';

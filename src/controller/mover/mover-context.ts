@@ -1,5 +1,5 @@
 import type { BackupLocation, BackupTenant } from '../../api/index.ts';
-import type { KubeConnection } from '../../kube/index.ts';
+import type { ExecEnd, KubeConnection, PodContainer } from '../../kube/index.ts';
 import type { Cache } from '../caches.ts';
 import type { Clock, CredentialMinter, ResultReader } from '../ports.ts';
 import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from '../raw-objects.ts';
@@ -17,10 +17,15 @@ export interface MoverContext {
   readonly listener: Listener;
   /** Decisions that take a place in the queue are made one at a time. */
   readonly admission: AdmissionLock;
+  /** Runs a command in a customer's pod. */
+  readonly exec: ExecCommand;
   readonly defaultImage: string;
   /** Where movers run that need nothing of a customer's namespace. */
   readonly moverNamespace: string;
 }
+
+/** @throws {KubeError} when it cannot be run or was cut off */
+export type ExecCommand = (at: PodContainer, command: readonly string[], signal: AbortSignal) => Promise<ExecEnd & { readonly output: string }>;
 
 export interface MoverCaches {
   readonly namespaces: Cache<RawNamespace>;
