@@ -94,6 +94,7 @@ function describeWriting(program: Command, context: ProcessContext, done: Done):
     .option('--parent <id>', 'compare with this snapshot instead of the newest one of the same host and paths')
     .option('--force', 'read every file, also those that look unchanged')
     .option('--ignore-inode', 'a file is unchanged when size and mtime are, for copied volumes')
+    .option('--compression <mode>', 'of new data: auto, max (smaller, for several times the CPU) or off')
     .option('--cross-file-systems', 'enter file systems that are mounted below a source')
     .option('--retry-lock <time>', waitForLock)
     .action(async (options: unknown) => {

@@ -35,6 +35,12 @@ export interface LockOptions {
   readonly lockWaitMs?: number | undefined;
 }
 
+/**
+ * restic's `--compression` for new data: `auto` goes by what each chunk promises, `max` spends several times the CPU on a smaller repository, `off`
+ * stores data as it is. Trees are compressed in any case, and nothing is in repositories of format 1, which know no compression.
+ */
+export type Compression = 'auto' | 'max' | 'off';
+
 export interface BackupSource {
   /** Where the files lie on this machine; absolute. */
   readonly directory: string;
@@ -53,6 +59,8 @@ export interface BackupRequest extends LockOptions {
   readonly parent?: string | undefined;
   /** Unchanged means the same size and mtime only (copied volumes get new inodes and ctimes). */
   readonly ignoreInodeAndCtime?: boolean;
+  /** `auto` unless set. */
+  readonly compression?: Compression;
   /** Enter other file systems that are mounted below a source; off by default. */
   readonly crossFileSystems?: boolean;
   readonly signal?: AbortSignal | undefined;

@@ -18,9 +18,10 @@ export interface Step {
 
 export const anySteps: fc.Arbitrary<Step[]> = fc.array(
   fc.record({
-    action: fc.constantFrom('backup' as const, 'forget' as const, 'prune' as const, 'repack' as const),
+    action: fc.constantFrom('backup' as const, 'backup' as const, 'forget' as const, 'prune' as const, 'repack' as const),
     pick: fc.nat(2),
-    allowed: fc.oneof(fc.nat(12), fc.constant(1_000_000)),
+    // Six changes make a backup; a prune that repacks has a dozen.
+    allowed: fc.oneof({ weight: 2, arbitrary: fc.nat(7) }, { weight: 1, arbitrary: fc.nat(14) }, { weight: 1, arbitrary: fc.constant(1_000_000) }),
   }),
   { minLength: 2, maxLength: 8 },
 );
@@ -48,8 +49,8 @@ export async function backUpSource(repository: Repository, directory: string): P
   return (await backup(repository, request)).snapshotId;
 }
 
-/** Does one step, or as much of it as comes before the kill. */
-export async function takeStep(store: ObjectStore, sources: readonly string[], { action, pick, allowed }: Step): Promise<void> {
+/** Does one step, or as much of it as comes before the kill. @returns whether it was killed */
+export async function takeStep(store: ObjectStore, sources: readonly string[], { action, pick, allowed }: Step): Promise<boolean> {
   const killed = new KilledStore(store, allowed);
   const repository = await openWritable(killed);
   try {
@@ -64,4 +65,5 @@ export async function takeStep(store: ObjectStore, sources: readonly string[], {
   } finally {
     await repository.close();
   }
+  return killed.hasFailed;
 }

@@ -28,6 +28,7 @@ const BackupOptions = RepositoryOptions.extend({
   force: z.boolean().default(false),
   ignoreInode: z.boolean().default(false),
   crossFileSystems: z.boolean().default(false),
+  compression: z.enum(['auto', 'max', 'off'], 'auto, max or off').default('auto'),
   retryLock: RetryLock,
 });
 type BackupOptions = z.infer<typeof BackupOptions>;
@@ -61,6 +62,7 @@ async function run(
       excludes: options.exclude,
       parent,
       ignoreInodeAndCtime: options.ignoreInode,
+      compression: options.compression,
       crossFileSystems: options.crossFileSystems,
       signal: context.signal,
       onProgress: progress.update,

@@ -37,7 +37,8 @@ export class BackupRun {
     const parent = await this.#loadParent();
     const index = await this.#repository.loadIndex({ reload: true, signal: this.#signal });
     const reach = new Reach(index);
-    const writer = await this.#repository.startWriting(this.#signal);
+    // Trees are compressed whatever becomes of the data, as restic has it.
+    const writer = await this.#repository.startWriting(this.#signal, this.#request.compression === 'max' ? 'max' : 'auto');
     const material = new SharedArrayBuffer(this.#repository.key.material.length);
     new Uint8Array(material).set(this.#repository.key.material);
     const failed = Promise.withResolvers<never>();
@@ -106,7 +107,7 @@ export class BackupRun {
       gear: gearTable(this.#repository.key.derive(gearTableInfo, gearTableLength)),
       tableBuffers: () => index.table.buffers,
       reached: reach.bits,
-      canCompress: this.#repository.config.version === 2,
+      compression: this.#repository.compressionOf(this.#request.compression ?? 'auto'),
       onResult,
       onBatch: () => {
         index.table.growIfNeeded();

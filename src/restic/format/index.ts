@@ -5,7 +5,7 @@
 export { byteString, byteStringFromBytes, byteStringFromText, bytesOf, fsPath, textOf, utf8TextOf, type ByteString } from './byte-string.ts';
 export type { BlobLocation, BlobType, PackContents, PackedBlob } from './blob.ts';
 export { Chunker, gearTable, gearTableInfo, gearTableLength, maxChunkLength, minChunkLength } from './chunker.ts';
-export { compress, decompress, zstdLevel } from './compression.ts';
+export { compress, decompress, zstdLevel, zstdMaxLevel } from './compression.ts';
 export { encodeConfig, newConfig, parseConfig, type Config } from './config.ts';
 export { CipherKey, keyMaterialLength, macLength, nonceLength, sealOverhead } from './crypto.ts';
 export { damaged } from './damaged.ts';

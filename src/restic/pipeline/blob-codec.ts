@@ -1,7 +1,8 @@
 import { createCipheriv, createDecipheriv, hash, randomFillSync } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import sodium from 'sodium-native';
-import { macLength, nonceLength, sealOverhead, zstdLevel } from '../format/index.ts';
+import type { Compression } from '../contract.ts';
+import { macLength, nonceLength, sealOverhead, zstdLevel, zstdMaxLevel } from '../format/index.ts';
 import { bindNative, type Native } from './native.ts';
 
 /** What compression saves at least, a share of the plaintext; below it the blob is stored as it is. */
@@ -48,7 +49,10 @@ export class BlobCodec {
   }
 
   /** The compressed bytes, or `undefined` when that would not save enough. */
-  compress(bytes: Uint8Array): Uint8Array | undefined {
+  compress(bytes: Uint8Array, compression: Compression = 'auto'): Uint8Array | undefined {
+    if (compression === 'off') return undefined;
+    // No samples: what repeats itself over more than their length shows in the whole alone.
+    if (compression === 'max') return this.#compressWithin(bytes, bytes.length - 1, zstdMaxLevel);
     const level = bytes.length < sampleFrom ? zstdLevel : this.#levelFor(bytes);
     if (level === undefined) return undefined;
     const limit = bytes.length - Math.max(1, Math.floor(bytes.length * worthwhileShare));

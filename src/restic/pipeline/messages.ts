@@ -1,3 +1,4 @@
+import type { Compression } from '../contract.ts';
 import type { BlobType } from '../format/index.ts';
 
 /** A file, or a stretch of a large one, for a worker to read, cut, seal and pack. */
@@ -90,5 +91,5 @@ export interface WorkerStart {
   /** One word: how often a pack buffer came back; waited on when there is none. -1: stop. */
   readonly wakeUps: SharedArrayBuffer;
   readonly bufferPort: import('node:worker_threads').MessagePort;
-  readonly canCompress: boolean;
+  readonly compression: Compression;
 }

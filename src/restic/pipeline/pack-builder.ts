@@ -1,4 +1,5 @@
 import { randomInt } from 'node:crypto';
+import type { Compression } from '../contract.ts';
 import { headerLengthLength, maxBlobsOfPack, maxChunkLength, sealOverhead, type BlobType } from '../format/index.ts';
 import type { BlobCodec } from './blob-codec.ts';
 
@@ -56,11 +57,10 @@ export class PackBuilder {
 
   /**
    * Compresses where that pays, and seals.
-   * @param canCompress - false in repositories of version 1
    * @returns bytes that the blob takes in the pack
    */
-  add(id: Uint8Array, plaintext: Uint8Array, canCompress = true): number {
-    const compressed = canCompress ? this.#options.codec.compress(plaintext) : undefined;
+  add(id: Uint8Array, plaintext: Uint8Array, compression: Compression = 'auto'): number {
+    const compressed = this.#options.codec.compress(plaintext, compression);
     const payload = compressed ?? plaintext;
     const pack = this.#pick(payload.length + sealOverhead);
     const length = this.#options.codec.seal(payload, pack.body, pack.length);

@@ -115,8 +115,8 @@ export class WorkerPool {
   #startMember(): Member {
     const { port1, port2 } = new MessageChannel();
     const wakeUps = new SharedArrayBuffer(4);
-    const { material, gear, reached, canCompress } = this.#options;
-    const start: WorkerStart = { material, gear, table: this.#options.tableBuffers(), reached, canCompress, wakeUps, bufferPort: port2 };
+    const { material, gear, reached, compression } = this.#options;
+    const start: WorkerStart = { material, gear, table: this.#options.tableBuffers(), reached, compression, wakeUps, bufferPort: port2 };
     const worker = new Worker(workerUrl(), { workerData: start, transferList: [port2], env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false, resourceLimits });
     const member: Member = { worker, bufferPort: port1, wakeUps: new Int32Array(wakeUps), batches: 0, finished: Promise.withResolvers() };
     port1.unref();

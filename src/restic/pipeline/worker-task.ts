@@ -121,7 +121,7 @@ export class WorkerTask {
     if (claim.state === 'new') {
       counts.newBlobs += 1;
       counts.newBytes += bytes.length;
-      counts.bytesAdded += this.#builder.add(Buffer.from(id, 'hex'), bytes, this.#start.canCompress);
+      counts.bytesAdded += this.#builder.add(Buffer.from(id, 'hex'), bytes, this.#start.compression);
     }
     return id;
   }

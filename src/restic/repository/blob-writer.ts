@@ -1,3 +1,4 @@
+import type { Compression } from '../contract.ts';
 import { encodeTree, keyOfBytes, type BlobType, type Id, type PackedBlob, type Tree } from '../format/index.ts';
 import { BlobCodec } from '../pipeline/blob-codec.ts';
 import { PackBuilder, packCapacity } from '../pipeline/pack-builder.ts';
@@ -22,7 +23,7 @@ export interface PackingWriterOptions {
   readonly uploader: PackUploader;
   /** The repository's key; the writer frees what it derives from it. */
   readonly material: Uint8Array;
-  readonly canCompress: boolean;
+  readonly compression: Compression;
 }
 
 /** Saves blobs that are made on this thread: trees, and what a repack moves. */
@@ -47,7 +48,7 @@ export class PackingWriter implements BlobWriter {
     if (claim.state === 'placed') return { id, isNew: false, bytesAdded: 0, pack: claim.pack };
     if (claim.state === 'pending') return { id, isNew: false, bytesAdded: 0 };
     this.#options.table.growIfNeeded();
-    const bytesAdded = this.#builders[type].add(Buffer.from(id, 'hex'), plaintext, this.#options.canCompress);
+    const bytesAdded = this.#builders[type].add(Buffer.from(id, 'hex'), plaintext, this.#options.compression);
     return { id, isNew: true, bytesAdded };
   }
 

@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import { StorageError, type ObjectStore } from '../../storage/index.ts';
+import type { Compression } from '../contract.ts';
 import { EngineError } from '../errors.ts';
 import {
   damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, isId, maxHeaderLength, parsePackHeader, parseTree, sealOverhead,
@@ -173,10 +174,16 @@ export class OpenRepository implements OpenedRepository {
     return new PackUploader({ store: this.store, index, saveIndex, signal });
   }
 
-  async startWriting(signal?: AbortSignal): Promise<PackingWriter> {
+  /** What the format allows of what is wanted. */
+  compressionOf(wanted: Compression): Compression {
+    return this.config.version === 2 ? wanted : 'off';
+  }
+
+  /** @param compression - of blobs that this thread makes */
+  async startWriting(signal?: AbortSignal, compression: Compression = 'auto'): Promise<PackingWriter> {
     const uploader = await this.startUploading(signal);
     const { table } = await this.loadIndex({ signal });
-    return new PackingWriter({ table, uploader, material: this.key.material, canCompress: this.config.version === 2 });
+    return new PackingWriter({ table, uploader, material: this.key.material, compression: this.compressionOf(compression) });
   }
 
   async lock(request: LockRequest): Promise<HeldLock> {
