@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, mkdir, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { link, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { StorageError } from './errors.ts';
 import { fileError, isErrno } from './file-errors.ts';
 import { listDirectory, TEMPORARY_PREFIX } from './file-listing.ts';
 import { removeUnfinishedFiles } from './unfinished-files.ts';
+import { createFile, writeAll, writeDurably } from './file-writing.ts';
 import { bodyParts, deletionFailure, notFound, refuseRetention, resolveRange, throwIfAborted, truncated } from './object-body.ts';
 import { asFolder, assertKey } from './object-key.ts';
 import { PrefixedStore } from './prefixed-store.ts';
@@ -42,10 +43,10 @@ export class FileStore implements ObjectStore {
     refuseRetention(key, this.location, options);
     const temporary = join(dirname(path), TEMPORARY_PREFIX + randomBytes(9).toString('base64url'));
     try {
-      const file = await openForWriting(temporary);
+      const file = await createFile(temporary);
       try {
-        await writeAll(file, bodyParts(body));
-        if (this.#durable) await file.datasync();
+        if (this.#durable) await writeDurably(file, temporary, bodyParts(body));
+        else await writeAll(file, bodyParts(body));
       } finally {
         await file.close();
       }
@@ -185,35 +186,6 @@ export class FileStore implements ObjectStore {
       throw fileError(error, 'reading', key, this.location);
     }
   }
-}
-
-async function openForWriting(path: string): Promise<FileHandle> {
-  try {
-    return await open(path, 'wx', 0o600);
-  } catch (error) {
-    if (!isErrno(error, 'ENOENT')) throw error;
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    return await open(path, 'wx', 0o600);
-  }
-}
-
-async function writeAll(file: FileHandle, parts: readonly Uint8Array[]): Promise<void> {
-  let rest = parts.filter((part) => part.byteLength > 0);
-  while (rest.length > 0) {
-    const { bytesWritten } = await file.writev(rest);
-    rest = skipBytes(rest, bytesWritten);
-  }
-}
-
-/** What remains of `parts` after the first `count` bytes: a write may take fewer than it was offered. */
-function skipBytes(parts: readonly Uint8Array[], count: number): Uint8Array[] {
-  const rest: Uint8Array[] = [];
-  let skip = count;
-  for (const part of parts) {
-    if (skip < part.byteLength) rest.push(part.subarray(skip));
-    skip = Math.max(0, skip - part.byteLength);
-  }
-  return rest;
 }
 
 async function sizeOf(file: FileHandle, key: string, location: string): Promise<number> {

@@ -1,5 +1,6 @@
 import type { Compression } from '../contract.ts';
 import type { BlobType } from '../format/index.ts';
+import type { SharedPackBuffers } from './pack-buffers.ts';
 
 /** A file, or a stretch of a large one, for a worker to read, cut, seal and pack. */
 export interface FileJob {
@@ -61,10 +62,13 @@ export function* unpackResults({ numbers, lines }: PackedResults): Generator<Fil
   }
 }
 
-/** `OpenPack` and `FinishedPack` as they travel: the buffers are transferred. */
+/**
+ * `OpenPack` and `FinishedPack` as they travel. Which of the worker's shared buffers holds it, or, when it fits into none, a buffer of its
+ * own, which is transferred.
+ */
 export interface PackMessage {
   readonly type: BlobType;
-  readonly body: ArrayBuffer;
+  readonly body: number | ArrayBuffer;
   readonly length: number;
   readonly header: Uint8Array;
 }
@@ -81,15 +85,13 @@ export type FromWorker =
   | { readonly kind: 'pack'; readonly pack: PackMessage & { readonly sha256: Uint8Array } }
   | { readonly kind: 'finished'; readonly open: readonly (PackMessage & { readonly count: number })[] };
 
-/** What a worker starts with. Buffers that are shared stay so; the port brings pack buffers back. */
+/** What a worker starts with. All buffers are shared. */
 export interface WorkerStart {
   readonly material: SharedArrayBuffer;
   readonly gear: Int32Array;
   readonly table: readonly SharedArrayBuffer[];
   /** One bit for each pack that there was at the start: set when a blob in it is used. */
   readonly reached: SharedArrayBuffer;
-  /** One word: how often a pack buffer came back; waited on when there is none. -1: stop. */
-  readonly wakeUps: SharedArrayBuffer;
-  readonly bufferPort: import('node:worker_threads').MessagePort;
+  readonly packBuffers: SharedPackBuffers;
   readonly compression: Compression;
 }

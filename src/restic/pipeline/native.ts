@@ -8,6 +8,8 @@ import { createRequire } from 'node:module';
 export interface Native {
   /** Bytes of the frame written, or a negative number when it did not fit. */
   compress(target: Uint8Array, source: Uint8Array, level: number): number;
+  /** As `compress` with the parameters given to `bindNative`. */
+  compressSmall(target: Uint8Array, source: Uint8Array): number;
   /** Bytes written, or a negative number when the frame is broken or does not fit. */
   decompress(target: Uint8Array, source: Uint8Array): number;
   /** AES-256-CTR of `source` into `target` of the same length, which decrypts too; `iv`: 16 bytes. */
@@ -18,12 +20,17 @@ export interface Native {
 
 type Foreign = (...args: unknown[]) => unknown;
 
-/** @param key - of AES-256, 32 bytes; OpenSSL keeps a schedule of it until `free` */
-export function bindNative(key: Uint8Array): Native | undefined {
+/**
+ * @param key - of AES-256, 32 bytes; OpenSSL keeps a schedule of it until `free`
+ * @param small - parameters of zstd by their numbers (zstd.h `ZSTD_cParameter`) for `compressSmall`
+ */
+export function bindNative(key: Uint8Array, small: Readonly<Record<number, number>>): Native | undefined {
   const functions = loadFunctions();
   if (functions === undefined) return undefined;
-  const { createContext, compressContext, freeContext, createDecompressor, decompressContext, freeDecompressor, isError, newCipher, freeCipher, aes256Ctr, initCipher, updateCipher, sha256 } = functions;
+  const { createContext, setParameter, compressContext, compressPrepared, freeContext, createDecompressor, decompressContext, freeDecompressor, isError, newCipher, freeCipher, aes256Ctr, initCipher, updateCipher, sha256 } = functions;
   const compressor = createContext();
+  const smallCompressor = createContext();
+  for (const [parameter, value] of Object.entries(small)) setParameter(smallCompressor, Number(parameter), value);
   const decompressor = createDecompressor();
   const cipher = newCipher();
   if (initCipher(cipher, aes256Ctr(), null, key, new Uint8Array(16)) !== 1) return undefined;
@@ -37,6 +44,11 @@ export function bindNative(key: Uint8Array): Native | undefined {
     compress(target, source, level) {
       assertOpen();
       const length = compressContext(compressor, target, target.length, source, source.length, level);
+      return isError(length) === 0 ? Number(length) : -1;
+    },
+    compressSmall(target, source) {
+      assertOpen();
+      const length = compressPrepared(smallCompressor, target, target.length, source, source.length);
       return isError(length) === 0 ? Number(length) : -1;
     },
     decompress(target, source) {
@@ -57,10 +69,20 @@ export function bindNative(key: Uint8Array): Native | undefined {
       if (isFree) return;
       isFree = true;
       freeContext(compressor);
+      freeContext(smallCompressor);
       freeDecompressor(decompressor);
       freeCipher(cipher);
     },
   };
+}
+
+/** Where a buffer lies in memory; `undefined` where nothing tells. It holds as long as the buffer is alive. */
+export function addressOf(bytes: Uint8Array): bigint | undefined {
+  try {
+    return (createRequire(import.meta.url)('koffi') as typeof import('koffi')).address(bytes);
+  } catch {
+    return undefined;
+  }
 }
 
 function loadFunctions(): Record<keyof typeof prototypes, Foreign> | undefined {
@@ -77,6 +99,8 @@ function loadFunctions(): Record<keyof typeof prototypes, Foreign> | undefined {
 const prototypes = {
   createContext: 'void *ZSTD_createCCtx()',
   compressContext: 'size_t ZSTD_compressCCtx(void *context, void *target, size_t capacity, void *source, size_t length, int level)',
+  setParameter: 'size_t ZSTD_CCtx_setParameter(void *context, int parameter, int value)',
+  compressPrepared: 'size_t ZSTD_compress2(void *context, void *target, size_t capacity, void *source, size_t length)',
   freeContext: 'size_t ZSTD_freeCCtx(void *context)',
   createDecompressor: 'void *ZSTD_createDCtx()',
   decompressContext: 'size_t ZSTD_decompressDCtx(void *context, void *target, size_t capacity, void *source, size_t length)',

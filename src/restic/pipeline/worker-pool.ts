@@ -1,7 +1,8 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
-import { MessageChannel, SHARE_ENV, Worker, type MessagePort } from 'node:worker_threads';
+import { SHARE_ENV, Worker } from 'node:worker_threads';
 import { unpackResults, type FileJob, type FileResult, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
+import { LentPackBuffers, makePackBuffers } from './pack-buffers.ts';
 import type { OpenPack } from './pack-builder.ts';
 
 /** Each worker holds up to three packs and a read buffer, about 75 MiB; four of them saturate what one process should take. */
@@ -13,7 +14,7 @@ const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 /** How long a worker may take to let go, ms. */
 const patience = 2_000;
 
-export interface WorkerPoolOptions extends Omit<WorkerStart, 'wakeUps' | 'bufferPort' | 'table'> {
+export interface WorkerPoolOptions extends Omit<WorkerStart, 'packBuffers' | 'table'> {
   /** Asked when a worker starts, for the table may have grown by then. */
   readonly tableBuffers: () => readonly SharedArrayBuffer[];
   readonly onResult: (result: FileResult) => void;
@@ -26,8 +27,7 @@ export interface WorkerPoolOptions extends Omit<WorkerStart, 'wakeUps' | 'buffer
 
 interface Member {
   readonly worker: Worker;
-  readonly bufferPort: MessagePort;
-  readonly wakeUps: Int32Array;
+  readonly buffers: LentPackBuffers;
   batches: number;
   readonly finished: PromiseWithResolvers<OpenPack[]>;
 }
@@ -90,14 +90,12 @@ export class WorkerPool {
     this.#isStopped = true;
     const members = this.#members.splice(0);
     for (const member of members) {
-      Atomics.store(member.wakeUps, 0, -1);
-      Atomics.notify(member.wakeUps, 0);
+      member.buffers.stop();
       send(member, { kind: 'finish' });
     }
     const drained = Promise.allSettled(members.map(({ finished }) => finished.promise));
     await Promise.race([drained, delay(patience, undefined, { ref: false })]);
     await Promise.all(members.map(({ worker }) => worker.terminate()));
-    for (const { bufferPort } of members) bufferPort.close();
     this.#wake();
   }
 
@@ -113,13 +111,11 @@ export class WorkerPool {
   }
 
   #startMember(): Member {
-    const { port1, port2 } = new MessageChannel();
-    const wakeUps = new SharedArrayBuffer(4);
+    const packBuffers = makePackBuffers();
     const { material, gear, reached, compression } = this.#options;
-    const start: WorkerStart = { material, gear, table: this.#options.tableBuffers(), reached, compression, wakeUps, bufferPort: port2 };
-    const worker = new Worker(workerUrl(), { workerData: start, transferList: [port2], env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false, resourceLimits });
-    const member: Member = { worker, bufferPort: port1, wakeUps: new Int32Array(wakeUps), batches: 0, finished: Promise.withResolvers() };
-    port1.unref();
+    const start: WorkerStart = { material, gear, table: this.#options.tableBuffers(), reached, compression, packBuffers };
+    const worker = new Worker(workerUrl(), { workerData: start, env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false, resourceLimits });
+    const member: Member = { worker, buffers: new LentPackBuffers(packBuffers), batches: 0, finished: Promise.withResolvers() };
     worker.on('message', (message: FromWorker) => {
       this.#receive(member, message);
     });
@@ -141,16 +137,14 @@ export class WorkerPool {
         this.#options.onBatch();
         this.#wake();
         return;
-      case 'pack': {
-        const body = Buffer.from(message.pack.body);
-        this.#options.onPack({ ...message.pack, body }, () => {
-          giveBack(member, body);
+      case 'pack':
+        this.#options.onPack({ ...message.pack, body: member.buffers.bodyOf(message.pack.body) }, () => {
+          member.buffers.giveBack(message.pack.body);
         });
         return;
-      }
       case 'finished':
         member.finished.resolve(
-          message.open.map(({ body, header, ...pack }) => ({ ...pack, body: Buffer.from(body), header: Buffer.from(header), headerLength: header.length })),
+          message.open.map(({ body, header, ...pack }) => ({ ...pack, body: member.buffers.bodyOf(body), header: Buffer.from(header), headerLength: header.length })),
         );
         return;
       default:
@@ -167,13 +161,6 @@ export class WorkerPool {
 
 function send(member: Member, message: ToWorker): void {
   member.worker.postMessage(message);
-}
-
-function giveBack(member: Member, body: Buffer): void {
-  const buffer = body.buffer as ArrayBuffer;
-  member.bufferPort.postMessage(buffer, [buffer]);
-  if (Atomics.load(member.wakeUps, 0) >= 0) Atomics.add(member.wakeUps, 0, 1);
-  Atomics.notify(member.wakeUps, 0);
 }
 
 /** In the source tree the TypeScript file, in a bundle the file that was built beside it. */

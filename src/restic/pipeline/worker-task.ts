@@ -1,15 +1,12 @@
 import { closeSync } from 'node:fs';
-import { receiveMessageOnPort, type MessagePort } from 'node:worker_threads';
 import { keyOfBytes } from '../format/index.ts';
 import { errnoCodeOf, openSourceReader, type SourceReader } from '../fs/index.ts';
 import { BlobTable } from '../repository/blob-table.ts';
 import { BlobCodec } from './blob-codec.ts';
 import { FileChunks } from './file-chunks.ts';
 import { packResults, type FileJob, type FileResult, type FromWorker, type PackMessage, type ToWorker, type WorkerStart } from './messages.ts';
-import { PackBuilder, packCapacity } from './pack-builder.ts';
-
-/** Two packs are open. While one is on its way to the store the other takes everything: a third buffer would only hold memory. */
-const maxBuffers = 2;
+import { PackBuffers } from './pack-buffers.ts';
+import { PackBuilder, type OpenPack } from './pack-builder.ts';
 
 type Post = (message: FromWorker, transfer: ArrayBuffer[]) => void;
 
@@ -40,7 +37,7 @@ export class WorkerTask {
     this.#table = new BlobTable(start.table);
     this.#chunks = new FileChunks(start.gear);
     this.#reached = new Int32Array(start.reached);
-    this.#buffers = new PackBuffers(start.bufferPort, new Int32Array(start.wakeUps));
+    this.#buffers = new PackBuffers(start.packBuffers);
     this.#builder = new PackBuilder({
       type: 'data',
       isSpread: true,
@@ -51,7 +48,8 @@ export class WorkerTask {
         this.#buffers.give(buffer);
       },
       onFinished: ({ sha256, ...pack }) => {
-        this.#post({ kind: 'pack', pack: { ...packMessage(pack), sha256 } }, [pack.body.buffer as ArrayBuffer]);
+        const message = this.#packMessage(pack);
+        this.#post({ kind: 'pack', pack: { ...message, sha256 } }, transferOf(message));
       },
     });
   }
@@ -67,8 +65,8 @@ export class WorkerTask {
       case 'finish': {
         const open = this.#buffers.isStopped ? [] : this.#builder.finishLarge();
         this.#codec.free();
-        const messages = open.map((pack) => ({ ...packMessage({ ...pack, header: pack.header.subarray(0, pack.headerLength) }), count: pack.count }));
-        this.#post({ kind: 'finished', open: messages }, open.map((pack) => pack.body.buffer as ArrayBuffer));
+        const messages = open.map((pack) => ({ ...this.#packMessage({ ...pack, header: pack.header.subarray(0, pack.headerLength) }), count: pack.count }));
+        this.#post({ kind: 'finished', open: messages }, messages.flatMap(transferOf));
         return;
       }
       default:
@@ -126,6 +124,10 @@ export class WorkerTask {
     return id;
   }
 
+  #packMessage({ type, body, length, header }: Pick<OpenPack, 'type' | 'body' | 'length'> & { readonly header: Uint8Array }): PackMessage {
+    return { type, body: this.#buffers.lend(body), length, header: Uint8Array.from(header) };
+  }
+
   /** Packs of this run have higher numbers than the bitmap has bits; all of them are reached anyway. */
   #reach(pack: number): void {
     const word = pack >>> 5;
@@ -133,52 +135,6 @@ export class WorkerTask {
   }
 }
 
-function packMessage(pack: { readonly type: PackMessage['type']; readonly body: Buffer; readonly length: number; readonly header: Uint8Array }): PackMessage {
-  return { type: pack.type, body: pack.body.buffer as ArrayBuffer, length: pack.length, header: Uint8Array.from(pack.header) };
-}
-
-/** This worker's pack buffers. When all are on their way to the store, it waits: that is the pipeline's backpressure. */
-class PackBuffers {
-  readonly #port: MessagePort;
-  readonly #wakeUps: Int32Array;
-  readonly #spare: Buffer[] = [];
-  #made = 0;
-
-  constructor(port: MessagePort, wakeUps: Int32Array) {
-    this.#port = port;
-    this.#wakeUps = wakeUps;
-  }
-
-  get isStopped(): boolean {
-    return Atomics.load(this.#wakeUps, 0) < 0;
-  }
-
-  take(length: number): Buffer;
-  take(length: number, mayWait: boolean): Buffer | undefined;
-  take(length: number, mayWait = true): Buffer | undefined {
-    // A header too large for its buffer is rare, and the buffer that it replaces comes back in exchange.
-    if (length > packCapacity) return Buffer.allocUnsafeSlow(length);
-    for (;;) {
-      const seen = Atomics.load(this.#wakeUps, 0);
-      this.#collect();
-      const spare = this.#spare.pop();
-      if (spare !== undefined) return spare;
-      if (this.#made < maxBuffers || seen < 0) {
-        this.#made += 1;
-        return Buffer.allocUnsafeSlow(packCapacity);
-      }
-      if (!mayWait) return undefined;
-      Atomics.wait(this.#wakeUps, 0, seen);
-    }
-  }
-
-  give(buffer: Buffer): void {
-    this.#spare.push(buffer);
-  }
-
-  #collect(): void {
-    for (let got = receiveMessageOnPort(this.#port); got !== undefined; got = receiveMessageOnPort(this.#port)) {
-      this.#spare.push(Buffer.from(got.message as ArrayBuffer));
-    }
-  }
+function transferOf({ body }: PackMessage): ArrayBuffer[] {
+  return typeof body === 'number' ? [] : [body];
 }

@@ -1,6 +1,7 @@
 import type { Compression } from '../contract.ts';
 import { encodeTree, keyOfBytes, type BlobType, type Id, type PackedBlob, type Tree } from '../format/index.ts';
 import { BlobCodec } from '../pipeline/blob-codec.ts';
+import { alignedBuffer } from '../pipeline/pack-buffers.ts';
 import { PackBuilder, packCapacity } from '../pipeline/pack-builder.ts';
 import type { BlobTable } from './blob-table.ts';
 import type { BlobWriter, ListedFile } from './opened.ts';
@@ -99,7 +100,7 @@ export class PackingWriter implements BlobWriter {
       type,
       isSpread: type === 'data',
       codec: this.#codec,
-      takeBuffer: (length) => (length <= packCapacity ? this.#spare.pop() : undefined) ?? Buffer.allocUnsafeSlow(Math.max(length, packCapacity)),
+      takeBuffer: (length) => (length <= packCapacity ? this.#spare.pop() : undefined) ?? alignedBuffer(Math.max(length, packCapacity)),
       giveBuffer: (buffer) => this.#spare.push(buffer),
       onFinished: (pack) => {
         this.#options.uploader.upload(pack, () => this.#spare.push(pack.body));
