@@ -14,7 +14,7 @@ JEST ?=
 RESULTS ?=
 results = $(if $(RESULTS),--json --outputFile=$(RESULTS)/$(1).json)
 
-.PHONY: help setup build generate verify lint test test-integration e2e demo cluster-up cluster-down image bench
+.PHONY: help setup build generate verify lint test test-integration e2e demo cluster-up cluster-down image bench scale
 .DEFAULT_GOAL := help
 
 help: ## Explain every target
@@ -64,3 +64,6 @@ image: setup build ## Build the image from the Dockerfile, and put it onto the n
 
 bench: setup build ## Measure ours and every backup program on PATH on the same data, in turn; reports and never fails
 	-node scripts/bench.ts
+
+scale: setup build ## Measure the operator with SCALE=10000 policies on simulated nodes (STORM=no: without a night); writes docs/scale.md
+	node test/scale/scale.ts

@@ -50,6 +50,11 @@ export class WorkQueue {
     return this.#ready.size;
   }
 
+  /** Whether nothing is ready or in work; keys that wait for their time do not count. */
+  get isIdle(): boolean {
+    return this.#ready.size === 0 && this.#working.size === 0;
+  }
+
   add(key: string): void {
     if (this.#closed) return;
     if (this.#working.has(key)) {

@@ -10,7 +10,7 @@ import { run } from './run.ts';
 export const KUBERNETES_VERSION = 'v1.36.3';
 const GO_MINIMUM = [1, 26] as const;
 
-export type Program = 'minio' | 'minio-admin' | 'versitygw' | 'helm' | 'kubernetes' | 'pause';
+export type Program = 'minio' | 'minio-admin' | 'versitygw' | 'helm' | 'kubernetes' | 'kwok' | 'pause';
 
 interface Source {
   readonly module: string;
@@ -30,6 +30,7 @@ const sources: Record<Program, Source> = {
     target: '.',
     linkerFlags: `-X k8s.io/component-base/version.gitVersion=${KUBERNETES_VERSION}`,
   },
+  kwok: { module: 'kwok', target: 'sigs.k8s.io/kwok/cmd/kwok', static: true },
   pause: { module: 'pause', target: '.', static: true },
 };
 

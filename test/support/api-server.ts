@@ -1,4 +1,4 @@
-// A real etcd and kube-apiserver on free loopback ports, for tests that need the API and nothing that runs in it.
+// A real etcd and kube-apiserver on free loopback ports, for tests that need the API; with controllers where they ask for them.
 import { spawn, type ChildProcess } from 'node:child_process';
 import { generateKeyPairSync, randomBytes } from 'node:crypto';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
@@ -12,26 +12,43 @@ import { ended, freePort } from './loopback-process.ts';
 import { kubernetesPrograms, type KubernetesProgram } from '../ground/binaries.ts';
 
 const READY_MS = 60_000;
+/** Sees everything, and is told apart from all others in audit records. */
+const ADMIN = 'test';
+
+type Flags = Readonly<Record<string, string | number | boolean>>;
+
+export interface ApiServerOptions {
+  /** Beside our own, for the API server. `{folder}` in a value is where its files lie. */
+  readonly flags?: Flags;
+  /** Further users by name, with their groups. They may nothing until somebody binds them to a role. */
+  readonly users?: Readonly<Record<string, readonly string[]>>;
+  /** Files to lay into its folder before it starts. */
+  readonly files?: Readonly<Record<string, string>>;
+}
 
 export class ApiServer {
   readonly #programs: (name: KubernetesProgram) => string;
   readonly #folder: string;
   readonly #port: number;
   readonly #etcdPort: number;
-  readonly #token = randomBytes(16).toString('hex');
+  readonly #flags: Flags;
+  readonly #tokens: ReadonlyMap<string, { readonly token: string; readonly groups: readonly string[] }>;
   readonly #connections: KubeConnection[] = [];
   readonly #running = new Map<KubernetesProgram, ChildProcess>();
 
-  private constructor(programs: (name: KubernetesProgram) => string, folder: string, ports: readonly [number, number]) {
+  private constructor(programs: (name: KubernetesProgram) => string, folder: string, ports: readonly [number, number], { flags = {}, users = {} }: ApiServerOptions) {
     this.#programs = programs;
     this.#folder = folder;
     [this.#port, this.#etcdPort] = ports;
+    this.#flags = flags;
+    const all = { ...users, [ADMIN]: ['system:masters'] };
+    this.#tokens = new Map(Object.entries(all).map(([name, groups]) => [name, { token: randomBytes(16).toString('hex'), groups }]));
   }
 
   /** Starts both, and waits until the API server is ready. */
-  static async start(): Promise<ApiServer> {
+  static async start(options: ApiServerOptions = {}): Promise<ApiServer> {
     const folder = await mkdtemp(join(tmpdir(), 'tenant-backup-api-'));
-    const server = new ApiServer(await kubernetesPrograms(), folder, [await freePort(), await freePort()]);
+    const server = new ApiServer(await kubernetesPrograms(), folder, [await freePort(), await freePort()], options);
     const { privateKey, publicKey } = generateKeyPairSync('ec', {
       namedCurve: 'P-256',
       privateKeyEncoding: { type: 'sec1', format: 'pem' },
@@ -39,7 +56,9 @@ export class ApiServer {
     });
     await writeFile(join(folder, 'accounts.key'), privateKey, { mode: 0o600 });
     await writeFile(join(folder, 'accounts.pub'), publicKey);
-    await writeFile(join(folder, 'tokens.csv'), `${server.#token},test,test,system:masters\n`, { mode: 0o600 });
+    const tokens = [...server.#tokens].map(([name, { token, groups }]) => `${token},${name},${name},"${groups.join(',')}"\n`);
+    await writeFile(join(folder, 'tokens.csv'), tokens.join(''), { mode: 0o600 });
+    for (const [name, text] of Object.entries(options.files ?? {})) await writeFile(join(folder, name), text);
     try {
       server.#startEtcd(await freePort());
       await server.startApi();
@@ -53,16 +72,48 @@ export class ApiServer {
   /** A connection of its own, as another operator would have; closed with the server. */
   connect(): KubeConnection {
     const config = new KubeConfig();
-    config.loadFromOptions({
-      // The server signs its certificate itself and anew at each start; it is on this machine.
-      clusters: [{ name: 'test', server: `https://127.0.0.1:${this.#port}`, skipTLSVerify: true }],
-      users: [{ name: 'test', token: this.#token }],
-      contexts: [{ name: 'test', cluster: 'test', user: 'test' }],
-      currentContext: 'test',
-    });
+    config.loadFromString(this.#kubeconfig(ADMIN));
     const connection = new KubeConnection(config);
     this.#connections.push(connection);
     return connection;
+  }
+
+  /** Path of a kubeconfig for a program. */
+  async kubeconfigOf(user: string): Promise<string> {
+    const file = this.file(`${user}.kubeconfig`);
+    await writeFile(file, this.#kubeconfig(user), { mode: 0o600 });
+    return file;
+  }
+
+  /** Lays a file into its folder; its path. */
+  async writeFile(name: string, text: string): Promise<string> {
+    await writeFile(this.file(name), text);
+    return this.file(name);
+  }
+
+  /** Path of a file in its folder, which goes with it. */
+  file(name: string): string {
+    return join(this.#folder, name);
+  }
+
+  /** Starts one of Kubernetes' own programs that work through the API server; it is ended with it. */
+  async startProgram(name: 'kube-controller-manager' | 'kube-scheduler', flags: Flags): Promise<void> {
+    const kubeconfig = await this.kubeconfigOf(ADMIN);
+    this.#start(name, { kubeconfig, 'authentication-kubeconfig': kubeconfig, 'authorization-kubeconfig': kubeconfig, 'leader-elect': false, 'secure-port': await freePort(), 'cert-dir': this.file(`${name}-certificates`), ...flags });
+  }
+
+  #kubeconfig(user: string): string {
+    const token = this.#tokens.get(user)?.token;
+    if (token === undefined) throw new RangeError(`no user ${user}`);
+    return JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Config',
+      // The server signs its certificate itself and anew at each start; it is on this machine.
+      clusters: [{ name: 'test', cluster: { server: `https://127.0.0.1:${this.#port}`, 'insecure-skip-tls-verify': true } }],
+      users: [{ name: user, user: { token } }],
+      contexts: [{ name: 'test', context: { cluster: 'test', user } }],
+      'current-context': 'test',
+    });
   }
 
   /** Kills the API server alone; etcd keeps what it knows. */
@@ -71,7 +122,8 @@ export class ApiServer {
   }
 
   async startApi(): Promise<void> {
-    const at = (name: string): string => join(this.#folder, name);
+    const at = (name: string): string => this.file(name);
+    const further = Object.entries(this.#flags).map(([flag, value]): [string, Flags[string]] => [flag, typeof value === 'string' ? value.replaceAll('{folder}', this.#folder) : value]);
     this.#start('kube-apiserver', {
       'etcd-servers': `http://127.0.0.1:${this.#etcdPort}`,
       'bind-address': '127.0.0.1',
@@ -84,6 +136,7 @@ export class ApiServer {
       'service-account-issuer': 'https://kubernetes.default.svc',
       'service-account-key-file': at('accounts.pub'),
       'service-account-signing-key-file': at('accounts.key'),
+      ...Object.fromEntries(further),
     });
     const connection = this.connect();
     const end = Date.now() + READY_MS;
@@ -100,8 +153,7 @@ export class ApiServer {
 
   async stop(): Promise<void> {
     for (const connection of this.#connections) connection.close();
-    await this.#end('kube-apiserver');
-    await this.#end('etcd');
+    for (const name of [...this.#running.keys()].reverse()) await this.#end(name);
     await rm(this.#folder, { recursive: true, force: true });
   }
 
@@ -117,7 +169,7 @@ export class ApiServer {
     });
   }
 
-  #start(name: KubernetesProgram, flags: Readonly<Record<string, string | number | boolean>>): void {
+  #start(name: KubernetesProgram, flags: Flags): void {
     const log = openSync(join(this.#folder, `${name}.log`), 'a');
     const child = spawn(this.#programs(name), Object.entries(flags).map(([flag, value]) => `--${flag}=${value}`), {
       env: { PATH: process.env['PATH'] },

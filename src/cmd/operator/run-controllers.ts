@@ -17,7 +17,11 @@ export interface ControllersOptions {
   readonly newTenantId: () => string;
   readonly onError: (error: unknown) => void;
   readonly onSynced: () => void;
+  /** Everything has been looked at once since the caches were filled. */
+  readonly onCaughtUp: () => void;
 }
+
+const CAUGHT_UP_LOOK_MS = 100;
 
 /** Fills the caches, then reconciles until the signal fires. No decision is made on a cache that is not filled. */
 export async function runControllers(options: ControllersOptions, signal: AbortSignal): Promise<void> {
@@ -31,7 +35,14 @@ export async function runControllers(options: ControllersOptions, signal: AbortS
   const aborted = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
   await Promise.race([Promise.all(informers.map((informer) => informer.synced)), aborted]);
   if (!signal.aborted) options.onSynced();
-  await Promise.all(controllers.map((controller) => controller.run(signal)));
+  const working = controllers.map((controller) => controller.run(signal));
+  const untilCaughtUp = setInterval(() => {
+    if (signal.aborted || !controllers.every(({ queue }) => queue.isIdle)) return;
+    clearInterval(untilCaughtUp);
+    options.onCaughtUp();
+  }, CAUGHT_UP_LOOK_MS);
+  await Promise.all(working);
+  clearInterval(untilCaughtUp);
   await watching;
 }
 

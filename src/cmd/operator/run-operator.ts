@@ -85,6 +85,7 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
         onSynced();
         log.info('the caches are filled');
       },
+      onCaughtUp: () => log.info('everything has been looked at'),
     },
     signal,
   );
