@@ -137,7 +137,8 @@ function familyOfBackup({ metadata, status }: Backup): readonly string[] {
   return isTerminal(status?.phase) ? [] : [familyOfUid(metadata.uid)];
 }
 
-function stagesOfBackup(backup: Backup): readonly string[] {
+/** What of the work on a backup is under way. */
+export function stagesOfBackup(backup: Backup): readonly string[] {
   const phase = backup.status?.phase ?? 'Pending';
   const stages: string[] = [];
   if (phase === 'Queued') stages.push('waiting');

@@ -2,7 +2,7 @@ import { Controller, execForOutput, followLog, type ControllerObserver, type Eve
 import { BackupReconciler, watchForBackups } from './backup/index.ts';
 import type { Caches } from './caches.ts';
 import { copySweeper } from './copy/index.ts';
-import { AdmissionLock, LogListener, QueueWaker, type MoverContext } from './mover/index.ts';
+import { AdmissionLock, LogListener, MoverQueues, QueueWaker, type MoverContext } from './mover/index.ts';
 import type { Ports } from './ports.ts';
 import { RestoreReconciler, watchForRestores } from './restore/index.ts';
 
@@ -25,6 +25,8 @@ const WORKERS = 8;
 export function moverControllers(dependencies: MoverControllersDependencies): readonly Controller[] {
   const { connection, caches, ports, events, observer } = dependencies;
   const { clock } = ports;
+  const queues = new MoverQueues({ caches, clock });
+  queues.follow(caches);
   const context: MoverContext = {
     connection,
     caches,
@@ -35,6 +37,7 @@ export function moverControllers(dependencies: MoverControllersDependencies): re
       (pod, signal) => followLog(connection, { ...pod, container: MOVER_CONTAINER }, signal),
       () => clock.now(),
     ),
+    queueOf: (location) => queues.of(location),
     admission: new AdmissionLock(),
     exec: (at, command, signal) => execForOutput(connection, at, command, signal),
     defaultImage: dependencies.moverImage,

@@ -4,7 +4,7 @@ import type { ForgetFacts } from './forget.ts';
 import type { HookFacts, HookStart } from './hooks.ts';
 import type { GroundFacts } from './preconditions.ts';
 import type { MoverJobInput } from './mover-job.ts';
-import type { QueueFacts } from './queue.ts';
+import type { MoverQueue } from './queue.ts';
 import type { CopyFacts } from './copy-facts.ts';
 import type { CopyObject } from './copy-objects.ts';
 
@@ -24,7 +24,7 @@ export interface BackupFacts {
   readonly hooks: HookFacts;
   readonly forget: ForgetFacts;
   /** The queue of the policy's location; undefined while that is unknown. */
-  readonly queue: QueueFacts | undefined;
+  readonly queue: MoverQueue | undefined;
   /** Other backups of the same policy. */
   readonly siblings: readonly Backup[];
   readonly defaultImage: string;

@@ -13,7 +13,6 @@ import { backupOrders } from './orders.ts';
 import { implausible } from './plausibility.ts';
 import { checkGround, type Ground } from './preconditions.ts';
 import { transferProgress } from './progress.ts';
-import { nodeHindrance } from './queue.ts';
 import { renewalDue, renewalTime } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import { mountable, placement } from './volumes.ts';
@@ -105,8 +104,7 @@ function start(facts: BackupFacts, now: number): BackupPlan {
   const placed = placement(names, facts.claims, facts.users);
   if (!placed.ok) return released(facts, now, () => fail(facts, { code: placed.reason, message: placed.message, retryable: false, node: undefined }, now));
   // Now the node is known for certain; the queue went by where the last backup ran.
-  const others = facts.queue?.running.filter(({ uid }) => uid !== backup.metadata.uid) ?? [];
-  const busy = nodeHindrance(placed.node, others, facts.queue?.limitPerNode);
+  const busy = facts.queue?.nodeBusy(placed.node, backup.metadata.uid);
   if (busy !== undefined) return requeue(busy, placed.node);
   // Snapshots were cut under the hooks, and the workload was released right then.
   const pre: HooksOutcome = isLive ? hooksOutcome('Pre', facts, now, TRANSFERRING) : { failure: undefined };

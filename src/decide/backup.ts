@@ -17,7 +17,7 @@ import type { Failure } from './failure-reason.ts';
 import { mergeConditions } from './conditions.ts';
 import { acknowledged } from './plausibility.ts';
 import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
-import { admit, type WaitingMover } from './queue.ts';
+import type { WaitingMover } from './queue.ts';
 
 type BackupPlan = Plan<BackupStep>;
 
@@ -146,11 +146,12 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
   const queuedAt = status?.queuedAt ?? displayTime(now);
   const candidate = waitingBackup(backup, checked.ground.location.metadata.name, facts.siblings, queuedAt);
   if (facts.queue === undefined) return { steps: [] };
-  const admission = admit(candidate, facts.queue);
+  const admission = facts.queue.admit(candidate);
   if (!admission.admitted) {
     return {
       steps: [write(backup, now, { phase: 'Queued', conditions: [notStored(admission.reason, admission.message)], fields: { queuedAt } })],
-      wakeAt: now + REQUEUE_MS,
+      // Whoever gets a place is woken; thousands that a schedule made need not look after themselves.
+      wakeAt: now + (admission.reason === 'LocationBusy' && candidate.automatic === true ? AUTOMATIC_REQUEUE_MS : REQUEUE_MS),
     };
   }
   const { copies, namespace } = checked.chosen;
@@ -175,6 +176,7 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
 
 /** What stands in the way may go without a sign that reaches this backup; a look now and then finds it. */
 const REQUEUE_MS = 30_000;
+const AUTOMATIC_REQUEUE_MS = 5 * 60_000;
 
 /** Whether a decision about this backup may take a place in the queue: those are made one at a time. */
 export function takesPlace(backup: Backup): boolean {

@@ -14,7 +14,7 @@ import { ANNOTATION_FORGETS } from './mover-job.ts';
 import type { AttemptFacts, JobFact } from './observed.ts';
 import { forgetOrders } from './orders.ts';
 import { checkLocation, type Ground, type GroundFacts } from './preconditions.ts';
-import { admit, type QueueFacts, type WaitingMover } from './queue.ts';
+import type { MoverQueue, WaitingMover } from './queue.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 
 /** Lets a backup go without forgetting its snapshot: the last resort when the bucket is gone for good. */
@@ -33,7 +33,7 @@ export interface ForgetInput {
   readonly backup: Backup;
   readonly forget: ForgetFacts;
   readonly ground: Pick<GroundFacts, 'location' | 'tenant'>;
-  readonly queue: QueueFacts | undefined;
+  readonly queue: MoverQueue | undefined;
   readonly liveJobs: ReadonlySet<string>;
   readonly defaultImage: string;
 }
@@ -137,7 +137,7 @@ function lead(input: ForgetInput, now: number): ForgetState {
     return { kind: 'waiting', reason: before?.reason ?? 'Retrying', message: before?.message ?? 'It is tried again.', wakeAt: due };
   }
   const candidate = forgetCandidate(backup, tenant.spec.location);
-  const admission = input.queue === undefined ? undefined : admit(candidate, input.queue);
+  const admission = input.queue?.admit(candidate);
   if (admission?.admitted !== true) return { kind: 'waiting', reason: 'Queued', message: admission?.message ?? 'Waiting for its turn.' };
   const attempt = Math.max(backup.status?.attempt ?? 0, FIRST_FORGET_ATTEMPT - 1) + 1;
   return { kind: 'admitted', fields: { attempt, jobName: undefined, nextAttemptAt: undefined } };

@@ -23,7 +23,7 @@ export * from './mover-job.ts';
 export * from './observed.ts';
 export { kmsSecrets } from './orders.ts';
 export type { GroundFacts } from './preconditions.ts';
-export { lineUp, type MoverTask, type QueueFacts, type RunningMover, type WaitingMover } from './queue.ts';
+export { MoverLine, type MoverQueue, type MoverTask, type RunningMover, type WaitingMover } from './queue.ts';
 export { ANNOTATION_CREDENTIALS_RENEWED } from './renewal.ts';
 export type { NewClaim } from './new-volume.ts';
 export { decideRestore } from './restore.ts';

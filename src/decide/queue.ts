@@ -4,6 +4,7 @@
  * namespace; between namespaces the one with the fewest movers comes first, so that a customer with fifty backups does not keep
  * the others waiting. One writer per tenant at a time is part of it: that is why no Lease per tenant exists.
  */
+import { Homes } from './queue-homes.ts';
 import { displayOrdinal } from './display.ts';
 
 export type MoverTask = 'backup' | 'restore' | 'forget';
@@ -31,114 +32,185 @@ export interface WaitingMover extends RunningMover {
   readonly automatic?: boolean;
 }
 
-export interface QueueFacts {
-  readonly location: string;
-  readonly running: readonly RunningMover[];
-  readonly waiting: readonly WaitingMover[];
+export interface QueueLimits {
   /** Movers of the location that may run at a time. */
   readonly limit: number;
   /** Movers that may run on one node at a time, of all tasks; undefined for no limit. */
   readonly limitPerNode?: number | undefined;
 }
 
-export type Admission =
-  | { readonly admitted: true }
-  | { readonly admitted: false; readonly reason: 'LocationBusy' | 'NamespaceBusy' | 'NodeBusy' | 'RestoreRunning'; readonly message: string };
+export interface QueueFacts extends QueueLimits {
+  readonly location: string;
+  readonly running: readonly RunningMover[];
+  readonly waiting: readonly WaitingMover[];
+}
+
+export type Hindrance = { readonly reason: 'NamespaceBusy' | 'NodeBusy' | 'RestoreRunning'; readonly message: string };
+
+export type Admission = { readonly admitted: true } | { readonly admitted: false; readonly reason: Hindrance['reason'] | 'LocationBusy'; readonly message: string };
 
 export interface Place {
   readonly mover: WaitingMover;
   readonly admission: Admission;
 }
 
-/** Whether `candidate` may start now, given all that runs and waits. Two candidates judged by the same facts never take one place. */
-export function admit(candidate: WaitingMover, facts: QueueFacts): Admission {
-  const waiting = [...facts.waiting.filter((mover) => mover.uid !== candidate.uid), candidate];
-  const place = lineUp({ ...facts, waiting }).find(({ mover }) => mover.uid === candidate.uid);
-  if (place === undefined) throw new RangeError(`the candidate waits for location ${candidate.location}, the queue is that of ${facts.location}`);
-  return place.admission;
+/** What a decision about one Backup or Restore asks of the queue. */
+export type MoverQueue = Pick<MoverLine, 'admit' | 'nodeBusy'>;
+
+/** The queue of one location as it stands. */
+export function lineOf({ location, running, waiting, ...limits }: QueueFacts): MoverLine {
+  const line = new MoverLine(location, limits);
+  for (const mover of running) if (mover.location === location) line.setRunning(mover.uid, mover);
+  for (const mover of waiting) if (mover.location === location) line.setWaiting(mover.uid, mover);
+  return line;
 }
 
-/** Everything that waits at a location, in the order in which it gets a place, with the answer to each. */
-export function lineUp(facts: QueueFacts): readonly Place[] {
-  const waiting = facts.waiting.filter((mover) => mover.location === facts.location);
-  const waitingUids = new Set(waiting.map((mover) => mover.uid));
-  const taken = facts.running.filter((mover) => !waitingUids.has(mover.uid));
-  const running = taken.filter((mover) => mover.location === facts.location && !isSafety(mover, taken)).length;
-  let free = facts.limit - running;
-  return inOrder(waiting, taken).map((mover, index) => {
-    if (isSafety(mover, taken)) return { mover, admission: { admitted: true } };
-    const hindrance = hindranceOf(mover, taken) ?? nodeHindrance(mover.node, taken, facts.limitPerNode);
-    // One that is hindered keeps nobody waiting; one that is not takes its place as soon as it is looked at.
-    if (hindrance !== undefined) return { mover, admission: { admitted: false, ...hindrance } };
-    if (free > 0) {
-      free--;
-      taken.push(mover);
-      return { mover, admission: { admitted: true } };
-    }
-    const message = `${displayPlace(index + 1)} in line: ${running} of ${facts.limit} movers of BackupLocation ${facts.location} run.`;
-    return { mover, admission: { admitted: false, reason: 'LocationBusy', message } };
-  });
-}
+/**
+ * The queue of one location: who runs, who waits, in which order. It is kept in that order while movers come and go, so that a
+ * night of ten thousand costs each of them a look at its own place and not at all the others'.
+ */
+export class MoverLine {
+  readonly location: string;
+  #limits: QueueLimits;
+  readonly #homes = new Homes();
 
-/** Beyond the first ten the place is rounded, so that a long queue that moves does not rewrite every status in it. */
-function displayPlace(place: number): string {
-  if (place <= 10) return displayOrdinal(place);
-  const grain = 10 ** Math.floor(Math.log10(place));
-  return `about ${displayOrdinal(Math.ceil(place / grain) * grain)}`;
-}
-
-function isSafety(mover: RunningMover, taken: readonly RunningMover[]): boolean {
-  return mover.safetyFor !== undefined && taken.some((other) => other.uid === mover.safetyFor);
-}
-
-function inOrder(waiting: readonly WaitingMover[], taken: readonly RunningMover[]): readonly WaitingMover[] {
-  const movers = new Map<string, number>();
-  for (const { namespace } of taken) movers.set(namespace, (movers.get(namespace) ?? 0) + 1);
-  const byNamespace = Map.groupBy(waiting, ({ namespace }) => namespace);
-  // Each is ranked by the movers that its namespace would have before it; that number, then arrival, is the order.
-  const ranked = [...byNamespace].flatMap(([namespace, queue]) =>
-    queue.sort(byArrivalAtHome).map((mover, index) => ({ mover, before: (movers.get(namespace) ?? 0) + index })),
-  );
-  return ranked.sort((a, b) => byUrgency(a.mover, b.mover) || a.before - b.before || byArrival(a.mover, b.mover)).map(({ mover }) => mover);
-}
-
-/** A restore comes before the backups of its namespace: somebody waits for it. */
-function byArrivalAtHome(a: WaitingMover, b: WaitingMover): number {
-  return Number(b.task === 'restore') - Number(a.task === 'restore') || byUrgency(a, b) || byArrival(a, b);
-}
-
-function byUrgency(a: WaitingMover, b: WaitingMover): number {
-  return Number(a.automatic === true) - Number(b.automatic === true);
-}
-
-function byArrival(a: WaitingMover, b: WaitingMover): number {
-  return compare(a.queuedAt, b.queuedAt) || compare(a.uid, b.uid);
-}
-
-function compare(a: string, b: string): number {
-  return a < b ? -1 : Number(a > b);
-}
-
-function hindranceOf(mover: WaitingMover, taken: readonly RunningMover[]): Omit<Admission & { admitted: false }, 'admitted'> | undefined {
-  const here = taken.filter((other) => other.namespace === mover.namespace);
-  if (here.some((other) => other.task === 'restore')) {
-    return { reason: 'RestoreRunning', message: 'A Restore of this namespace runs; this starts when it has ended.' };
+  constructor(location: string, limits: QueueLimits) {
+    this.location = location;
+    this.#limits = limits;
   }
-  const [other] = here;
-  if (other !== undefined)
-    return { reason: 'NamespaceBusy', message: `Another ${WORDS[other.task]} of this namespace runs; this starts when it has ended.` };
-  return undefined;
+
+  setLimits(limits: QueueLimits): void {
+    this.#limits = limits;
+  }
+
+  /** @param mover - `undefined`: it runs no more */
+  setRunning(uid: string, mover: RunningMover | undefined): void {
+    this.#homes.setRunning(uid, mover);
+  }
+
+  /** @param mover - `undefined`: it waits no more */
+  setWaiting(uid: string, mover: WaitingMover | undefined): void {
+    this.#homes.setWaiting(uid, mover);
+  }
+
+  /** Whether `candidate` may start now, given all that runs and waits. Two candidates judged by the same queue never take one place. */
+  admit(candidate: WaitingMover): Admission {
+    if (candidate.location !== this.location) throw new RangeError(`the candidate waits for location ${candidate.location}, the queue is that of ${this.location}`);
+    const known = this.#homes.waiting(candidate.uid);
+    this.setWaiting(candidate.uid, candidate);
+    try {
+      return this.#judge(candidate);
+    } finally {
+      this.setWaiting(candidate.uid, known);
+    }
+  }
+
+  /** Everything that waits, in the order in which it gets a place, with the answer to each. */
+  *places(): Generator<Place> {
+    const ahead = new Ahead(this.#homes, this.#limits);
+    let place = 0;
+    for (const mover of this.#homes.inOrder()) {
+      place++;
+      const admission = ahead.take(mover) ?? this.#busy(mover, place);
+      yield { mover, admission };
+    }
+  }
+
+  /** What may start now. */
+  admitted(): readonly WaitingMover[] {
+    const ahead = new Ahead(this.#homes, this.#limits);
+    const admitted: WaitingMover[] = [];
+    for (const mover of this.#homes.inOrder()) {
+      if (!ahead.hasRoom) break;
+      if (ahead.take(mover)?.admitted === true) admitted.push(mover);
+    }
+    const found = new Set(admitted);
+    // These need no room of their own.
+    for (const mover of this.#homes.waitingForSafety()) if (!found.has(mover) && ahead.take(mover)?.admitted === true) admitted.push(mover);
+    return admitted;
+  }
+
+  /** Whether as many movers as may run on a node do, beside the one of this Backup or Restore. */
+  nodeBusy(node: string | undefined, uid: string): Hindrance | undefined {
+    const { limitPerNode } = this.#limits;
+    if (node === undefined || limitPerNode === undefined) return undefined;
+    return nodeHindrance(node, this.#homes.runningOn(node, uid), limitPerNode);
+  }
+
+  #judge(candidate: WaitingMover): Admission {
+    const ahead = new Ahead(this.#homes, this.#limits);
+    for (const mover of ahead.hasRoom ? this.#homes.inOrder() : []) {
+      if (mover.uid === candidate.uid || !ahead.hasRoom) break;
+      ahead.take(mover);
+    }
+    return ahead.take(candidate) ?? this.#busy(candidate, this.#homes.placeOf(candidate.uid));
+  }
+
+  #busy(mover: WaitingMover, place: number): Admission {
+    const message = `${displayPlace(place, mover.automatic === true)} in line: BackupLocation ${this.location} runs ${this.#limits.limit} movers at a time.`;
+    return { admitted: false, reason: 'LocationBusy', message };
+  }
+}
+
+/** What is taken by those that run, and by those of the line that were looked at so far. */
+class Ahead {
+  readonly #homes: Homes;
+  readonly #limits: QueueLimits;
+  readonly #tasks = new Map<string, MoverTask>();
+  readonly #nodes = new Map<string, number>();
+  readonly #uids = new Set<string>();
+  #free: number;
+
+  constructor(homes: Homes, limits: QueueLimits) {
+    this.#homes = homes;
+    this.#limits = limits;
+    this.#free = limits.limit - homes.counted();
+  }
+
+  get hasRoom(): boolean {
+    return this.#free > 0;
+  }
+
+  /** The answer to the next in line, whose place is taken if there is one; `undefined` where all are. */
+  take(mover: WaitingMover): Admission | undefined {
+    if (this.#isSafety(mover)) return { admitted: true };
+    const hindrance = this.#hindranceOf(mover);
+    // One that is hindered keeps nobody waiting; one that is not takes its place as soon as it is looked at.
+    if (hindrance !== undefined) return { admitted: false, ...hindrance };
+    if (!this.hasRoom) return undefined;
+    this.#free--;
+    this.#uids.add(mover.uid);
+    this.#tasks.set(mover.namespace, mover.task);
+    if (mover.node !== undefined) this.#nodes.set(mover.node, (this.#nodes.get(mover.node) ?? 0) + 1);
+    return { admitted: true };
+  }
+
+  #isSafety({ safetyFor }: WaitingMover): boolean {
+    return safetyFor !== undefined && (this.#homes.isTaken(safetyFor) || this.#uids.has(safetyFor));
+  }
+
+  #hindranceOf({ namespace, node }: WaitingMover): Hindrance | undefined {
+    const ahead = this.#tasks.get(namespace);
+    const tasks = [...this.#homes.tasksIn(namespace), ...(ahead === undefined ? [] : [ahead])];
+    if (tasks.includes('restore')) return { reason: 'RestoreRunning', message: 'A Restore of this namespace runs; this starts when it has ended.' };
+    const [task] = tasks;
+    if (task !== undefined) return { reason: 'NamespaceBusy', message: `Another ${WORDS[task]} of this namespace runs; this starts when it has ended.` };
+    const { limitPerNode } = this.#limits;
+    if (node === undefined || limitPerNode === undefined) return undefined;
+    return nodeHindrance(node, this.#homes.takenOn(node) + (this.#nodes.get(node) ?? 0), limitPerNode);
+  }
 }
 
 /** Movers are limited on the node that holds their volume; where that is not known yet, the limit shows when they are placed. */
-export function nodeHindrance(
-  node: string | undefined,
-  taken: readonly RunningMover[],
-  limit: number | undefined,
-): { readonly reason: 'NodeBusy'; readonly message: string } | undefined {
-  if (node === undefined || limit === undefined) return undefined;
-  const there = taken.filter((mover) => mover.node === node).length;
+function nodeHindrance(node: string, there: number, limit: number): Hindrance | undefined {
   return there < limit ? undefined : { reason: 'NodeBusy', message: `${there} of ${limit} movers of node ${node} run; this starts when one has ended.` };
+}
+
+/** Beyond the first ten the place is rounded, for nobody but a schedule coarsely, so that a long queue that moves does not rewrite every status in it. */
+function displayPlace(place: number, automatic: boolean): string {
+  if (place <= 10) return displayOrdinal(place);
+  const step = [1, 2, 5, 10].map((factor) => factor * 10 ** Math.floor(Math.log10(place - 1))).find((each) => each >= place) ?? place;
+  return `about ${displayOrdinal(automatic ? 10 ** Math.ceil(Math.log10(place)) : step)}`;
 }
 
 const WORDS = { backup: 'backup', restore: 'restore', forget: 'deletion' } as const satisfies Record<MoverTask, string>;

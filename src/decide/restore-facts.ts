@@ -3,7 +3,7 @@ import type { MoverStart } from './backup-facts.ts';
 import type { NewClaim } from './new-volume.ts';
 import type { AttemptFacts, ClaimFact, VolumeUserFact, WarningFact } from './observed.ts';
 import type { GroundFacts } from './preconditions.ts';
-import type { QueueFacts } from './queue.ts';
+import type { MoverQueue } from './queue.ts';
 
 /** The workload that the policy names, as the API server tells now. */
 export type WorkloadFact =
@@ -39,7 +39,7 @@ export interface RestoreFacts {
   readonly safety: Backup | undefined;
   readonly attempt: AttemptFacts;
   readonly liveJobs: ReadonlySet<string>;
-  readonly queue: QueueFacts | undefined;
+  readonly queue: MoverQueue | undefined;
   readonly defaultImage: string;
 }
 

@@ -7,7 +7,7 @@ import type { Failure } from './failure-reason.ts';
 import { storedAt } from './good.ts';
 import { planNewVolumes, type PlannedVolume } from './new-volume.ts';
 import { WAIT_DEADLINE_MS, checkGround, type Ground } from './preconditions.ts';
-import { admit, type WaitingMover } from './queue.ts';
+import type { WaitingMover } from './queue.ts';
 import type { RestoreFacts } from './restore-facts.ts';
 import { chooseBackup, restoredBackup } from './restore-source.ts';
 import { isIntoNewVolumes, notSucceeded, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
@@ -88,7 +88,7 @@ export function decideWaiting(facts: RestoreFacts, now: number): RestorePlan {
   if (!checked.ok) return missing(facts, checked, now);
   if (facts.queue === undefined) return { steps: [] };
   const queuedAt = restore.status?.startedAt ?? displayTime(now);
-  const admission = admit(waitingRestore(restore, checked.ground.location.metadata.name, queuedAt), facts.queue);
+  const admission = facts.queue.admit(waitingRestore(restore, checked.ground.location.metadata.name, queuedAt));
   if (!admission.admitted) {
     const change: RestoreChange = { phase: 'Queued', conditions: [underWay(admission.reason, admission.message)], fields: { startedAt: queuedAt } };
     return { steps: [writeRestore(facts, change, now)], wakeAt: now + REQUEUE_MS };

@@ -3,7 +3,7 @@ import type { Backup, BackupLocation, BackupPolicy, BackupTenant, MoverOrders, M
 import { BackupReconciler } from '../../src/controller/backup/index.ts';
 import { RestoreReconciler } from '../../src/controller/restore/index.ts';
 import { cacheIndexes } from '../../src/controller/caches.ts';
-import { AdmissionLock, type MoverContext } from '../../src/controller/mover/index.ts';
+import { AdmissionLock, MoverQueues, type MoverContext } from '../../src/controller/mover/index.ts';
 import { PortError, type CredentialMinter, type ResultReader } from '../../src/controller/ports.ts';
 import type {
   RawClaim,
@@ -135,6 +135,11 @@ export class MoverWorld {
       minter: { mint: (...args) => this.minter.mint(...args) },
       results: { read: (...args) => this.reader.read(...args) },
       listener: { listen: () => undefined, spoken: () => ({ progress: undefined, trouble: undefined }), forget: () => undefined },
+      queueOf: (location) => {
+        const queues = new MoverQueues(context);
+        queues.fill();
+        return queues.of(location);
+      },
       admission: new AdmissionLock(),
       exec: async ({ pod, container }, command) => {
         const words = command.join(' ');

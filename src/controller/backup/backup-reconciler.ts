@@ -30,7 +30,6 @@ import {
   observeClaims,
   observeExecPods,
   observeGround,
-  observeQueue,
   observeUsers,
   newWarnings,
   transitionEvent,
@@ -117,7 +116,7 @@ export class BackupReconciler {
       liveJobs: liveJobs(context, namespace),
       hooks: { pods: undefined, run: this.#hooks.seen(backup.metadata.uid) },
       forget: await this.#forget(backup, ground, signal),
-      queue: atRest ? undefined : observeQueue(context, locationOf(context, backup)),
+      queue: atRest ? undefined : context.queueOf(locationOf(context, backup)),
       siblings: context.caches.backups
         .byIndex('policy', `${namespace}/${backup.spec.policy}`)
         .filter(({ metadata }) => metadata.uid !== backup.metadata.uid),

@@ -25,7 +25,7 @@ export function observeGround(context: MoverContext, namespace: string, policyNa
 }
 
 /** The tenant of the namespace as it is now, not of an earlier one of the same name. */
-export function tenantOf(context: MoverContext, namespace: string): BackupTenant | undefined {
+export function tenantOf(context: { readonly caches: Pick<MoverContext['caches'], 'namespaces' | 'tenants'> }, namespace: string): BackupTenant | undefined {
   const uid = context.caches.namespaces.get(namespace)?.metadata.uid;
   return uid === undefined ? undefined : context.caches.tenants.byIndex('namespaceUID', uid)[0];
 }

@@ -4,6 +4,7 @@ import type { Cache } from '../caches.ts';
 import type { Clock, CredentialMinter, ResultReader } from '../ports.ts';
 import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from '../raw-objects.ts';
 import type { Backup, BackupPolicy, Restore } from '../../api/index.ts';
+import type { MoverLine } from '../../decide/index.ts';
 import type { Listener } from './spoken-lines.ts';
 
 /** What the backup and the restore controller share: the caches they look into and the ports through which they act. */
@@ -15,6 +16,8 @@ export interface MoverContext {
   readonly results: ResultReader;
   /** Lines of movers that run. */
   readonly listener: Listener;
+  /** The queue of a location as it stands; undefined for one that does not exist. */
+  readonly queueOf: (location: string) => MoverLine | undefined;
   /** Decisions that take a place in the queue are made one at a time. */
   readonly admission: AdmissionLock;
   /** Runs a command in a customer's pod. */

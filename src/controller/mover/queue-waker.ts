@@ -1,6 +1,5 @@
-import { lineUp, type WaitingMover } from '../../decide/index.ts';
+import type { WaitingMover } from '../../decide/index.ts';
 import type { MoverContext } from './mover-context.ts';
-import { observeQueue } from './queue-observer.ts';
 
 /** Wakes whoever may have a mover now. Many signs in one turn of the event loop are one look. */
 export class QueueWaker {
@@ -22,8 +21,6 @@ export class QueueWaker {
 
   #look(location: string): void {
     this.#due.delete(location);
-    const queue = observeQueue(this.#context, location);
-    if (queue === undefined) return;
-    for (const { mover, admission } of lineUp(queue)) if (admission.admitted) this.#wake(mover);
+    for (const mover of this.#context.queueOf(location)?.admitted() ?? []) this.#wake(mover);
   }
 }

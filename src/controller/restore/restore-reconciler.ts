@@ -22,7 +22,6 @@ import {
   observeClaimWarnings,
   observeClaims,
   observeGround,
-  observeQueue,
   observeUsers,
   transitionEvent,
   type MoverContext,
@@ -108,7 +107,7 @@ export class RestoreReconciler {
       safety: safety === undefined ? undefined : context.caches.backups.get(safety, namespace),
       attempt,
       liveJobs: liveJobs(context, namespace),
-      queue: observeQueue(context, ground.tenant?.spec.location ?? ''),
+      queue: context.queueOf(ground.tenant?.spec.location ?? ''),
       defaultImage: context.defaultImage,
     };
   }
