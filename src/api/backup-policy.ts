@@ -35,6 +35,9 @@ export const BackupPolicySpec = z.object({
   snapshotClassName: ObjectName.optional().meta({
     description: "The VolumeSnapshotClass for volumes of its driver. Leave out for the driver's default class, or its only one.",
   }),
+  groupSnapshot: z.enum(['Auto', 'Never']).default('Auto').meta({
+    description: '`Auto`: several volumes of one driver are snapshotted at one moment where it has a VolumeGroupSnapshotClass. `Never`: each by itself.',
+  }),
   hooks: Hooks.optional(),
   streams: listMap(
     z.array(Stream).max(8).meta({

@@ -56,6 +56,8 @@ export const BackupStatus = z.object({
   snapshotId: SnapshotId.optional().meta({ description: "The snapshot's id in the repository." }),
   copyMethod: z.string().optional().meta({ description: 'How the volumes were read: `Snapshot`, `Clone`, `Direct`, or `Mixed`.' }),
   copies: listMap(z.array(VolumeCopy).max(256).meta({ description: 'How each volume is read.' }), 'claim').optional(),
+  groupSnapshotClass: z.string().optional().meta({ description: 'The VolumeGroupSnapshotClass, where all volumes are snapshotted at one moment.' }),
+  cutsAbandoned: z.int().min(1).optional().meta({ description: 'How often the workload had to be let go before every volume was cut, and all were cut anew.' }),
   copiedAt: z.string().optional().meta({ format: 'date-time', description: 'When every snapshot or clone was cut; what is written later is not in the backup.' }),
   moverNamespace: z.string().optional().meta({ description: "Where the mover runs, when it is not the customer's namespace." }),
   volumes: z.array(z.string()).optional().meta({ description: 'The claims that the backup holds.' }),

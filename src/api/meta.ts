@@ -21,6 +21,9 @@ export const LABEL_TRIGGER = `${GROUP}/trigger`;
 /** On what is made outside of a customer's namespace: the namespace that it is for. */
 export const LABEL_NAMESPACE = `${GROUP}/namespace`;
 
+/** Begins the label that a customer's claims have while they are snapshotted as a group; the rest tells the Backup. */
+export const LABEL_GROUP_PREFIX = `${GROUP}/group-`;
+
 /** `true` on a StorageClass: its driver clones volumes. No API of Kubernetes tells that. */
 export const ANNOTATION_CLONES = `${GROUP}/clone`;
 

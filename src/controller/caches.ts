@@ -3,26 +3,30 @@
  * by. Pods and events are watched only where they are movers', for a cluster has thousands of others.
  */
 import { LABEL_BACKUP_UID, LABEL_MANAGED_BY, LABEL_NAMESPACE, MANAGED_BY, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type Restore } from '../api/index.ts';
-import { familyOf, familyOfUid, hasEnded, isTerminal, restoredBackup } from '../decide/index.ts';
+import { familyOf, familyOfLabel, familyOfUid, hasEnded, isTerminal, restoredBackup } from '../decide/index.ts';
 import { Informer, ResourceClient, resourceTypes, type KubeConnection, type KubeObject, type ResourceType } from '../kube/index.ts';
-import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod, RawSecret, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
-import { aboutMover, slimClaim, slimContent, slimEvent, slimJob, slimNamespace, slimPod, slimSecret, slimSnapshot, slimStorageClass, slimVolume } from './slim-objects.ts';
+import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawPod, RawSecret, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
+import { ANNOTATION_GROUP_HANDLE, aboutMover, groupOwner, slimClaim, slimContent, slimEvent, slimGroup, slimGroupContent, slimJob, slimNamespace, slimPod, slimSecret, slimSnapshot, slimStorageClass, slimVolume } from './slim-objects.ts';
 
 /** What a controller needs of an informer. */
 export type Cache<T extends KubeObject> = Pick<Informer<T>, 'get' | 'list' | 'byIndex' | 'remember' | 'absent'>;
 
 export interface Caches {
   readonly namespaces: Informer<RawNamespace>;
-  /** By `namespace`. */
+  /** By `namespace` and `family`; the customer's that have the label of a group by `label` (family). */
   readonly claims: Informer<RawClaim>;
   /** By `family`: those whose claim has a name of ours. */
   readonly volumes: Informer<RawVolume>;
   readonly storageClasses: Informer<RawStorageClass>;
   readonly snapshotClasses: Informer<RawSnapshotClass>;
-  /** By `family`. */
+  /** By `family`, also those of a group that is ours; by `group` (`namespace/group`). */
   readonly snapshots: Informer<RawSnapshot>;
-  /** By `family`: those of snapshots that have a name of ours. */
+  /** By `family`: those of snapshots that have a name of ours; by `groupHandle`. */
   readonly snapshotContents: Informer<RawSnapshotContent>;
+  readonly groupClasses: Informer<RawSnapshotClass>;
+  /** By `family`, both. */
+  readonly groups: Informer<RawGroupSnapshot>;
+  readonly groupContents: Informer<RawGroupContent>;
   /** Of movers that run in their own namespace, by `family`. */
   readonly moverSecrets: Informer<RawSecret>;
   readonly locations: Informer<BackupLocation>;
@@ -58,6 +62,9 @@ export function makeCaches(connection: KubeConnection, moverNamespace: string, o
     snapshotClasses: informer<RawSnapshotClass>(resourceTypes.volumeSnapshotClasses, { optional: true }),
     snapshots: informer(resourceTypes.volumeSnapshots, { optional: true, project: slimSnapshot, indexes: cacheIndexes.snapshots }),
     snapshotContents: informer(resourceTypes.volumeSnapshotContents, { optional: true, project: slimContent, indexes: cacheIndexes.snapshotContents }),
+    groupClasses: informer<RawSnapshotClass>(resourceTypes.volumeGroupSnapshotClasses, { optional: true }),
+    groups: informer(resourceTypes.volumeGroupSnapshots, { optional: true, project: slimGroup, indexes: cacheIndexes.groups }),
+    groupContents: informer(resourceTypes.volumeGroupSnapshotContents, { optional: true, project: slimGroupContent, indexes: cacheIndexes.groupContents }),
     moverSecrets: informer(resourceTypes.secrets, { namespace: moverNamespace, labelSelector: ours, project: slimSecret, indexes: cacheIndexes.moverSecrets }),
     locations: informer<BackupLocation>(resourceTypes.backupLocations),
     tenants: informer<BackupTenant>(resourceTypes.backupTenants, { indexes: cacheIndexes.tenants }),
@@ -74,10 +81,18 @@ type Index<T> = Readonly<Record<string, (object: T) => readonly string[]>>;
 
 /** What the caches can be asked for, beside by name. */
 export const cacheIndexes = {
-  claims: { namespace, family } satisfies Index<RawClaim>,
+  claims: { namespace, family, label: ({ metadata }) => Object.keys(metadata.labels ?? {}).flatMap((label) => familyOfLabel(label) ?? []) } satisfies Index<RawClaim>,
   volumes: { family: ({ spec }) => listed(familyOf(spec?.claimRef?.name ?? '')) } satisfies Index<RawVolume>,
-  snapshots: { family } satisfies Index<RawSnapshot>,
-  snapshotContents: { family: ({ spec }) => listed(familyOf(spec?.volumeSnapshotRef?.name ?? '')) } satisfies Index<RawSnapshotContent>,
+  snapshots: {
+    family: ({ metadata }) => listed(familyOf(metadata.name) ?? familyOf(groupOwner(metadata) ?? '')),
+    group: ({ metadata }) => listed(groupOwner(metadata)).map((group) => `${metadata.namespace ?? ''}/${group}`),
+  } satisfies Index<RawSnapshot>,
+  snapshotContents: {
+    family: ({ spec }) => listed(familyOf(spec?.volumeSnapshotRef?.name ?? '')),
+    groupHandle: ({ metadata }) => listed(metadata.annotations?.[ANNOTATION_GROUP_HANDLE]),
+  } satisfies Index<RawSnapshotContent>,
+  groups: { family } satisfies Index<RawGroupSnapshot>,
+  groupContents: { family: ({ spec }) => listed(familyOf(spec?.volumeGroupSnapshotRef?.name ?? '')) } satisfies Index<RawGroupContent>,
   moverSecrets: { family } satisfies Index<RawSecret>,
   tenants: {
     namespace: ({ spec }) => [spec.namespace],

@@ -63,6 +63,19 @@ export interface RawSnapshot extends KubeObject {
   };
 }
 
+/** A VolumeGroupSnapshot. */
+export interface RawGroupSnapshot extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly status?: { readonly creationTime?: string; readonly readyToUse?: boolean; readonly error?: { readonly message?: string } };
+}
+
+/** A VolumeGroupSnapshotContent. */
+export interface RawGroupContent extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly spec?: { readonly deletionPolicy?: string; readonly volumeGroupSnapshotRef?: { readonly namespace?: string; readonly name?: string } };
+  readonly status?: { readonly volumeGroupSnapshotHandle?: string };
+}
+
 /** A VolumeSnapshotContent. */
 export interface RawSnapshotContent extends KubeObject {
   readonly metadata: RawMeta;

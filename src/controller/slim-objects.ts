@@ -1,6 +1,6 @@
 /** What the caches keep of each object: a cluster has many, and decisions need little of each. */
-import { LABEL_RESTORE_UID, MOVER_NAME_PREFIX } from '../api/index.ts';
-import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod, RawSecret, RawSnapshot, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
+import { LABEL_GROUP_PREFIX, LABEL_RESTORE_UID, MOVER_NAME_PREFIX } from '../api/index.ts';
+import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawPod, RawSecret, RawSnapshot, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
 
 export function aboutMover({ involvedObject }: RawEvent): readonly string[] {
   const name = involvedObject?.name ?? '';
@@ -17,10 +17,10 @@ export function slimNamespace({ metadata, status }: RawNamespace): RawNamespace 
 }
 
 export function slimClaim({ metadata, spec, status }: RawClaim): RawClaim {
-  const restore = metadata.labels?.[LABEL_RESTORE_UID];
+  const kept = Object.entries(metadata.labels ?? {}).filter(([label]) => label === LABEL_RESTORE_UID || label.startsWith(LABEL_GROUP_PREFIX));
   const ours = isNamedByUs(metadata) ? { labels: metadata.labels, annotations: metadata.annotations } : {};
   return {
-    metadata: { ...slimMeta(metadata), ...(restore === undefined ? {} : { labels: { [LABEL_RESTORE_UID]: restore } }), ...ours },
+    metadata: { ...slimMeta(metadata), ...(kept.length === 0 ? {} : { labels: Object.fromEntries(kept) }), ...ours },
     spec: {
       volumeMode: spec?.volumeMode ?? 'Filesystem',
       accessModes: spec?.accessModes ?? [],
@@ -64,20 +64,40 @@ export function slimStorageClass({ metadata, volumeBindingMode = 'Immediate' }: 
   return { metadata: { ...slimMeta(metadata), annotations: metadata.annotations }, volumeBindingMode };
 }
 
-/** Of snapshots that are not ours only the key is kept. */
+/** On the content of a snapshot that is part of a group. */
+export const ANNOTATION_GROUP_HANDLE = 'groupsnapshot.storage.k8s.io/volumeGroupSnapshotHandle';
+
+/** Name of the group that a snapshot is part of. */
+export function groupOwner({ ownerReferences }: RawSnapshot['metadata']): string | undefined {
+  return ownerReferences?.find(({ kind }) => kind === 'VolumeGroupSnapshot')?.name;
+}
+
+/** Of snapshots that are neither ours nor of a group of ours only the key is kept. */
 export function slimSnapshot({ metadata, spec, status }: RawSnapshot): RawSnapshot {
-  if (!isNamedByUs(metadata)) return { metadata: slimMeta(metadata) };
+  if (!isNamedByUs(metadata) && !isNamedByUs({ name: groupOwner(metadata) ?? '' })) return { metadata: slimMeta(metadata) };
   return { metadata: { ...slimMeta(metadata), labels: metadata.labels }, ...(spec === undefined ? {} : { spec }), ...(status === undefined ? {} : { status }) };
 }
 
-/** Of contents of others' snapshots only the key is kept. */
+/** Of contents of others' snapshots only the key is kept; whose group one is of cannot be seen on it. */
 export function slimContent({ metadata, spec, status }: RawSnapshotContent): RawSnapshotContent {
-  if (!isNamedByUs({ name: spec?.volumeSnapshotRef?.name ?? '' })) return { metadata: slimMeta(metadata) };
+  const isOfGroup = metadata.annotations?.[ANNOTATION_GROUP_HANDLE] !== undefined;
+  if (!isOfGroup && !isNamedByUs({ name: spec?.volumeSnapshotRef?.name ?? '' })) return { metadata: slimMeta(metadata) };
   return {
     metadata: { ...slimMeta(metadata), annotations: metadata.annotations },
     ...(spec === undefined ? {} : { spec }),
     ...(status === undefined ? {} : { status }),
   };
+}
+
+export function slimGroup({ metadata, status }: RawGroupSnapshot): RawGroupSnapshot {
+  if (!isNamedByUs(metadata)) return { metadata: slimMeta(metadata) };
+  return { metadata: { ...slimMeta(metadata), labels: metadata.labels }, ...(status === undefined ? {} : { status }) };
+}
+
+export function slimGroupContent({ metadata, spec, status }: RawGroupContent): RawGroupContent {
+  if (!isNamedByUs({ name: spec?.volumeGroupSnapshotRef?.name ?? '' })) return { metadata: slimMeta(metadata) };
+  const { volumeGroupSnapshotHandle: handle } = status ?? {};
+  return { metadata: slimMeta(metadata), ...(spec === undefined ? {} : { spec }), ...(handle === undefined ? {} : { status: { volumeGroupSnapshotHandle: handle } }) };
 }
 
 /** The data stay out of memory. */

@@ -8,10 +8,10 @@ import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
 import { changedStatus, notStored, timeOf, type StatusChange } from './backup-status.ts';
 import { copyName } from './child-names.ts';
 import { NO_COPY } from './copy-facts.ts';
-import { cutState, deliveryState, type CopyOf, type CopyState } from './copy-progress.ts';
+import { cutState, deliveryState, groupCutState, type CopyOf, type CopyState } from './copy-progress.ts';
 import { displayList, displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
-import { areReleased, failureOfStage, owesPostHooks } from './hooks.ts';
+import { failureOfStage, owesPostHooks } from './hooks.ts';
 import { WAIT_DEADLINE_MS, checkGround } from './preconditions.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import { placement } from './volumes.ts';
@@ -28,7 +28,9 @@ export function decideSnapshotting(facts: BackupFacts, now: number): BackupPlan 
   if (!ground.ok) return afterPostHooks(facts, now, SNAPSHOTTING, () => say(facts, now, ground));
   const cutAt = timeOf(backup.status?.copiedAt);
   const copies = copiesOf(facts);
-  if (cutAt === undefined) return quiesce(facts, now) ?? step(facts, copies.map(cutState), 'The volumes are being snapshotted.', () => cut(facts, now), now);
+  const groupClass = backup.status?.groupSnapshotClass;
+  const cuts = () => (groupClass === undefined ? copies.map(cutState) : [groupCutState(backup, groupClass, facts.copies.group, copies)]);
+  if (cutAt === undefined) return quiesce(facts, now) ?? step(facts, cuts(), 'The volumes are being snapshotted.', () => cut(facts, now), now);
   // The cut is one instant; only what is read live has to stand still for the transfer too.
   if (liveClaims(backup).length === 0) {
     const post = hooksOutcome('Post', facts, now, SNAPSHOTTING);
@@ -53,12 +55,11 @@ export function decideCopyRefused(facts: BackupFacts, message: string, now: numb
 function quiesce(facts: BackupFacts, now: number): BackupPlan | undefined {
   const { backup } = facts;
   const hooks = backup.status?.hooks ?? [];
-  if (areReleased(hooks)) {
-    // It was let go before the cut: what its hooks did is over.
-    const failure = failureOfStage(hooks, 'Pre');
-    if (failure !== undefined) return tryAgain(facts, failure, now);
-    const anew: StatusChange = { phase: 'Snapshotting', conditions: [], fields: { hooks: undefined } };
-    return { steps: [{ do: 'writeStatus', status: changedStatus(backup, anew, now) }], again: true };
+  // Once the workload is being let go, what is cut from then on is of another moment.
+  const isLetGo = hooks.some(({ stage, state }) => stage === 'Post' && state !== 'Pending');
+  if (isLetGo) {
+    const why = failureOfStage(hooks, 'Pre') ?? { reason: 'CopyRefused', message: 'The workload had to be let go before every volume was cut.' };
+    return afterPostHooks(facts, now, SNAPSHOTTING, () => tryAgain(facts, why, now));
   }
   const pre = hooksOutcome('Pre', facts, now, SNAPSHOTTING);
   if (pre.plan !== undefined) return pre.plan;
@@ -73,13 +74,18 @@ function tryAgain(facts: BackupFacts, why: Failure, now: number): BackupPlan {
   if (attempt >= MAX_ATTEMPTS) return fail(facts, { reason: why.reason, message: `Given up after ${attempt} attempts: ${why.message}` }, now);
   const next = now + retryDelayMs(attempt);
   const said = `Attempt ${attempt} of ${MAX_ATTEMPTS} failed and is made again at ${displayTime(next)}: ${why.message}`;
-  const change: StatusChange = { phase: 'Queued', conditions: [notStored(why.reason, said)], fields: { attempt, nextAttemptAt: displayTime(next), jobName: undefined } };
+  const change: StatusChange = { phase: 'Queued', conditions: [notStored(why.reason, said)], fields: { attempt, nextAttemptAt: displayTime(next), jobName: undefined, ...abandoned(backup) } };
   return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }], wakeAt: next };
+}
+
+/** What was cut so far is of an earlier moment than what will be; under its names nothing is taken for new. The rest is swept in the end. */
+function abandoned({ status }: Backup): StatusChange['fields'] {
+  return status?.copiedAt === undefined ? { cutsAbandoned: (status?.cutsAbandoned ?? 0) + 1 } : {};
 }
 
 /** Names of the claims that the mover mounts for those that are not read live. */
 export function claimNames(backup: Backup): Readonly<Record<string, string>> {
-  const copied = (backup.status?.copies ?? []).flatMap(({ claim, method }, index) => (method === 'Direct' ? [] : [[claim, copyName(backup.metadata.uid, index)]]));
+  const copied = (backup.status?.copies ?? []).flatMap(({ claim, method }, index) => (method === 'Direct' ? [] : [[claim, copyName(backup, index)]]));
   return Object.fromEntries(copied) as Record<string, string>;
 }
 
@@ -100,13 +106,14 @@ export function areDelivered(facts: BackupFacts): boolean {
 }
 
 /** Whether what the backup holds was so at one moment. */
-export function sameInstant(copies: readonly VolumeCopy[]): ConditionInput {
+export function sameInstant(copies: readonly VolumeCopy[], groupClass?: string): ConditionInput {
   const type = 'SameInstant';
   const live = copies.filter(({ method }) => method === 'Direct').map(({ claim }) => claim);
   if (live.length > 0) {
     return { type, status: 'False', reason: 'ReadLive', message: `${displayList(live)} ${live.length === 1 ? 'is' : 'are'} read while in use: each file is of the moment at which it was read.` };
   }
   if (copies.length === 1) return { type, status: 'True', reason: 'OneVolume', message: `Everything is of the moment at which ${copies[0]?.claim ?? ''} was snapshotted.` };
+  if (groupClass !== undefined) return { type, status: 'True', reason: 'GroupSnapshot', message: `The ${copies.length} volumes were snapshotted at one moment, by VolumeGroupSnapshotClass ${groupClass}.` };
   return { type, status: 'False', reason: 'CutOneByOne', message: `The ${copies.length} volumes were snapshotted one after the other; each is of one moment.` };
 }
 
@@ -148,7 +155,7 @@ function step(facts: BackupFacts, states: readonly CopyState[], message: string,
 function cut({ backup }: BackupFacts, now: number): BackupPlan {
   const change: StatusChange = {
     phase: 'Snapshotting',
-    conditions: [notStored('Snapshotting', 'The snapshots are being brought to the mover.'), sameInstant(backup.status?.copies ?? [])],
+    conditions: [notStored('Snapshotting', 'The snapshots are being brought to the mover.'), sameInstant(backup.status?.copies ?? [], backup.status?.groupSnapshotClass)],
     fields: { copiedAt: displayTime(now) },
   };
   return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }], again: true };

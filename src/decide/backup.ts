@@ -117,7 +117,7 @@ function check(facts: BackupFacts): Checked {
   if (!ground.ok) return ground;
   const { status } = facts.backup;
   // What was chosen stands once something was made: a second choice could mix two moments.
-  if (status?.copies !== undefined && hasCopies(status.copies)) return { ok: true, ground: ground.ground, chosen: { ok: true, copies: status.copies, namespace: status.moverNamespace } };
+  if (status?.copies !== undefined && hasCopies(status.copies)) return { ok: true, ground: ground.ground, chosen: { ok: true, copies: status.copies, namespace: status.moverNamespace, groupClass: status.groupSnapshotClass } };
   const chosen = checkVolumes(ground.ground.policy, facts.claims, facts.copies.storage);
   return chosen.ok ? { ok: true, ground: ground.ground, chosen } : chosen;
 }
@@ -154,13 +154,14 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
       wakeAt: now + (admission.reason === 'LocationBusy' && candidate.automatic === true ? AUTOMATIC_REQUEUE_MS : REQUEUE_MS),
     };
   }
-  const { copies, namespace } = checked.chosen;
+  const { copies, namespace, groupClass } = checked.chosen;
   const fields: StatusChange['fields'] = {
     tenant: checked.ground.tenant.metadata.name,
     keyGeneration: checked.ground.tenant.status?.keyGeneration ?? 1,
     copyMethod: overallMethod(copies),
     copies: [...copies],
     moverNamespace: namespace,
+    groupSnapshotClass: groupClass,
     volumes: copies.map(({ claim }) => claim),
     queuedAt,
     startedAt: status?.startedAt ?? displayTime(now),

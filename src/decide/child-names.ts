@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { MOVER_NAME_PREFIX } from '../api/index.ts';
+import { LABEL_GROUP_PREFIX, MOVER_NAME_PREFIX, type Backup } from '../api/index.ts';
 
 /** Names of Jobs become values of labels, which hold 63 characters. */
 const HASH_LENGTH = 20;
@@ -19,9 +19,33 @@ export function earlierAttemptNames(ownerUid: string, attempt: number): readonly
   return Array.from({ length: Math.max(0, attempt - 1) }, (_, index) => attemptName(ownerUid, index + 1));
 }
 
-/** Name of everything that is made to copy the volume `index` of a backup: snapshots, contents and claims, each once in a namespace. */
-export function copyName(backupUid: string, index: number): string {
-  return `${familyOfUid(backupUid)}-v${index}`;
+/**
+ * Name of everything that is made to copy the volume `index` of a backup: snapshots, contents and claims, each once in a namespace. A
+ * cut that is made anew has other names, so that none is taken for one of the new moment.
+ */
+export function copyName(backup: CopiedBackup, index: number): string {
+  return `${familyOfUid(backup.metadata.uid)}-v${index}${roundOf(backup)}`;
+}
+
+/** Name of the group snapshot of all volumes of a backup. */
+export function groupName(backup: CopiedBackup): string {
+  return `${familyOfUid(backup.metadata.uid)}-g${roundOf(backup)}`;
+}
+
+type CopiedBackup = Pick<Backup, 'status'> & { readonly metadata: Pick<Backup['metadata'], 'uid'> };
+
+function roundOf({ status }: CopiedBackup): string {
+  return status?.cutsAbandoned === undefined ? '' : `-${status.cutsAbandoned}`;
+}
+
+/** The label of the claims that are snapshotted as a group. */
+export function groupLabel(backupUid: string): string {
+  return `${LABEL_GROUP_PREFIX}${shortHash(backupUid)}`;
+}
+
+/** The family that such a label belongs to; undefined for another label. */
+export function familyOfLabel(label: string): string | undefined {
+  return label.startsWith(LABEL_GROUP_PREFIX) ? `${MOVER_NAME_PREFIX}${label.slice(LABEL_GROUP_PREFIX.length)}` : undefined;
 }
 
 /** What all names of children of one Backup or Restore begin with. */

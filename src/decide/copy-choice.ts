@@ -8,10 +8,18 @@ import type { SnapshotClassFact, StorageFacts } from './copy-facts.ts';
 import type { Failure } from './failure-reason.ts';
 import type { ClaimFact } from './observed.ts';
 
-type Wish = Pick<BackupPolicy['spec'], 'copyMethod' | 'snapshotClassName'>;
+type Wish = Pick<BackupPolicy['spec'], 'copyMethod' | 'snapshotClassName'> & Partial<Pick<BackupPolicy['spec'], 'groupSnapshot'>>;
 
-/** `namespace`: where the mover runs; undefined for the customer's own. */
-export type Copies = { readonly ok: true; readonly copies: readonly VolumeCopy[]; readonly namespace: string | undefined } | ({ readonly ok: false } & Failure);
+export interface ChosenCopies {
+  readonly ok: true;
+  readonly copies: readonly VolumeCopy[];
+  /** Where the mover runs; undefined for the customer's own. */
+  readonly namespace: string | undefined;
+  /** The VolumeGroupSnapshotClass with which all are cut at one moment. */
+  readonly groupClass: string | undefined;
+}
+
+export type Copies = ChosenCopies | ({ readonly ok: false } & Failure);
 
 /** Claims that can be mounted, in the order of the backup. */
 export function chooseCopies(wish: Wish, claims: readonly ClaimFact[], storage: StorageFacts): Copies {
@@ -23,9 +31,9 @@ export function chooseCopies(wish: Wish, claims: readonly ClaimFact[], storage: 
     copies.push(choice);
   }
   // One pod mounts them all, and what is read live can be mounted in the customer's namespace only.
-  if (copies.length === 0 || copies.some(({ method }) => method !== 'Snapshot')) return { ok: true, copies, namespace: undefined };
+  if (copies.length === 0 || copies.some(({ method }) => method !== 'Snapshot')) return { ok: true, copies, namespace: undefined, groupClass: undefined };
   const { name, exists } = storage.moverNamespace;
-  if (exists) return { ok: true, copies, namespace: name };
+  if (exists) return { ok: true, copies, namespace: name, groupClass: groupClass(wish, claims, storage) };
   return {
     ok: false,
     reason: 'MoverNamespaceMissing',
@@ -80,16 +88,29 @@ function snapshotClass(wish: Wish, claim: ClaimFact, storage: StorageFacts): Sna
   const fitting = storage.snapshotClasses.filter((each) => each.driver === driver);
   const named = fitting.find(({ name }) => name === wish.snapshotClassName);
   if (named !== undefined) return named;
-  const defaults = fitting.filter(({ isDefault }) => isDefault);
-  const chosen = defaults.length > 0 ? defaults : fitting;
+  const chosen = preferred(fitting);
   const [only] = chosen;
   if (only === undefined) return { reason: 'SnapshotClassMissing', message: `No VolumeSnapshotClass is there for driver ${driver} of PersistentVolumeClaim ${claim.name}. Create one.` };
   if (chosen.length === 1) return only;
-  const which = defaults.length > 1 ? 'more than one is the default' : 'none is the default';
+  const which = chosen.some(({ isDefault }) => isDefault) ? 'more than one is the default' : 'none is the default';
   return {
     reason: 'SnapshotClassAmbiguous',
     message: `Driver ${driver} has several VolumeSnapshotClasses (${displayList(chosen.map(({ name }) => name).sort())}) and ${which}. Name one in spec.snapshotClassName of the BackupPolicy.`,
   };
+}
+
+/** Without an unmistakable class each is snapshotted by itself, and the condition says so. */
+function groupClass(wish: Wish, claims: readonly ClaimFact[], storage: StorageFacts): string | undefined {
+  const [first] = claims;
+  if (wish.groupSnapshot === 'Never' || claims.length < 2 || claims.some(({ driver }) => driver !== first?.driver)) return undefined;
+  const chosen = preferred(storage.groupClasses.filter(({ driver }) => driver === first?.driver));
+  return chosen.length === 1 ? chosen[0]?.name : undefined;
+}
+
+/** The defaults, or all where none is. */
+function preferred(classes: readonly SnapshotClassFact[]): readonly SnapshotClassFact[] {
+  const defaults = classes.filter(({ isDefault }) => isDefault);
+  return defaults.length > 0 ? defaults : classes;
 }
 
 function cannotClone(claim: ClaimFact): Failure | undefined {

@@ -11,6 +11,8 @@ export interface SnapshotClassFact {
 export interface StorageFacts {
   /** Undefined: the cluster has no snapshot API. */
   readonly snapshotClasses: readonly SnapshotClassFact[] | undefined;
+  /** VolumeGroupSnapshotClasses. */
+  readonly groupClasses: readonly SnapshotClassFact[];
   /** Names of StorageClasses whose driver clones, as somebody said on them. */
   readonly cloningClasses: ReadonlySet<string>;
   /** Names of StorageClasses that make a volume only for a pod that waits for it. */
@@ -49,8 +51,22 @@ export interface ContentFact {
   readonly annotations: Readonly<Record<string, string>>;
   readonly deletionPolicy: string;
   readonly deleting: boolean;
+  /** Whether it is part of a group snapshot. */
+  readonly inGroup: boolean;
   readonly snapshot: { readonly namespace: string; readonly name: string };
   readonly error: string | undefined;
+}
+
+/** A VolumeGroupSnapshot under a name of ours. */
+export type GroupFact = Pick<SnapshotFact, 'name' | 'namespace' | 'backupUid' | 'cutAt' | 'ready' | 'error' | 'deleting' | 'createdAt'>;
+
+/** A VolumeGroupSnapshotContent of such a one. */
+export interface GroupContentFact {
+  readonly name: string;
+  readonly handle: string | undefined;
+  readonly deletionPolicy: string;
+  readonly deleting: boolean;
+  readonly group: { readonly namespace: string; readonly name: string };
 }
 
 /** A claim that was made from a snapshot or as a clone. */
@@ -68,6 +84,8 @@ export interface CopiedClaimFact {
 
 /** All that is there of the copy of one volume. */
 export interface VolumeCopyFact {
+  /** Whether the live claim has the label by which the group finds it. */
+  readonly labelled: boolean;
   /** Of the live volume, in the customer's namespace, and the content that is bound to it. */
   readonly snapshot: SnapshotFact | undefined;
   readonly content: ContentFact | undefined;
@@ -81,11 +99,14 @@ export interface VolumeCopyFact {
 
 export interface CopyFacts {
   readonly storage: StorageFacts;
+  /** Of all volumes at one moment. */
+  readonly group: GroupFact | undefined;
   /** In the order of `status.copies`. */
   readonly volumes: readonly VolumeCopyFact[];
 }
 
 export const NO_COPY: VolumeCopyFact = {
+  labelled: false,
   snapshot: undefined,
   content: undefined,
   boundSnapshot: undefined,

@@ -1,12 +1,13 @@
 /** What is made to copy a volume, as it is sent to the API server. */
 import { LABEL_BACKUP, LABEL_BACKUP_UID, LABEL_COMPONENT, LABEL_MANAGED_BY, LABEL_NAMESPACE, MANAGED_BY, type Backup, type VolumeCopy } from '../api/index.ts';
-import { copyName, labelValue } from './child-names.ts';
+import { copyName, groupLabel, groupName, labelValue } from './child-names.ts';
 import type { ContentFact } from './copy-facts.ts';
 import type { ClaimFact } from './observed.ts';
 
 export interface CopyObject {
-  readonly kind: 'snapshot' | 'content' | 'claim';
-  readonly manifest: { readonly metadata: { readonly name: string; readonly namespace?: string } } & Readonly<Record<string, unknown>>;
+  /** `label`: not made, but laid over the labels of a claim that is there. */
+  readonly kind: 'snapshot' | 'content' | 'claim' | 'group' | 'label';
+  readonly manifest: { readonly metadata: { readonly name: string; readonly namespace?: string; readonly labels?: Readonly<Record<string, string>> } } & Readonly<Record<string, unknown>>;
 }
 
 /** Annotation with which the scheduler tells a provisioner for which node to make a volume. */
@@ -22,6 +23,20 @@ interface Target {
 export function snapshotOf(target: Target, copy: VolumeCopy): CopyObject {
   const spec = { ...(copy.className === undefined ? {} : { volumeSnapshotClassName: copy.className }), source: { persistentVolumeClaimName: copy.claim } };
   return { kind: 'snapshot', manifest: { apiVersion: `${SNAPSHOT_API}/v1`, kind: 'VolumeSnapshot', metadata: meta(target, target.backup.metadata.namespace ?? ''), spec } };
+}
+
+/** Of all live volumes that have the label, at one moment. Its version is the server's. */
+export function groupOf(backup: Backup, className: string): CopyObject {
+  const { uid, namespace = '' } = backup.metadata;
+  const metadata = { ...meta({ backup, index: 0 }, namespace), name: groupName(backup) };
+  const spec = { volumeGroupSnapshotClassName: className, source: { selector: { matchLabels: { [groupLabel(uid)]: 'true' } } } };
+  return { kind: 'group', manifest: { kind: 'VolumeGroupSnapshot', metadata, spec } };
+}
+
+/** A group snapshot finds its volumes by a label, so the customer's claims have one for a while. */
+export function groupLabelOf(backup: Backup, claim: string): CopyObject {
+  const { uid, namespace = '' } = backup.metadata;
+  return { kind: 'label', manifest: { metadata: { name: claim, namespace, labels: { [groupLabel(uid)]: 'true' } } } };
 }
 
 /**
@@ -83,7 +98,7 @@ function accessMode(modes: readonly string[]): string {
 function meta({ backup, index }: Target, namespace?: string) {
   const { uid, name, namespace: home = '' } = backup.metadata;
   return {
-    name: copyName(uid, index),
+    name: copyName(backup, index),
     ...(namespace === undefined ? {} : { namespace }),
     labels: {
       [LABEL_MANAGED_BY]: MANAGED_BY,

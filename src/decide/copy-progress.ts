@@ -1,8 +1,8 @@
 /** How far the copy of one volume is, and what to make next. Everything is read from what is there, so a crash anywhere goes on from there. */
 import type { Backup, VolumeCopy } from '../api/index.ts';
 import { copyName } from './child-names.ts';
-import { copiedClaim, reboundContent, reboundSnapshot, snapshotOf, type CopyObject } from './copy-objects.ts';
-import type { SnapshotFact, StorageFacts, VolumeCopyFact } from './copy-facts.ts';
+import { copiedClaim, groupLabelOf, groupOf, reboundContent, reboundSnapshot, snapshotOf, type CopyObject } from './copy-objects.ts';
+import type { GroupFact, SnapshotFact, StorageFacts, VolumeCopyFact } from './copy-facts.ts';
 import type { ClaimFact } from './observed.ts';
 import { largerQuantity } from './storage-size.ts';
 
@@ -45,6 +45,20 @@ export function cutState(of: CopyOf): CopyState {
     case 'Clone':
       return cloneCut(of);
   }
+}
+
+/** The same for all volumes at once. */
+export function groupCutState(backup: Backup, className: string, group: GroupFact | undefined, copies: readonly CopyOf[]): CopyState {
+  if (group === undefined) {
+    const unlabelled = copies.filter(({ fact }) => !fact.labelled).map(({ copy }) => groupLabelOf(backup, copy.claim));
+    return { kind: 'make', objects: unlabelled.length > 0 ? unlabelled : [groupOf(backup, className)] };
+  }
+  const until = group.createdAt + CUT_DEADLINE_MS;
+  if (group.backupUid !== backup.metadata.uid) return waiting('NameTaken', `VolumeGroupSnapshot ${group.name} exists but is none of ours. Delete it.`, until);
+  if (group.deleting) return { kind: 'failed', code: 'SnapshotLost', message: `VolumeGroupSnapshot ${group.name} was deleted by somebody before it was read.` };
+  const missing = copies.find(({ fact: { snapshot } }) => snapshot?.cutAt === undefined && snapshot?.ready !== true);
+  if (missing === undefined) return DONE;
+  return notYet(group, 'The group snapshot', missing.fact.snapshot === undefined ? 'is not cut yet' : `has not told of ${missing.copy.claim} yet`, until);
 }
 
 function snapshotCut({ backup, copy }: CopyOf, snapshot: SnapshotFact): CopyState {
@@ -109,7 +123,7 @@ function claimFrom(of: CopyOf, snapshot: SnapshotFact): CopyState {
   return { kind: 'make', objects: [copiedClaim(of, { namespace, source, from: 'VolumeSnapshot', size, node: undefined })] };
 }
 
-function notYet(snapshot: SnapshotFact | undefined, what: string, how: string, until: number): CopyState {
+function notYet(snapshot: Pick<SnapshotFact, 'error'> | undefined, what: string, how: string, until: number): CopyState {
   return snapshot?.error === undefined ? waiting('Snapshotting', `${what} ${how}.`, until) : waiting('SnapshotFailing', `${what} ${how}: ${snapshot.error}`, until);
 }
 
@@ -118,5 +132,5 @@ function waiting(reason: string, message: string, until: number): CopyState {
 }
 
 function lost({ backup, index, copy }: CopyOf): CopyState {
-  return { kind: 'failed', code: 'SnapshotLost', message: `The copy of ${copy.claim} (${copyName(backup.metadata.uid, index)}) is gone before it was read. Somebody deleted it.` };
+  return { kind: 'failed', code: 'SnapshotLost', message: `The copy of ${copy.claim} (${copyName(backup, index)}) is gone before it was read. Somebody deleted it.` };
 }

@@ -3,7 +3,7 @@
  * made it, so nothing depends on what was remembered. The order is that of use: who uses a thing goes before it, and a snapshot is
  * deleted at its driver exactly once, through the content that it was made with.
  */
-import type { ContentFact, CopiedClaimFact, SnapshotFact } from './copy-facts.ts';
+import type { ContentFact, CopiedClaimFact, GroupContentFact, GroupFact, SnapshotFact } from './copy-facts.ts';
 
 /** A PersistentVolume whose claim has a name of ours. */
 export interface CopiedVolumeFact {
@@ -27,27 +27,36 @@ export interface FamilyFacts {
   readonly volumes: readonly CopiedVolumeFact[];
   readonly snapshots: readonly SnapshotFact[];
   readonly contents: readonly ContentFact[];
+  readonly groups: readonly GroupFact[];
+  readonly groupContents: readonly GroupContentFact[];
+  /** The customer's own claims that have the label of the group. */
+  readonly labelled: readonly { readonly namespace: string; readonly name: string; readonly label: string }[];
 }
 
 export type SweepStep =
   | { readonly do: 'deleteJob' | 'deleteClaim' | 'deleteSnapshot'; readonly namespace: string; readonly name: string }
   | { readonly do: 'deleteSecret'; readonly namespace: string; readonly name: string }
-  | { readonly do: 'deleteContent'; readonly name: string }
+  | { readonly do: 'deleteContent' | 'deleteGroupContent'; readonly name: string }
+  | { readonly do: 'deleteGroup'; readonly namespace: string; readonly name: string }
+  | { readonly do: 'unlabelClaim'; readonly namespace: string; readonly name: string; readonly label: string }
   /** A volume that would be retained is deleted with its claim from now on. */
   | { readonly do: 'reclaimVolume'; readonly name: string }
   /** The driver's snapshot goes with the content from now on. `orphaned`: nobody but us will tell the sidecar so. */
-  | { readonly do: 'claimSnapshot'; readonly name: string; readonly orphaned: boolean }
+  | { readonly do: 'claimSnapshot' | 'claimGroup'; readonly name: string; readonly orphaned: boolean }
   /** As before, for a content that shares the driver's snapshot with another one: it stays. */
   | { readonly do: 'releaseContent'; readonly name: string };
 
 /** The steps that can be made now; what they lead to is seen and swept next. Nothing when all is gone. */
 export function decideSweep(facts: FamilyFacts): readonly SweepStep[] {
   if (facts.wanted) return [];
+  return [...facts.labelled.map((claim) => ({ do: 'unlabelClaim', ...claim }) as const), ...inOrder(facts)];
+}
+
+function inOrder(facts: FamilyFacts): readonly SweepStep[] {
   if (facts.jobs.length > 0 || (facts.orphaned && facts.secrets.length > 0)) return facts.orphaned ? movers(facts) : [];
   const volumes = sweepVolumes(facts);
   if (volumes !== undefined) return volumes;
-  const rebound = sweepRebound(facts);
-  return rebound ?? sweepOriginals(facts);
+  return sweepRebound(facts) ?? sweepGroups(facts) ?? sweepOriginals(facts);
 }
 
 function movers({ jobs, secrets, moverNamespace }: FamilyFacts): readonly SweepStep[] {
@@ -86,15 +95,45 @@ function sweepRebound({ snapshots, contents, moverNamespace }: FamilyFacts): rea
   ];
 }
 
+/**
+ * A group is deleted as a whole, and its parts with it. Parts whose group somebody deleted are found through the group's content, so
+ * that goes last.
+ * @returns undefined once neither group nor its content are left
+ */
+function sweepGroups({ groups, groupContents, contents, snapshots }: FamilyFacts): readonly SweepStep[] | undefined {
+  if (groups.length === 0 && groupContents.length === 0) return undefined;
+  const members = contents.filter(({ inGroup, deleting }) => inGroup && !deleting);
+  const isAlone = ({ snapshot }: ContentFact) => !snapshots.some(({ namespace, name }) => namespace === snapshot.namespace && name === snapshot.name);
+  const held = groupContents.filter(({ deleting, deletionPolicy }) => !deleting || deletionPolicy !== 'Delete');
+  const orphans = held.filter(({ group }) => !groups.some(({ namespace, name }) => namespace === group.namespace && name === group.name));
+  const isOrphan = (content: GroupContentFact) => orphans.includes(content);
+  return [
+    ...members.filter((member) => member.deletionPolicy !== 'Delete' && !isAlone(member)).map(({ name }) => ({ do: 'claimSnapshot', name, orphaned: false }) as const),
+    ...held.filter((content) => content.deletionPolicy !== 'Delete' || isOrphan(content)).map((content) => ({ do: 'claimGroup', name: content.name, orphaned: isOrphan(content) }) as const),
+    ...groups.filter(({ deleting }) => !deleting).map(({ namespace, name }) => ({ do: 'deleteGroup', namespace, name }) as const),
+    ...(orphans.length > 0 && groups.length === 0 ? sweepOrphans(orphans, members, isAlone) : []),
+  ];
+}
+
+function sweepOrphans(orphans: readonly GroupContentFact[], members: readonly ContentFact[], isAlone: (content: ContentFact) => boolean): readonly SweepStep[] {
+  if (members.length === 0) return orphans.filter(({ deleting }) => !deleting).map(({ name }) => ({ do: 'deleteGroupContent', name }) as const);
+  // One that still has its VolumeSnapshot goes with that, which goes with its group.
+  return members.filter(isAlone).flatMap(({ name }): readonly SweepStep[] => [
+    { do: 'claimSnapshot', name, orphaned: true },
+    { do: 'deleteContent', name },
+  ]);
+}
+
 function sweepOriginals({ snapshots, contents, moverNamespace }: FamilyFacts): readonly SweepStep[] {
   const originals = contents.filter(({ snapshot }) => snapshot.namespace !== moverNamespace);
   const snapshotOf = ({ snapshot }: ContentFact) => snapshots.find(({ namespace, name }) => namespace === snapshot.namespace && name === snapshot.name);
   return [
     ...originals.flatMap((content): readonly SweepStep[] => {
       const isOrphan = snapshotOf(content) === undefined;
-      if (content.deleting) return [];
-      const claim: readonly SweepStep[] = isOrphan || content.deletionPolicy !== 'Delete' ? [{ do: 'claimSnapshot', name: content.name, orphaned: isOrphan }] : [];
-      return isOrphan ? [...claim, { do: 'deleteContent', name: content.name }] : claim;
+      const isDoomed = content.deleting && content.deletionPolicy === 'Delete';
+      // One that somebody deletes by hand waits for its VolumeSnapshot, and would still retain what the driver has.
+      const claim: readonly SweepStep[] = (isOrphan && !isDoomed) || content.deletionPolicy !== 'Delete' ? [{ do: 'claimSnapshot', name: content.name, orphaned: isOrphan }] : [];
+      return isOrphan && !content.deleting ? [...claim, { do: 'deleteContent', name: content.name }] : claim;
     }),
     ...snapshots
       .filter(({ namespace, deleting }) => namespace !== moverNamespace && !deleting)

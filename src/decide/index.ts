@@ -13,7 +13,7 @@ export { decideForgetRefused, wantsForgetting } from './backup-ending.ts';
 export type { BackupFacts, BackupStep, MoverStart, Plan } from './backup-facts.ts';
 export { FIRST_FORGET_ATTEMPT, isEnding, isTerminal, mayHaveSnapshot, safetyFor } from './backup-status.ts';
 export { decideStartRefused, identityOf } from './backup-transfer.ts';
-export { attemptName, copyName, earlierAttemptNames, familyOf, familyOfUid, labelValue, safetyBackupName } from './child-names.ts';
+export { attemptName, copyName, earlierAttemptNames, familyOf, familyOfLabel, familyOfUid, groupLabel, groupName, labelValue, safetyBackupName } from './child-names.ts';
 export { findCondition, mergeConditions } from './conditions.ts';
 export type { ExecPlace, ExecPodFact } from './exec-target.ts';
 export type { HookFacts, HookRunFact, HookStart } from './hooks.ts';

@@ -144,7 +144,7 @@ export class Informer<T extends KubeObject> {
     const seconds = WATCH_SECONDS.least + Math.floor(Math.random() * WATCH_SECONDS.spread);
     // Half a minute of grace for the server's own end; past it the connection is dead.
     const limit = AbortSignal.any([signal, AbortSignal.timeout((seconds + 30) * 1000)]);
-    const lines = this.#client.connection.lines(collectionPath(this.#client.type, this.#options.namespace), {
+    const lines = this.#client.connection.lines(collectionPath(await this.#client.servedType(signal), this.#options.namespace), {
       query: {
         watch: 'true',
         allowWatchBookmarks: 'true',

@@ -38,10 +38,20 @@ export class ResourceClient<T extends KubeObject> {
     this.type = type;
   }
 
+  /**
+   * The type in a version that the server has.
+   * @throws {KubeError} `NotFound` when it has none
+   */
+  async servedType(signal?: AbortSignal): Promise<ResourceType> {
+    if (this.type.version !== '') return this.type;
+    const { preferredVersion } = await this.connection.request<{ preferredVersion: { version: string } }>('GET', `/apis/${this.type.group}`, { signal });
+    return { ...this.type, version: preferredVersion.version };
+  }
+
   /** `undefined` when there is none. Read from the API server, not from a cache. */
   async get(name: string, namespace?: string, signal?: AbortSignal): Promise<T | undefined> {
     try {
-      return await this.connection.request<T>('GET', objectPath(this.type, name, namespace), { signal });
+      return await this.connection.request<T>('GET', objectPath(await this.servedType(signal), name, namespace), { signal });
     } catch (error) {
       if (isKubeError(error, 'NotFound')) return undefined;
       throw error;
@@ -52,10 +62,11 @@ export class ResourceClient<T extends KubeObject> {
   async list(selector: Selector = {}, signal?: AbortSignal): Promise<Listing<T>> {
     const items: T[] = [];
     let page: string | undefined;
+    const type = await this.servedType(signal);
     for (;;) {
       const answer = await this.connection.request<{ items: T[]; metadata: { resourceVersion: string; continue?: string } }>(
         'GET',
-        collectionPath(this.type, selector.namespace),
+        collectionPath(type, selector.namespace),
         {
           query: {
             limit: String(PAGE),
@@ -73,12 +84,14 @@ export class ResourceClient<T extends KubeObject> {
   }
 
   async create(object: NewObject, signal?: AbortSignal): Promise<T> {
-    return this.connection.request<T>('POST', collectionPath(this.type, object.metadata.namespace), { body: object, query: STRICT, signal });
+    const type = await this.servedType(signal);
+    const body = this.type.version === '' ? { ...object, apiVersion: `${type.group}/${type.version}` } : object;
+    return this.connection.request<T>('POST', collectionPath(type, object.metadata.namespace), { body, query: STRICT, signal });
   }
 
   /** RFC 7386; with `metadata.resourceVersion` in it, a change in between answers `Conflict`. */
   async patch(name: string, namespace: string | undefined, patch: unknown, options: { subresource?: 'status' | 'scale'; signal?: AbortSignal } = {}): Promise<T> {
-    const path = objectPath(this.type, name, namespace) + (options.subresource ? `/${options.subresource}` : '');
+    const path = objectPath(await this.servedType(options.signal), name, namespace) + (options.subresource ? `/${options.subresource}` : '');
     return this.connection.request<T>('PATCH', path, {
       body: patch,
       contentType: 'application/merge-patch+json',
@@ -114,7 +127,7 @@ export class ResourceClient<T extends KubeObject> {
       ...(options.uid ? { preconditions: { uid: options.uid } } : {}),
     };
     try {
-      await this.connection.request('DELETE', objectPath(this.type, name, namespace), { body, signal: options.signal });
+      await this.connection.request('DELETE', objectPath(await this.servedType(options.signal), name, namespace), { body, signal: options.signal });
     } catch (error) {
       if (!isKubeError(error, 'NotFound')) throw error;
     }

@@ -1,6 +1,6 @@
 import { GROUP, kinds, VERSION } from '../api/index.ts';
 
-/** Where the API server keeps one kind. `group` is empty for the core API. */
+/** Where the API server keeps one kind. `group` is empty for the core API, `version` where the server is asked which one it prefers. */
 export interface ResourceType {
   readonly group: string;
   readonly version: string;
@@ -38,6 +38,11 @@ function snapshot(kind: string, plural: string, namespaced: boolean): ResourceTy
   return { group: 'snapshot.storage.k8s.io', version: 'v1', kind, plural, namespaced };
 }
 
+/** Served as v1beta1, v1beta2 or v1, as old as the cluster is; what we read and write is the same in all. */
+function groupSnapshot(kind: string, plural: string, namespaced: boolean): ResourceType {
+  return { group: 'groupsnapshot.storage.k8s.io', version: '', kind, plural, namespaced };
+}
+
 /** Every type that the operator touches by name. */
 export const resourceTypes = {
   backupLocations: ours('BackupLocation'),
@@ -55,6 +60,9 @@ export const resourceTypes = {
   volumeSnapshots: snapshot('VolumeSnapshot', 'volumesnapshots', true),
   volumeSnapshotContents: snapshot('VolumeSnapshotContent', 'volumesnapshotcontents', false),
   volumeSnapshotClasses: snapshot('VolumeSnapshotClass', 'volumesnapshotclasses', false),
+  volumeGroupSnapshots: groupSnapshot('VolumeGroupSnapshot', 'volumegroupsnapshots', true),
+  volumeGroupSnapshotContents: groupSnapshot('VolumeGroupSnapshotContent', 'volumegroupsnapshotcontents', false),
+  volumeGroupSnapshotClasses: groupSnapshot('VolumeGroupSnapshotClass', 'volumegroupsnapshotclasses', false),
   coreEvents: core('Event', 'events'),
   events: { group: 'events.k8s.io', version: 'v1', kind: 'Event', plural: 'events', namespaced: true },
   jobs: { group: 'batch', version: 'v1', kind: 'Job', plural: 'jobs', namespaced: true },

@@ -74,9 +74,12 @@ describe('the chart', () => {
     }
   });
 
-  it('lets Secrets be listed in its own namespace only', async () => {
+  it('lets Secrets be listed in its own namespace and that of movers only', async () => {
     const lists = (await template()).filter(({ rules }) => rules?.some(({ resources, verbs }) => resources.includes('secrets') && verbs.includes('list')));
-    expect(lists.map(({ kind, metadata }) => [kind, metadata.namespace])).toEqual([['Role', 'backup-system']]);
+    expect(lists.map(({ kind, metadata }) => [kind, metadata.namespace])).toEqual([
+      ['Role', 'backup-system'],
+      ['Role', 'backup-system-movers'],
+    ]);
   });
 
   it('lets nobody delete a tenant', async () => {

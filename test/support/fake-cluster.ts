@@ -70,6 +70,7 @@ export class FakeCluster extends KubeConnection {
           { name: 'statefulsets/scale', kind: 'Scale', namespaced: true },
         ],
       };
+    if (path === '/apis/groupsnapshot.storage.k8s.io') return { preferredVersion: { version: 'v1beta2' } };
     const at = addressOf(path);
     switch (method) {
       case 'GET':

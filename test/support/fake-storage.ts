@@ -7,6 +7,8 @@ import type { FakeCluster, Stored } from './fake-cluster.ts';
 
 type Json = Record<string, unknown>;
 const BEING_DELETED = 'snapshot.storage.kubernetes.io/volumesnapshot-being-deleted';
+const GROUP_BEING_DELETED = 'groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted';
+const GROUP_HANDLE = 'groupsnapshot.storage.k8s.io/volumeGroupSnapshotHandle';
 export const DRIVER = 'csi.test';
 
 export class FakeStorage {
@@ -22,9 +24,11 @@ export class FakeStorage {
   /** What the driver says instead of making a snapshot. */
   error: string | undefined;
 
-  constructor(cluster: FakeCluster, options: { deletionPolicy?: string; reclaimPolicy?: string; bindingMode?: string; clones?: boolean } = {}) {
+  constructor(cluster: FakeCluster, options: { groups?: boolean; deletionPolicy?: string; reclaimPolicy?: string; bindingMode?: string; clones?: boolean } = {}) {
     this.cluster = cluster;
     cluster.put('volumesnapshotclasses', undefined, { metadata: { name: 'snap' }, driver: DRIVER, deletionPolicy: options.deletionPolicy ?? 'Delete' } as never);
+    if (options.groups === true)
+      cluster.put('volumegroupsnapshotclasses', undefined, { metadata: { name: 'group' }, driver: DRIVER, deletionPolicy: options.deletionPolicy ?? 'Delete' } as never);
     cluster.put('storageclasses', undefined, {
       metadata: { name: 'fast', annotations: options.clones === true ? { 'backup.dupp.de/clone': 'true' } : {} },
       provisioner: DRIVER,
@@ -47,6 +51,8 @@ export class FakeStorage {
   }
 
   turn(): void {
+    for (const group of this.cluster.all('volumegroupsnapshots')) this.#groupController(group);
+    for (const content of this.cluster.all('volumegroupsnapshotcontents')) this.#groupSidecar(content);
     for (const snapshot of this.cluster.all('volumesnapshots')) this.#snapshotController(snapshot);
     for (const content of this.cluster.all('volumesnapshotcontents')) this.#sidecar(content);
     for (const claim of this.cluster.all('persistentvolumeclaims')) this.#provisioner(claim);
@@ -64,7 +70,12 @@ export class FakeStorage {
     const { name, namespace, uid } = snapshot.metadata;
     const content = this.#contentOf(snapshot);
     const dynamic = (snapshot.spec?.['source'] as Json | undefined)?.['persistentVolumeClaimName'];
+    const group = snapshot.metadata.ownerReferences?.find(({ kind }) => kind === 'VolumeGroupSnapshot')?.name;
+    const isGrouped = group !== undefined && this.cluster.find('volumegroupsnapshots', namespace, group) !== undefined;
+    // The garbage collector's work.
+    if (group !== undefined && !isGrouped && snapshot.metadata.deletionTimestamp === undefined) this.#delete('volumesnapshots', namespace, name);
     if (snapshot.metadata.deletionTimestamp !== undefined) {
+      if (isGrouped) return;
       if (content !== undefined) {
         this.cluster.change('volumesnapshotcontents', undefined, content.metadata.name, { metadata: { annotations: { [BEING_DELETED]: 'yes' } } });
         if (content.spec?.['deletionPolicy'] === 'Delete') this.#delete('volumesnapshotcontents', undefined, content.metadata.name);
@@ -87,6 +98,74 @@ export class FakeStorage {
     }
   }
 
+  #groupController(group: Stored): void {
+    const { name, namespace, uid } = group.metadata;
+    const content = this.cluster.all('volumegroupsnapshotcontents').find(({ spec }) => {
+      const ref = spec?.['volumeGroupSnapshotRef'] as { namespace: string; name: string };
+      return ref.namespace === namespace && ref.name === name;
+    });
+    if (group.metadata.deletionTimestamp !== undefined) {
+      if (content !== undefined) {
+        this.cluster.change('volumegroupsnapshotcontents', undefined, content.metadata.name, { metadata: { annotations: { [GROUP_BEING_DELETED]: 'yes' } } });
+        if (content.spec?.['deletionPolicy'] === 'Delete') this.#delete('volumegroupsnapshotcontents', undefined, content.metadata.name);
+      }
+      for (const member of this.#membersOf(group)) this.#delete('volumesnapshots', namespace, member.metadata.name);
+      if (content === undefined || content.spec?.['deletionPolicy'] !== 'Delete') this.#release('volumegroupsnapshots', group);
+      return;
+    }
+    const selector = (group.spec?.['source'] as { selector: { matchLabels: Record<string, string> } }).selector.matchLabels;
+    const claims = this.cluster.all('persistentvolumeclaims').filter(({ metadata }) => metadata.namespace === namespace && Object.entries(selector).every(([key, value]) => metadata.labels?.[key] === value));
+    if (content === undefined && group.status === undefined) {
+      const policy = String((this.cluster.find('volumegroupsnapshotclasses', undefined, 'group') as unknown as Json)['deletionPolicy']);
+      const spec = { deletionPolicy: policy, volumeGroupSnapshotRef: { namespace, name, uid }, claims: claims.map(({ metadata }) => metadata.name) };
+      this.cluster.put('volumegroupsnapshotcontents', undefined, { metadata: { name: `groupcontent-${uid}`, finalizers: ['bound'] }, spec });
+      this.cluster.change('volumegroupsnapshots', namespace, name, { metadata: { finalizers: ['bound'] }, status: { boundVolumeGroupSnapshotContentName: `groupcontent-${uid}` } });
+    } else if (content?.status?.['volumeGroupSnapshotHandle'] !== undefined && group.status?.['readyToUse'] !== true) {
+      this.#makeMembers(group, content);
+    }
+  }
+
+  #membersOf({ metadata: { uid } }: Stored): Stored[] {
+    return this.cluster.all('volumesnapshots').filter(({ metadata }) => metadata.ownerReferences?.some((owner) => owner.uid === uid) === true);
+  }
+
+  #makeMembers(group: Stored, content: Stored): void {
+    const { name, namespace, uid } = group.metadata;
+    const handle = String(content.status?.['volumeGroupSnapshotHandle']);
+    const creationTime = new Date(this.cluster.now).toISOString();
+    for (const claim of content.spec?.['claims'] as string[]) {
+      const member = `snapshot-${uid}-${claim}`;
+      if (this.cluster.find('volumesnapshots', namespace, member) !== undefined) continue;
+      const status = { snapshotHandle: `${handle}/${claim}`, readyToUse: true, creationTime, restoreSize: '1Gi' };
+      const made = this.cluster.put('volumesnapshots', namespace, {
+        metadata: { name: member, finalizers: ['group'], ownerReferences: [{ kind: 'VolumeGroupSnapshot', name, uid }] },
+        spec: { source: { persistentVolumeClaimName: claim } },
+        status: { ...status, boundVolumeSnapshotContentName: `snapcontent-${member}` },
+      });
+      this.cluster.put('volumesnapshotcontents', undefined, {
+        metadata: { name: `snapcontent-${member}`, finalizers: ['bound'], annotations: { [GROUP_HANDLE]: handle } },
+        spec: { driver: DRIVER, deletionPolicy: content.spec?.['deletionPolicy'], source: { volumeHandle: 'h' }, volumeSnapshotRef: { namespace, name: member, uid: made.metadata.uid } },
+        status,
+      });
+      return;
+    }
+    this.cluster.change('volumegroupsnapshots', namespace, name, { status: { readyToUse: true, creationTime } });
+  }
+
+  #groupSidecar(content: Stored): void {
+    const { name, annotations, deletionTimestamp } = content.metadata;
+    const claims = content.spec?.['claims'] as string[];
+    const handle = `group-${name}`;
+    if (deletionTimestamp !== undefined) {
+      if (annotations?.[GROUP_BEING_DELETED] === undefined) return;
+      if (content.spec?.['deletionPolicy'] === 'Delete') for (const claim of claims) this.snapshots.delete(`${handle}/${claim}`);
+      this.#release('volumegroupsnapshotcontents', content);
+    } else if (content.status === undefined) {
+      for (const claim of claims) this.snapshots.add(`${handle}/${claim}`);
+      this.cluster.change('volumegroupsnapshotcontents', undefined, name, { status: { volumeGroupSnapshotHandle: handle } });
+    }
+  }
+
   #classPolicy(): string {
     return String((this.cluster.find('volumesnapshotclasses', undefined, 'snap') as unknown as Json)['deletionPolicy']);
   }
@@ -97,7 +176,7 @@ export class FakeStorage {
     const unbound = source.snapshotHandle !== undefined && (content.spec?.['volumeSnapshotRef'] as Json)['uid'] === undefined;
     if (deletionTimestamp !== undefined) {
       if (!unbound && annotations?.[BEING_DELETED] === undefined) return;
-      const handle = content.status?.['snapshotHandle'];
+      const handle = annotations?.[GROUP_HANDLE] === undefined ? content.status?.['snapshotHandle'] : undefined;
       if (content.spec?.['deletionPolicy'] === 'Delete' && typeof handle === 'string' && !this.snapshots.delete(handle)) this.doubleDeletions++;
       this.#release('volumesnapshotcontents', content);
       return;

@@ -8,6 +8,8 @@ import { PortError, type CredentialMinter, type ResultReader } from '../../src/c
 import type {
   RawClaim,
   RawEvent,
+  RawGroupContent,
+  RawGroupSnapshot,
   RawJob,
   RawNamespace,
   RawPod,
@@ -20,7 +22,7 @@ import type {
 } from '../../src/controller/raw-objects.ts';
 import { decideQuota } from '../../src/decide/quota.ts';
 import { sweepFamily, type SweepContext } from '../../src/controller/copy/index.ts';
-import { familyOf } from '../../src/decide/index.ts';
+import { familyOf, familyOfLabel } from '../../src/decide/index.ts';
 import type { EventInput } from '../../src/kube/index.ts';
 import { FakeCluster, Killed, type Stored } from './fake-cluster.ts';
 
@@ -122,6 +124,9 @@ export class MoverWorld {
         snapshotClasses: cluster.cache<RawSnapshotClass>('volumesnapshotclasses'),
         snapshots: cluster.cache<RawSnapshot>('volumesnapshots', cacheIndexes.snapshots, () => !this.blindToCopies),
         snapshotContents: cluster.cache<RawSnapshotContent>('volumesnapshotcontents', cacheIndexes.snapshotContents),
+        groupClasses: cluster.cache<RawSnapshotClass>('volumegroupsnapshotclasses'),
+        groups: cluster.cache<RawGroupSnapshot>('volumegroupsnapshots', cacheIndexes.groups),
+        groupContents: cluster.cache<RawGroupContent>('volumegroupsnapshotcontents', cacheIndexes.groupContents),
         locations: cluster.cache<BackupLocation>('backuplocations'),
         tenants: cluster.cache<BackupTenant>('backuptenants', cacheIndexes.tenants),
         policies: cluster.cache<BackupPolicy>('backuppolicies', cacheIndexes.policies),
@@ -223,10 +228,12 @@ export class MoverWorld {
   storage: { turn(): void } | undefined;
 
   async #sweep(): Promise<void> {
-    const kinds = ['jobs', 'secrets', 'persistentvolumeclaims', 'volumesnapshots'];
+    const kinds = ['jobs', 'secrets', 'persistentvolumeclaims', 'volumesnapshots', 'volumegroupsnapshots'];
     const names = kinds.flatMap((kind) => this.cluster.all(kind)).map(({ metadata }) => metadata.name);
     names.push(...this.cluster.all('volumesnapshotcontents').map(({ spec }) => (spec?.['volumeSnapshotRef'] as { name: string }).name));
     names.push(...this.cluster.all('persistentvolumes').map(({ spec }) => (spec?.['claimRef'] as { name: string } | undefined)?.name ?? ''));
+    names.push(...this.cluster.all('volumegroupsnapshotcontents').map(({ spec }) => (spec?.['volumeGroupSnapshotRef'] as { name: string }).name));
+    for (const { metadata } of this.cluster.all('persistentvolumeclaims')) for (const label of Object.keys(metadata.labels ?? {})) names.push(`${familyOfLabel(label) ?? ''}-`);
     for (const family of new Set(names.flatMap((name) => familyOf(name) ?? []))) {
       try {
         await sweepFamily(this.#sweeping, family, new AbortController().signal);
@@ -319,7 +326,7 @@ export class MoverWorld {
   }
 
   #snapshot(): string {
-    const all = ['backups', 'restores', 'jobs', 'secrets', 'pods', 'statefulsets', 'volumesnapshots', 'volumesnapshotcontents', 'persistentvolumeclaims', 'persistentvolumes'].flatMap((kind) => this.cluster.all(kind));
+    const all = ['backups', 'restores', 'jobs', 'secrets', 'pods', 'statefulsets', 'volumesnapshots', 'volumesnapshotcontents', 'volumegroupsnapshots', 'volumegroupsnapshotcontents', 'persistentvolumeclaims', 'persistentvolumes'].flatMap((kind) => this.cluster.all(kind));
     return JSON.stringify(all, (key, value: unknown) => (key === 'resourceVersion' ? undefined : value));
   }
 }

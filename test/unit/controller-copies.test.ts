@@ -1,4 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
+import { KubeError } from '../../src/kube/index.ts';
 import { DRIVER, FakeStorage } from '../support/fake-storage.ts';
 import { MOVERS, MoverWorld, NS, ended, failed } from '../support/mover-world.ts';
 
@@ -30,6 +31,8 @@ function leftovers({ world, storage }: { world: MoverWorld; storage: FakeStorage
   return {
     snapshots: names('volumesnapshots'),
     contents: names('volumesnapshotcontents'),
+    groups: [...names('volumegroupsnapshots'), ...names('volumegroupsnapshotcontents')],
+    labels: world.cluster.all('persistentvolumeclaims').flatMap(({ metadata }) => Object.keys(metadata.labels ?? {}).filter((label) => label.includes('group-'))),
     claims: names('persistentvolumeclaims').filter((name) => name.startsWith('tbmover-')),
     volumes: names('persistentvolumes').filter((name) => name.startsWith('pvc-')),
     jobs: names('jobs'),
@@ -39,7 +42,7 @@ function leftovers({ world, storage }: { world: MoverWorld; storage: FakeStorage
   };
 }
 
-const NOTHING = { snapshots: [], contents: [], claims: [], volumes: [], jobs: [], secrets: [], atTheDriver: [], doubleDeletions: 0 };
+const NOTHING = { snapshots: [], contents: [], groups: [], labels: [], claims: [], volumes: [], jobs: [], secrets: [], atTheDriver: [], doubleDeletions: 0 };
 
 function essence(world: MoverWorld) {
   const status = world.backup('first')?.status;
@@ -57,6 +60,8 @@ function essence(world: MoverWorld) {
 const SETUPS: readonly [string, Setup, object][] = [
   ['a snapshot', {}, { copyMethod: 'Snapshot', movers: MOVERS, copies: ['data Snapshot snap'] }],
   ['snapshots of two volumes', { more: ['logs'] }, { copyMethod: 'Snapshot', movers: MOVERS, copies: ['data Snapshot snap', 'logs Snapshot snap'] }],
+  ['a group snapshot of three volumes', { more: ['logs', 'mail'], storage: { groups: true } }, { copyMethod: 'Snapshot', movers: MOVERS, conditions: expect.arrayContaining(['SameInstant=True GroupSnapshot']) }],
+  ['a group snapshot whose classes retain', { more: ['logs'], storage: { groups: true, deletionPolicy: 'Retain', reclaimPolicy: 'Retain' } }, { copyMethod: 'Snapshot', movers: MOVERS }],
   ['a class that retains snapshots', { storage: { deletionPolicy: 'Retain' } }, { copyMethod: 'Snapshot', movers: MOVERS }],
   ['a StorageClass that retains volumes', { storage: { reclaimPolicy: 'Retain' } }, { copyMethod: 'Snapshot', movers: MOVERS }],
   ['volumes that wait for their pod', { storage: { bindingMode: 'WaitForFirstConsumer' } }, { copyMethod: 'Snapshot', movers: MOVERS }],
@@ -77,7 +82,7 @@ describe('a backup by way of copies', () => {
     const calm = await run(Infinity);
     expect(essence(calm.world)).toMatchObject({ phase: 'Stored', attempt: 1, ran: ['backup 1'], ...expected });
     expect(leftovers(calm)).toEqual(NOTHING);
-    expect(calm.world.cluster.requests.length).toBeLessThanOrEqual(setup.more === undefined ? 30 : 40);
+    expect(calm.world.cluster.requests.length).toBeLessThanOrEqual(setup.more === undefined ? 30 : 60);
     expect(calm.world.cluster.writes).toBeGreaterThan(10);
     for (let k = 1; k <= calm.world.cluster.writes; k++) {
       const killed = await run(k);
@@ -204,6 +209,88 @@ describe('a backup by way of copies', () => {
   });
 });
 
+describe('hooks around copies', () => {
+  const HOOKS = {
+    pre: [{ name: 'freeze', command: ['freeze'], allPods: false, timeout: '1m', onError: 'Fail' }],
+    post: [{ name: 'thaw', command: ['thaw'], allPods: false, timeout: '1m', onError: 'Fail' }],
+  };
+
+  /** What had been executed when a snapshot was first seen at the driver, and when the mover ran. */
+  function watched(setup: Setup) {
+    const made = setUp(setup);
+    const { world, storage } = made;
+    world.cluster.change('backuppolicies', NS, 'daily', { spec: { hooks: HOOKS } });
+    const seen: { cut?: readonly string[]; moved?: readonly string[] } = {};
+    const turn = storage.turn.bind(storage);
+    storage.turn = () => {
+      turn();
+      if (storage.snapshots.size > 0) seen.cut ??= [...world.executed];
+    };
+    world.script = (orders) => {
+      if (orders.task === 'backup') seen.moved ??= [...world.executed];
+      return ended(orders);
+    };
+    return { ...made, seen };
+  }
+
+  it.each([false, true])('hold the workload for the cut only (as a group: %s), killed anywhere', async (groups) => {
+    const run = async (killAfter: number) => {
+      const made = watched({ more: ['logs'], storage: { groups } });
+      made.world.cluster.killAfter = made.world.cluster.writes + killAfter;
+      made.world.createBackup('first');
+      await made.world.settle();
+      return made;
+    };
+    const calm = await run(Infinity);
+    expect(calm.seen).toEqual({ cut: ['app-0 db: freeze'], moved: ['app-0 db: freeze', 'app-0 db: thaw'] });
+    for (let k = 1; k <= calm.world.cluster.writes; k++) {
+      const made = await run(k);
+      expect({ k, phase: made.world.backup('first')?.status?.phase, ...leftovers(made) }).toEqual({ k, phase: 'Stored', ...NOTHING });
+      expect(made.seen.cut?.at(-1)).toBe('app-0 db: freeze');
+      expect(made.seen.moved?.at(-1)).toBe('app-0 db: thaw');
+    }
+  }, 60_000);
+
+  it('that had to let go before every volume was cut begin with a cut of all', async () => {
+    const made = watched({ more: ['logs'] });
+    const { world, storage } = made;
+    const request = world.cluster.request.bind(world.cluster);
+    let refusals = 1;
+    world.cluster.request = (method, path, options) => {
+      const { metadata } = (options?.body ?? {}) as { metadata?: { name?: string } };
+      if (method === 'POST' && path.endsWith('/volumesnapshots') && metadata?.name?.includes('-v1') === true && refusals-- > 0)
+        return Promise.reject(new KubeError('Forbidden', 'exceeded quota: snapshots', { status: 403 }));
+      return request(method, path, options);
+    };
+    world.createBackup('first');
+    await world.settle();
+    expect(world.executed).toEqual(['app-0 db: freeze', 'app-0 db: thaw', 'app-0 db: freeze', 'app-0 db: thaw']);
+    expect(world.backup('first')?.status).toMatchObject({ phase: 'Stored', cutsAbandoned: 1 });
+    // The first cut of data is not what the backup was read from.
+    expect(storage.restored).toHaveLength(2);
+    for (const handle of storage.restored) expect(handle).toMatch(/-v[01]-1-/);
+    expect(leftovers(made)).toEqual(NOTHING);
+  });
+});
+
+describe('what a customer deletes meanwhile', () => {
+  const KINDS = ['volumesnapshots', 'volumesnapshotcontents', 'volumegroupsnapshots', 'volumegroupsnapshotcontents', 'persistentvolumeclaims'];
+  it.each(KINDS.flatMap((kind) => ['one by one', 'as a group'].map((cutting) => [kind, cutting] as const)))('of %s, cut %s, ends the backup, and nothing is left', async (kind, cutting) => {
+    for (let moment = 2; moment <= 12; moment++) {
+      const made = setUp({ more: ['logs'], storage: { groups: cutting === 'as a group', deletionPolicy: 'Retain', reclaimPolicy: 'Retain' } });
+      made.world.createBackup('first');
+      for (let turn = 0; turn < moment; turn++) await made.world.turn();
+      for (const { metadata } of made.world.cluster.all(kind)) if (kind !== 'persistentvolumeclaims' || metadata.name.startsWith('tbmover-')) made.world.cluster.remove(kind, metadata.namespace, metadata.name);
+      made.world.cluster.now += 60_000;
+      await made.world.settle(120);
+      made.world.cluster.now += 5 * 3_600_000;
+      await made.world.settle(120);
+      expect(['Stored', 'Failed']).toContain(made.world.backup('first')?.status?.phase);
+      expect({ moment, ...leftovers(made) }).toEqual({ moment, ...NOTHING });
+    }
+  }, 60_000);
+});
+
 describe('a backup by way of copies that is stopped', () => {
   const stops: readonly [string, (made: { world: MoverWorld }) => void][] = [
     ['cancelled', ({ world }) => world.cluster.change('backups', NS, 'first', { spec: { cancel: true } })],
@@ -218,10 +305,10 @@ describe('a backup by way of copies that is stopped', () => {
     }],
   ];
 
-  it.each(stops.flatMap(([how, stop]) => [false, true].map((retains) => [how, retains, stop] as const)))('by being %s (classes retain: %s) leaves nothing, at whatever moment', async (_how, retains, stop) => {
-    const policy = retains ? 'Retain' : 'Delete';
-    for (let moment = 1; moment <= 9; moment++) {
-      const made = setUp({ more: ['logs'], storage: { deletionPolicy: policy, reclaimPolicy: policy } });
+  const ways = stops.flatMap(([how, stop]) => ['one by one', 'as a group'].flatMap((cutting) => ['Delete', 'Retain'].map((policy) => [how, cutting, policy, stop] as const)));
+  it.each(ways)('by being %s, cut %s, with classes that say %s, leaves nothing, at whatever moment', async (_how, cutting, policy, stop) => {
+    for (let moment = 1; moment <= 12; moment++) {
+      const made = setUp({ more: ['logs'], storage: { groups: cutting === 'as a group', deletionPolicy: policy, reclaimPolicy: policy } });
       made.world.script = (orders) => (orders.task === 'backup' ? 'running' : ended(orders));
       made.world.createBackup('first');
       for (let turn = 0; turn < moment; turn++) await made.world.turn();
@@ -232,12 +319,12 @@ describe('a backup by way of copies that is stopped', () => {
     }
   }, 60_000);
 
-  it('leaves nothing when the operator is killed after any write of the clean-up', async () => {
+  it.each([false, true])('leaves nothing when the operator is killed after any write of the clean-up (of a group: %s)', async (groups) => {
     const run = async (killAfter: number) => {
-      const made = setUp({ storage: { deletionPolicy: 'Retain', reclaimPolicy: 'Retain' } });
+      const made = setUp({ ...(groups ? { more: ['logs'] } : {}), storage: { groups, deletionPolicy: 'Retain', reclaimPolicy: 'Retain' } });
       made.world.script = (orders) => (orders.task === 'backup' ? 'running' : ended(orders));
       made.world.createBackup('first');
-      for (let turn = 0; turn < 8; turn++) await made.world.turn();
+      for (let turn = 0; turn < 12; turn++) await made.world.turn();
       const before = made.world.cluster.writes;
       made.world.cluster.killAfter = before + killAfter;
       made.world.cluster.change('backups', NS, 'first', { metadata: { finalizers: null } });

@@ -59,6 +59,19 @@ describe('how a volume is read', () => {
     expect(outcome({ copyMethod: 'Auto' }, [claim(), claim({ name: 'logs', driver: 'csi.b' })], ONE)).toBe('data Snapshot a, logs Direct in home');
   });
 
+  it.each<[string, Partial<StorageFacts>, readonly Partial<ClaimFact>[], 'Auto' | 'Never', string | undefined]>([
+    ['two volumes of a driver that has a class', { groupClasses: [snap('g')] }, [{}, { name: 'logs' }], 'Auto', 'g'],
+    ['one volume', { groupClasses: [snap('g')] }, [{}], 'Auto', undefined],
+    ['volumes of two drivers', { groupClasses: [snap('g')], snapshotClasses: [snap('a'), snap('b', 'csi.b')] }, [{}, { name: 'logs', driver: 'csi.b' }], 'Auto', undefined],
+    ['a driver without a class', { groupClasses: [snap('g', 'csi.b')] }, [{}, { name: 'logs' }], 'Auto', undefined],
+    ['several classes and no default', { groupClasses: [snap('g'), snap('h')] }, [{}, { name: 'logs' }], 'Auto', undefined],
+    ['several classes and a default', { groupClasses: [snap('g'), snap('h', 'csi.a', true)] }, [{}, { name: 'logs' }], 'Auto', 'h'],
+    ['a policy that wants none', { groupClasses: [snap('g')] }, [{}, { name: 'logs' }], 'Never', undefined],
+  ])('of %s is decided whether they are cut as a group', (_what, storage, claims, groupSnapshot, expected) => {
+    const chosen = chooseCopies({ copyMethod: 'Auto', groupSnapshot }, claims.map(claim), with_({ snapshotClasses: [snap('a')], ...storage }));
+    expect(chosen.ok && chosen.groupClass).toBe(expected);
+  });
+
   it('says why a lesser way was taken', () => {
     const chosen = chooseCopies({ copyMethod: 'Auto' }, [claim()], with_({ snapshotClasses: [snap('a'), snap('b')] }));
     expect(chosen.ok && chosen.copies[0]?.because).toMatch(/^No snapshot: Driver csi\.a has several VolumeSnapshotClasses \(a, b\) and none is the default/);

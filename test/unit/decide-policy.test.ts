@@ -14,7 +14,7 @@ function policy(changed: Partial<BackupPolicy['spec']> = {}, status?: BackupPoli
     apiVersion: 'backup.dupp.de/v1alpha1',
     kind: 'BackupPolicy',
     metadata: { name: 'daily', namespace: 'n', uid: 'p', resourceVersion: '1', generation: 2, creationTimestamp: '2026-01-01T00:00:00Z' },
-    spec: { location: 'here', copyMethod: 'Direct', quota: { maxBackups: 7 }, shrinkWarningPercent: 50, confirmDeletionsFrom: 5, history: { failedBackups: 5, restores: 10 }, mover: {}, ...changed },
+    spec: { location: 'here', copyMethod: 'Direct', groupSnapshot: 'Auto', quota: { maxBackups: 7 }, shrinkWarningPercent: 50, confirmDeletionsFrom: 5, history: { failedBackups: 5, restores: 10 }, mover: {}, ...changed },
     ...(status ? { status } : {}),
   };
 }

@@ -7,7 +7,7 @@ function policy(max: number, quota?: Quota): BackupPolicy {
     apiVersion: 'backup.dupp.de/v1alpha1',
     kind: 'BackupPolicy',
     metadata: { name: 'daily', namespace: 'n', uid: 'p', resourceVersion: '1', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
-    spec: { location: 'l', copyMethod: 'Direct', quota: { maxBackups: max }, maxAge: '14d', shrinkWarningPercent: 50, confirmDeletionsFrom: 5, history: { failedBackups: 5, restores: 10 }, mover: {} },
+    spec: { location: 'l', copyMethod: 'Direct', groupSnapshot: 'Auto', quota: { maxBackups: max }, maxAge: '14d', shrinkWarningPercent: 50, confirmDeletionsFrom: 5, history: { failedBackups: 5, restores: 10 }, mover: {} },
     ...(quota ? { status: { quota } } : {}),
   };
 }

@@ -110,7 +110,7 @@ export class BackupReconciler {
       backup,
       ground,
       claims: atRest ? [] : observeClaims(context, namespace),
-      copies: atRest ? { storage: observeStorage(context.caches, context.moverNamespace), volumes: [] } : observeCopies(context, backup),
+      copies: atRest ? { storage: observeStorage(context.caches, context.moverNamespace), group: undefined, volumes: [] } : observeCopies(context, backup),
       users: starting ? await observeUsers(context, namespace, signal) : [],
       attempt,
       liveJobs: liveJobs(context, namespace),

@@ -2,6 +2,7 @@ import { LABEL_COMPONENT, type Backup } from '../../api/index.ts';
 import { coveredBy, familyOf, isTerminal } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
+import { groupOwner } from '../slim-objects.ts';
 import { jobFact } from '../mover/facts.ts';
 import { locationOf, onLocationChange, watchMovers, type MoverContext, type QueueWaker } from '../mover/index.ts';
 
@@ -32,10 +33,12 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
   caches.claims.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
   const ofFamily = (name: string | undefined) => wakeAll(caches.backups.byIndex('family', familyOf(name ?? '') ?? ''));
   caches.claims.listen(({ object }) => ofFamily(object.metadata.name));
-  caches.snapshots.listen(({ object }) => ofFamily(object.metadata.name));
+  caches.snapshots.listen(({ object: { metadata } }) => ofFamily(familyOf(metadata.name) === undefined ? groupOwner(metadata) : metadata.name));
+  caches.groups.listen(({ object }) => ofFamily(object.metadata.name));
   caches.snapshotContents.listen(({ object }) => ofFamily(object.spec?.volumeSnapshotRef?.name));
   const anywhere = () => wakeAll(caches.backups.byIndex('stage', 'waiting'));
   caches.snapshotClasses.listen(anywhere);
+  caches.groupClasses.listen(anywhere);
   caches.storageClasses.listen(anywhere);
   for (const warnings of caches.warnings) warnings.listen(({ object }) => ofFamily(object.involvedObject?.name));
   caches.restores.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));

@@ -5,6 +5,8 @@ const TYPES = {
   snapshot: resourceTypes.volumeSnapshots,
   content: resourceTypes.volumeSnapshotContents,
   claim: resourceTypes.persistentVolumeClaims,
+  group: resourceTypes.volumeGroupSnapshots,
+  label: resourceTypes.persistentVolumeClaims,
 } as const satisfies Record<CopyObject['kind'], ResourceType>;
 
 /**
@@ -12,8 +14,11 @@ const TYPES = {
  * @returns what the API server has against it, which a person has to mend
  */
 export async function makeCopy(connection: KubeConnection, { kind, manifest }: CopyObject, signal: AbortSignal): Promise<string | undefined> {
+  const client = new ResourceClient(connection, TYPES[kind]);
+  const { name, namespace, labels } = manifest.metadata;
   try {
-    await new ResourceClient(connection, TYPES[kind]).create(manifest, signal);
+    if (kind === 'label') await client.patch(name, namespace, { metadata: { labels } }, { signal });
+    else await client.create(manifest, signal);
     return undefined;
   } catch (error) {
     if (isKubeError(error, 'AlreadyExists')) return undefined;

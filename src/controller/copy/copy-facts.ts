@@ -1,6 +1,7 @@
 import { LABEL_BACKUP_UID } from '../../api/index.ts';
-import { ANNOTATION_SELECTED_NODE, type ContentFact, type CopiedClaimFact, type CopiedVolumeFact, type SnapshotFact } from '../../decide/index.ts';
-import type { RawClaim, RawSnapshot, RawSnapshotContent, RawVolume } from '../raw-objects.ts';
+import { ANNOTATION_SELECTED_NODE, type ContentFact, type CopiedClaimFact, type CopiedVolumeFact, type GroupContentFact, type GroupFact, type SnapshotFact } from '../../decide/index.ts';
+import { ANNOTATION_GROUP_HANDLE } from '../slim-objects.ts';
+import type { RawClaim, RawGroupContent, RawGroupSnapshot, RawSnapshot, RawSnapshotContent, RawVolume } from '../raw-objects.ts';
 
 export function snapshotFact({ metadata, spec, status }: RawSnapshot): SnapshotFact {
   const cutAt = Date.parse(status?.creationTime ?? '');
@@ -30,8 +31,25 @@ export function contentFact({ metadata, spec, status }: RawSnapshotContent): Con
     annotations: secretNames(metadata.annotations),
     deletionPolicy: spec?.deletionPolicy ?? '',
     deleting: metadata.deletionTimestamp !== undefined,
+    inGroup: metadata.annotations?.[ANNOTATION_GROUP_HANDLE] !== undefined,
     snapshot: { namespace, name },
     error: status?.error?.message,
+  };
+}
+
+export function groupFact({ metadata, status }: RawGroupSnapshot): GroupFact {
+  const { name, namespace, backupUid, cutAt, ready, error, deleting, createdAt } = snapshotFact({ metadata, ...(status === undefined ? {} : { status }) });
+  return { name, namespace, backupUid, cutAt, ready, error, deleting, createdAt };
+}
+
+export function groupContentFact({ metadata, spec, status }: RawGroupContent): GroupContentFact {
+  const { namespace = '', name = '' } = spec?.volumeGroupSnapshotRef ?? {};
+  return {
+    name: metadata.name,
+    handle: status?.volumeGroupSnapshotHandle,
+    deletionPolicy: spec?.deletionPolicy ?? '',
+    deleting: metadata.deletionTimestamp !== undefined,
+    group: { namespace, name },
   };
 }
 

@@ -1,6 +1,7 @@
-import { isEnding, familyOf, familyOfUid, isTerminal } from '../../decide/index.ts';
+import { isEnding, familyOf, familyOfLabel, familyOfUid, isTerminal } from '../../decide/index.ts';
 import { Controller, type ControllerObserver, type KubeConnection, type KubeObject } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
+import { groupOwner } from '../slim-objects.ts';
 import { sweepFamily } from './sweep-family.ts';
 
 export interface SweeperDependencies {
@@ -11,6 +12,12 @@ export interface SweeperDependencies {
 }
 
 const WORKERS = 4;
+
+/** A name in the family that a claim's label tells of. */
+function labelledFamily(label: string): string | undefined {
+  const family = familyOfLabel(label);
+  return family === undefined ? undefined : `${family}-`;
+}
 
 /**
  * Removes what copies of volumes leave behind. Its keys are families: all that is named after one Backup. It looks at each when the
@@ -32,8 +39,13 @@ export function copySweeper({ connection, caches, moverNamespace, observer }: Sw
     if (family !== undefined) controller.queue.add(family);
   };
   const byName = ({ object }: { readonly object: KubeObject }): void => add(object.metadata.name);
-  caches.claims.listen(byName);
-  caches.snapshots.listen(byName);
+  caches.claims.listen(({ object: { metadata } }) => {
+    add(metadata.name);
+    for (const label of Object.keys(metadata.labels ?? {})) add(labelledFamily(label));
+  });
+  caches.snapshots.listen(({ object: { metadata } }) => add(familyOf(metadata.name) === undefined ? groupOwner(metadata) : metadata.name));
+  caches.groups.listen(byName);
+  caches.groupContents.listen(({ object }) => add(object.spec?.volumeGroupSnapshotRef?.name));
   caches.moverSecrets.listen(byName);
   caches.jobs.listen(byName);
   caches.volumes.listen(({ object }) => add(object.spec?.claimRef?.name));

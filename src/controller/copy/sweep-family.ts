@@ -1,14 +1,15 @@
 import { LABEL_BACKUP_UID, LABEL_COMPONENT, LABEL_NAMESPACE } from '../../api/index.ts';
-import { decideSweep, isEnding, type FamilyFacts, type SweepStep } from '../../decide/index.ts';
+import { decideSweep, familyOfLabel, isEnding, type FamilyFacts, type SweepStep } from '../../decide/index.ts';
 import { ResourceClient, isKubeError, resourceTypes, type KubeConnection } from '../../kube/index.ts';
 import type { Cache } from '../caches.ts';
 import type { MoverContext } from '../mover/index.ts';
-import type { RawSecret } from '../raw-objects.ts';
-import { contentFact, copiedClaimFact, copiedVolumeFact, snapshotFact } from './copy-facts.ts';
+import type { RawGroupContent, RawSecret, RawSnapshot, RawSnapshotContent } from '../raw-objects.ts';
+import { groupOwner } from '../slim-objects.ts';
+import { contentFact, copiedClaimFact, copiedVolumeFact, groupContentFact, groupFact, snapshotFact } from './copy-facts.ts';
 
 export interface SweepContext {
   readonly connection: KubeConnection;
-  readonly caches: Pick<MoverContext['caches'], 'backups' | 'jobs' | 'claims' | 'volumes' | 'snapshots' | 'snapshotContents'> & {
+  readonly caches: Pick<MoverContext['caches'], 'backups' | 'jobs' | 'claims' | 'volumes' | 'snapshots' | 'snapshotContents' | 'groups' | 'groupContents'> & {
     readonly moverSecrets: Cache<RawSecret>;
   };
   readonly moverNamespace: string;
@@ -16,6 +17,7 @@ export interface SweepContext {
 
 /** The sidecar deletes a driver's snapshot only once this says that the VolumeSnapshot is going. */
 const BEING_DELETED = 'snapshot.storage.kubernetes.io/volumesnapshot-being-deleted';
+const GROUP_BEING_DELETED = 'groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted';
 const COPY = 'copy';
 const MOVER = 'mover-backup';
 
@@ -35,7 +37,10 @@ function observe({ caches, moverNamespace }: SweepContext, family: string): Fami
   const jobs = caches.jobs.byIndex('family', family).filter(({ metadata }) => metadata.labels?.[LABEL_COMPONENT] === MOVER);
   const secrets = caches.moverSecrets.byIndex('family', family).filter(({ metadata }) => metadata.labels?.[LABEL_COMPONENT] === MOVER);
   const claims = caches.claims.byIndex('family', family).filter(({ metadata }) => metadata.labels?.[LABEL_COMPONENT] === COPY);
-  const snapshots = caches.snapshots.byIndex('family', family).filter(({ metadata }) => metadata.labels?.[LABEL_COMPONENT] === COPY);
+  // Those of a group have no labels of ours, but the group has.
+  const groups = caches.groups.byIndex('family', family).filter(({ metadata }) => metadata.labels?.[LABEL_COMPONENT] === COPY);
+  const snapshots = caches.snapshots.byIndex('family', family).filter(({ metadata }) => metadata.labels?.[LABEL_COMPONENT] === COPY || groupOwner(metadata) !== undefined);
+  const groupContents = caches.groupContents.byIndex('family', family);
   const wanted = backups.some((backup) => !isEnding(backup));
   // Movers of an ended backup are removed by its own controller; only one that is gone leaves them to us.
   const orphaned = ![...jobs, ...secrets].some(({ metadata: { labels } }) =>
@@ -50,8 +55,30 @@ function observe({ caches, moverNamespace }: SweepContext, family: string): Fami
     claims: claims.map(copiedClaimFact),
     volumes: caches.volumes.byIndex('family', family).map(copiedVolumeFact),
     snapshots: snapshots.map(snapshotFact),
-    contents: caches.snapshotContents.byIndex('family', family).map(contentFact),
+    contents: [...contentsOf(caches, family, groupContents, snapshots)].map(contentFact),
+    groups: groups.map(groupFact),
+    groupContents: groupContents.map(groupContentFact),
+    labelled: caches.claims.byIndex('label', family).flatMap(({ metadata: { name, namespace = '', labels } }) =>
+      Object.keys(labels ?? {}).flatMap((label) => (familyOfLabel(label) === family ? [{ namespace, name, label }] : [])),
+    ),
   };
+}
+
+/** Those of the family's snapshots, and those of its group, which do not show it themselves. */
+function contentsOf(
+  { snapshotContents }: SweepContext['caches'],
+  family: string,
+  groups: readonly RawGroupContent[],
+  snapshots: readonly RawSnapshot[],
+): ReadonlySet<RawSnapshotContent> {
+  const handles = groups.flatMap(({ status }) => status?.volumeGroupSnapshotHandle ?? []);
+  const bound = snapshots.flatMap(({ status }) => status?.boundVolumeSnapshotContentName ?? []);
+  const found = [
+    ...snapshotContents.byIndex('family', family),
+    ...handles.flatMap((handle) => snapshotContents.byIndex('groupHandle', handle)),
+    ...bound.flatMap((name) => snapshotContents.get(name) ?? []),
+  ];
+  return new Set(new Map(found.map((content) => [content.metadata.name, content])).values());
 }
 
 async function apply({ connection }: SweepContext, step: SweepStep, signal: AbortSignal): Promise<void> {
@@ -67,6 +94,18 @@ async function apply({ connection }: SweepContext, step: SweepStep, signal: Abor
       return of('volumeSnapshots').delete(step.name, step.namespace, { signal });
     case 'deleteContent':
       return of('volumeSnapshotContents').delete(step.name, undefined, { signal });
+    case 'deleteGroup':
+      return of('volumeGroupSnapshots').delete(step.name, step.namespace, { signal });
+    case 'deleteGroupContent':
+      return of('volumeGroupSnapshotContents').delete(step.name, undefined, { signal });
+    case 'unlabelClaim':
+      await of('persistentVolumeClaims').patch(step.name, step.namespace, { metadata: { labels: { [step.label]: null } } }, { signal });
+      return;
+    case 'claimGroup': {
+      const metadata = step.orphaned ? { annotations: { [GROUP_BEING_DELETED]: 'yes' } } : {};
+      await of('volumeGroupSnapshotContents').patch(step.name, undefined, { metadata, spec: { deletionPolicy: 'Delete' } }, { signal });
+      return;
+    }
     case 'reclaimVolume':
       await of('persistentVolumes').patch(step.name, undefined, { spec: { persistentVolumeReclaimPolicy: 'Delete' } }, { signal });
       return;

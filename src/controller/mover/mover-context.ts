@@ -2,7 +2,7 @@ import type { BackupLocation, BackupTenant } from '../../api/index.ts';
 import type { ExecEnd, KubeConnection, PodContainer } from '../../kube/index.ts';
 import type { Cache } from '../caches.ts';
 import type { Clock, CredentialMinter, ResultReader } from '../ports.ts';
-import type { RawClaim, RawEvent, RawJob, RawNamespace, RawPod, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from '../raw-objects.ts';
+import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawPod, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from '../raw-objects.ts';
 import type { Backup, BackupPolicy, Restore } from '../../api/index.ts';
 import type { MoverLine } from '../../decide/index.ts';
 import type { Listener } from './spoken-lines.ts';
@@ -38,6 +38,9 @@ export interface MoverCaches {
   readonly snapshotClasses: Cache<RawSnapshotClass>;
   readonly snapshots: Cache<RawSnapshot>;
   readonly snapshotContents: Cache<RawSnapshotContent>;
+  readonly groupClasses: Cache<RawSnapshotClass>;
+  readonly groups: Cache<RawGroupSnapshot>;
+  readonly groupContents: Cache<RawGroupContent>;
   readonly locations: Cache<BackupLocation>;
   readonly tenants: Cache<BackupTenant>;
   readonly policies: Cache<BackupPolicy>;
