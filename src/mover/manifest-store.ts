@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { Engine, Repository, SnapshotReach } from '../restic/contract.ts';
 import { EngineError } from '../restic/errors.ts';
 import { StorageError, type ObjectStore } from '../storage/index.ts';
@@ -111,15 +110,15 @@ export function manifestKey(snapshot: string, rev: number): string {
 }
 
 /** Puts the bytes of an export index under their name. */
-export async function putExportIndex(store: ObjectStore, bytes: Uint8Array, signal?: AbortSignal): Promise<ManifestFile> {
-  const name = `exports/${hash('sha256', bytes, 'hex')}`;
+export async function putExportIndex(store: ObjectStore, { parts, size, sha256 }: Awaited<ReturnType<Engine['exportIndex']>>, signal?: AbortSignal): Promise<ManifestFile> {
+  const name = `exports/${Buffer.from(sha256).toString('hex')}`;
   try {
-    await store.put(name, bytes, { ifAbsent: true, signal });
+    await store.put(name, parts, { ifAbsent: true, sha256, signal });
   } catch (error) {
     // Content-named: whoever put it put the same.
     if (!(error instanceof StorageError) || error.code !== 'AlreadyExists') throw error;
   }
-  return { name, size: bytes.byteLength };
+  return { name, size };
 }
 
 /** Highest first. */

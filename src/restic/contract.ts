@@ -242,8 +242,8 @@ export interface Engine {
   check(repository: Repository, request: CheckRequest): Promise<CheckOutcome>;
   /** The key material of the manifest MAC: HKDF input `encrypt ‖ mac.k ‖ mac.r` is never handed out, only MACs are made. */
   manifestMac(repository: Repository, canonicalJson: Uint8Array): Uint8Array;
-  /** Writes the export index of `layout.md` for packs (every blob of each) as an encrypted restic index file; returns its bytes. */
-  exportIndex(repository: Repository, packs: readonly string[]): Promise<Uint8Array>;
+  /** Writes the export index of `layout.md` for packs (every blob of each) as an encrypted restic index file; returns its bytes, in several buffers. */
+  exportIndex(repository: Repository, packs: readonly string[]): Promise<{ readonly parts: readonly Uint8Array[]; readonly size: number; readonly sha256: Uint8Array }>;
 }
 
 export type EngineErrorCode =

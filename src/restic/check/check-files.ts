@@ -1,6 +1,6 @@
 import { hash } from 'node:crypto';
 import { StorageError } from '../../storage/index.ts';
-import { damaged, decodeUnpacked, parseConfig, parseIndex, parseLock, parseSnapshot, type Id, type Snapshot } from '../format/index.ts';
+import { damaged, decodeUnpacked, parseConfig, parseLock, parseSnapshot, type Id, type Snapshot } from '../format/index.ts';
 import { keyOf, TableIndex, type OpenRepository } from '../repository/index.ts';
 import { loadMarks } from '../prune/index.ts';
 import type { Problems } from './problems.ts';
@@ -45,8 +45,7 @@ export async function checkIndex(repository: OpenRepository, problems: Problems,
   for await (const { id } of repository.listFiles('index', signal)) {
     const name = keyOf('index', id);
     await problems.attempt('index', name, `${fromReplica} Or rebuild it from the packs with restic: \`restic repair index\`.`, async () => {
-      const json = await repository.loadUnpacked('index', id, signal);
-      parseIndex(json, name, (packId, blob) => index.add(index.numberOf(packId), blob));
+      await repository.readIndexFile(index, id, signal);
     });
   }
   index.table.consolidate();

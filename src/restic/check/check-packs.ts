@@ -44,7 +44,6 @@ export async function checkPacks(repository: OpenRepository, index: TableIndex, 
     onProgress?.({ filesDone, bytesDone, filesTotal: present.size, bytesTotal, bytesAdded: 0, currentPath: keyOf('data', id) });
   };
   try {
-    const contents = index.contentsOf(new Set(present.keys()));
     const one = async (pack: PackContents): Promise<void> => {
       const name = keyOf('data', pack.id);
       const size = present.get(pack.id) ?? 0;
@@ -54,8 +53,9 @@ export async function checkPacks(repository: OpenRepository, index: TableIndex, 
       });
       done(pack.id);
     };
-    await inParallel(contents.filter(({ id }) => chosen.has(id)), packsAtOnce, one);
-    await inParallel(contents.filter(({ id }) => !chosen.has(id)), headersAtOnce, one);
+    const [read, others] = [true, false].map((isChosen) => [...present.keys()].filter((id) => chosen.has(id) === isChosen));
+    await inParallel(index.contentsInGroups(read ?? []), packsAtOnce, one);
+    await inParallel(index.contentsInGroups(others ?? []), headersAtOnce, one);
   } finally {
     await workers.close();
   }
@@ -108,8 +108,10 @@ function assertSameBlobs(indexed: PackContents, header: PackContents): void {
   if (!isSame) throw damaged(`pack ${indexed.id}`, 'its header and the index say different things');
 }
 
-async function inParallel<T>(items: readonly T[], width: number, action: (item: T) => Promise<void>): Promise<void> {
-  const queue = items.values();
+async function inParallel<T>(items: Iterable<T>, width: number, action: (item: T) => Promise<void>): Promise<void> {
+  // All of them take from one iterator; a `for` that ends early for one must not end it for the others.
+  const iterator = items[Symbol.iterator]();
+  const queue = { [Symbol.iterator]: () => ({ next: () => iterator.next() }) };
   await Promise.all(
     Array.from({ length: width }, async () => {
       for (const item of queue) await action(item);

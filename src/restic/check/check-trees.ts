@@ -15,7 +15,7 @@ interface Waiting {
 /** Every tree that a snapshot reaches is there and sound, and every blob that it names is in an index. */
 export async function checkTrees(repository: OpenRepository, index: TableIndex, snapshots: ReadonlyMap<Id, Snapshot>, problems: Problems, signal?: AbortSignal): Promise<void> {
   const trees = new SnapshotTrees(repository, index, signal);
-  const seen = new UsedBlobs();
+  const seen = new UsedBlobs(index.table);
   const waiting: Waiting[] = Array.from(snapshots, ([snapshot, { tree }]) => ({ tree, path: byteString(''), snapshot }));
   try {
     for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
@@ -28,7 +28,7 @@ export async function checkTrees(repository: OpenRepository, index: TableIndex, 
         const nodePath = byteString(`${path}/${node.name}`);
         if (node.subtree !== undefined) waiting.push({ tree: node.subtree, path: nodePath, snapshot });
         for (const id of node.content ?? []) {
-          if (!seen.add('data', id) || index.has('data', id)) continue;
+          if (!seen.add('data', id) || !seen.missing.has(`data ${id}`)) continue;
           problems.add('blob', `data blob ${id}`, `Data of ${textOf(nodePath)} (snapshot ${snapshot.slice(0, 8)}) is in no index file. ${advice}`);
         }
       }

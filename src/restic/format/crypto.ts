@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomFillSync, type Cipheriv } from 'node:crypto';
+import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, randomFillSync, type Cipheriv } from 'node:crypto';
 import sodium from 'sodium-native';
 
 /** What encryption adds to a plaintext: a 16-byte nonce before, a 16-byte MAC after (design.rst "Keys, Encryption and MAC"). */
@@ -55,6 +55,23 @@ export class CipherKey {
     sodium.crypto_onetimeauth(sealed.subarray(end), sealed.subarray(nonceLength, end), this.#macKeyFor(nonce));
   }
 
+  /** Seals what comes in pieces. */
+  sealing(): SealingStream {
+    const nonce = randomBytes(nonceLength);
+    return new SealingStream(nonce, createCipheriv('aes-256-ctr', this.#material.subarray(0, 32), nonce), this.#macKeyFor(nonce));
+  }
+
+  /** As `open`, in pieces of that length, each valid during the call only; false when the MAC does not match: then there were none. */
+  openInPieces(sealed: Uint8Array, length: number, emit: (piece: Uint8Array) => void): boolean {
+    if (sealed.length < sealOverhead) return false;
+    const nonce = sealed.subarray(0, nonceLength);
+    const ciphertext = sealed.subarray(nonceLength, sealed.length - macLength);
+    if (!sodium.crypto_onetimeauth_verify(sealed.subarray(sealed.length - macLength), ciphertext, this.#macKeyFor(nonce))) return false;
+    const decipher = createDecipheriv('aes-256-ctr', this.#material.subarray(0, 32), nonce);
+    for (let at = 0; at < ciphertext.length; at += length) emit(decipher.update(ciphertext.subarray(at, at + length)));
+    return true;
+  }
+
   /** The plaintext, or `undefined` when the MAC does not match: damaged, forged, or another key. */
   open(sealed: Uint8Array): Uint8Array | undefined {
     if (sealed.length < sealOverhead) return undefined;
@@ -79,6 +96,41 @@ export class CipherKey {
     this.#oneTimeKey.set(this.#material.subarray(48, 64), 0);
     this.#oneTimeKey.set(this.#nonceCipher.update(nonce), 16);
     return this.#oneTimeKey;
+  }
+}
+
+/** nonce ‖ ciphertext ‖ MAC of a plaintext that comes in pieces, as pieces; and the SHA-256 of it all, which is its name in a repository. */
+export class SealingStream {
+  readonly #parts: Uint8Array[] = [];
+  readonly #cipher: Cipheriv;
+  readonly #mac = Buffer.alloc(sodium.crypto_onetimeauth_STATEBYTES);
+  readonly #sha256 = createHash('sha256');
+  #size = 0;
+
+  constructor(nonce: Uint8Array, cipher: Cipheriv, macKey: Uint8Array) {
+    this.#cipher = cipher;
+    sodium.crypto_onetimeauth_init(this.#mac, macKey);
+    this.#add(nonce);
+  }
+
+  push(plaintext: Uint8Array): void {
+    if (plaintext.length === 0) return;
+    const ciphertext = this.#cipher.update(plaintext);
+    sodium.crypto_onetimeauth_update(this.#mac, ciphertext);
+    this.#add(ciphertext);
+  }
+
+  finish(): { readonly parts: readonly Uint8Array[]; readonly size: number; readonly sha256: Buffer } {
+    const mac = Buffer.alloc(macLength);
+    sodium.crypto_onetimeauth_final(this.#mac, mac);
+    this.#add(mac);
+    return { parts: this.#parts, size: this.#size, sha256: this.#sha256.digest() };
+  }
+
+  #add(part: Uint8Array): void {
+    this.#parts.push(part);
+    this.#sha256.update(part);
+    this.#size += part.length;
   }
 }
 

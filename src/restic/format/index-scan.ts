@@ -19,49 +19,80 @@ const endOfBlobs = Buffer.from('}]}');
 const nextPack = Buffer.from(',{"id":"');
 const endOfPacks = Buffer.from(']}');
 
+/** No unit that is read at once (a pack's head, a blob with what separates it from the next) is longer, bytes. */
+const longestUnit = 512;
+
 /**
  * Reads an index file in the one form that restic and we write, ten times as fast as `JSON.parse`: half a million blobs take no second.
  * @returns false when the form is another one. What was visited until then is true; `parseIndex` reads such a file whole
  */
 export function scanIndex(json: Uint8Array, visitor: IndexVisitor): boolean {
-  return new Scanner(Buffer.from(json.buffer, json.byteOffset, json.byteLength)).scan(visitor);
+  const scanner = new IndexScanner(visitor);
+  scanner.push(json);
+  return scanner.end();
 }
 
-class Scanner {
-  readonly #bytes: Buffer;
+/** As `scanIndex`, of a text that comes in pieces: the index of a million blobs is 190 MB of it. */
+export class IndexScanner {
+  readonly #visitor: IndexVisitor;
+  #bytes: Buffer = Buffer.alloc(0);
   readonly #key = new Int32Array(8);
   #at = 0;
+  #state: 'start' | 'pack' | 'blob' | 'done' | 'failed' = 'start';
+  #pack = 0;
 
-  constructor(bytes: Buffer) {
-    this.#bytes = bytes;
+  constructor(visitor: IndexVisitor) {
+    this.#visitor = visitor;
   }
 
-  scan(visitor: IndexVisitor): boolean {
-    if (!this.#skip(packsStart)) return false;
-    for (;;) {
-      const idAt = this.#at;
-      if (!this.#readKey()) return false;
-      const pack = visitor.pack(this.#bytes.toString('latin1', idAt, this.#at));
-      if (!this.#skip(blobsStart) || !this.#blobs(pack, visitor)) return false;
-      if (this.#skip(nextPack)) continue;
-      // Go ends some files with a newline; anything else behind the end is another form.
-      return this.#skip(endOfPacks) && (this.#at === this.#bytes.length || this.#bytes.toString('latin1', this.#at) === '\n');
-    }
+  /** `piece` may be used again afterwards. */
+  push(piece: Uint8Array): void {
+    if (this.#state === 'failed') return;
+    const rest = this.#bytes.subarray(this.#at);
+    this.#bytes = rest.length === 0 ? Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength) : Buffer.concat([rest, piece]);
+    this.#at = 0;
+    while (this.#isOpen() && this.#bytes.length - this.#at >= longestUnit) this.#unit();
+    this.#bytes = Buffer.from(this.#bytes.subarray(this.#at));
+    this.#at = 0;
   }
 
-  #blobs(pack: number, visitor: IndexVisitor): boolean {
-    for (;;) {
-      if (!this.#readKey()) return false;
-      const isTree = this.#skip(treeType);
-      if (!isTree && !this.#skip(dataType)) return false;
-      const offset = this.#readCount();
-      const length = this.#skip(lengthMember) ? this.#readCount() : -1;
-      const uncompressedLength = this.#skip(uncompressedMember) ? this.#readCount() : 0;
-      if (offset < 0 || length < sealOverhead || uncompressedLength < 0) return false;
-      visitor.blob(pack, isTree ? 'tree' : 'data', this.#key, offset, length, uncompressedLength);
-      if (this.#skip(nextBlob)) continue;
-      return this.#skip(endOfBlobs);
-    }
+  /** Whether all of it was read. */
+  end(): boolean {
+    while (this.#isOpen() && this.#at < this.#bytes.length) this.#unit();
+    // Go ends some files with a newline; anything else behind the end is another form.
+    const rest = this.#bytes.toString('latin1', this.#at);
+    return this.#state === 'done' && (rest === '' || rest === '\n');
+  }
+
+  #isOpen(): boolean {
+    return this.#state !== 'done' && this.#state !== 'failed';
+  }
+
+  #unit(): void {
+    if (this.#state === 'start') this.#state = this.#skip(packsStart) ? 'pack' : 'failed';
+    else this.#state = this.#state === 'pack' ? this.#packHead() : this.#blob();
+  }
+
+  #packHead(): 'blob' | 'failed' {
+    const idAt = this.#at;
+    if (!this.#readKey()) return 'failed';
+    this.#pack = this.#visitor.pack(this.#bytes.toString('latin1', idAt, this.#at));
+    return this.#skip(blobsStart) ? 'blob' : 'failed';
+  }
+
+  #blob(): 'blob' | 'pack' | 'done' | 'failed' {
+    if (!this.#readKey()) return 'failed';
+    const isTree = this.#skip(treeType);
+    if (!isTree && !this.#skip(dataType)) return 'failed';
+    const offset = this.#readCount();
+    const length = this.#skip(lengthMember) ? this.#readCount() : -1;
+    const uncompressedLength = this.#skip(uncompressedMember) ? this.#readCount() : 0;
+    if (offset < 0 || length < sealOverhead || uncompressedLength < 0) return 'failed';
+    this.#visitor.blob(this.#pack, isTree ? 'tree' : 'data', this.#key, offset, length, uncompressedLength);
+    if (this.#skip(nextBlob)) return 'blob';
+    if (!this.#skip(endOfBlobs)) return 'failed';
+    if (this.#skip(nextPack)) return 'pack';
+    return this.#skip(endOfPacks) ? 'done' : 'failed';
   }
 
   #skip(text: Buffer): boolean {

@@ -3,6 +3,8 @@ import type { BlobType } from './blob.ts';
 /** What a blob takes in the text at most, and a pack around its blobs, bytes. */
 const longestBlob = 192;
 const longestPack = 128;
+/** Pieces that leave are this long; what is written between two of them fits behind. */
+const pieceLength = 1024 * 1024;
 const initialLength = 64 * 1024;
 
 const packStart = Buffer.from('{"id":"');
@@ -22,12 +24,15 @@ const hexDigits = Buffer.from('0123456789abcdef');
  * and every backup writes one. `supersedes` is read by nobody any more and not written.
  */
 export class IndexWriter {
+  readonly #emit: ((piece: Uint8Array) => void) | undefined;
   #bytes = Buffer.allocUnsafeSlow(initialLength);
   #at = 0;
   #packs = 0;
   #blobs = 0;
 
-  constructor() {
+  /** @param emit - takes the text piece by piece, each valid during the call only; without it, all of it comes from `finish` */
+  constructor(emit?: (piece: Uint8Array) => void) {
+    this.#emit = emit;
     this.#put(Buffer.from('{"packs":['));
   }
 
@@ -66,15 +71,22 @@ export class IndexWriter {
     this.#bytes[this.#at++] = 0x7d;
   }
 
-  /** The file's JSON; the writer is used up. */
+  /** The file's JSON, or nothing when it went piece by piece; the writer is used up. */
   finish(): Uint8Array {
     this.#reserve(longestPack);
     this.#bytes[this.#at++] = 0x5d;
     this.#bytes[this.#at++] = 0x7d;
+    if (this.#emit !== undefined) this.#flush(this.#emit);
     return this.#bytes.subarray(0, this.#at);
   }
 
+  #flush(emit: (piece: Uint8Array) => void): void {
+    emit(this.#bytes.subarray(0, this.#at));
+    this.#at = 0;
+  }
+
   #reserve(more: number): void {
+    if (this.#emit !== undefined && this.#at >= pieceLength) this.#flush(this.#emit);
     if (this.#at + more <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(this.#bytes.length * 2);
     larger.set(this.#bytes.subarray(0, this.#at));

@@ -13,7 +13,7 @@ export { goModeOf, nodeTypeOf, permissionsOf } from './file-mode.ts';
 export { encodeIndex, parseIndex } from './index-file.ts';
 export { hexOfKey, keyOfBytes, keyOfHex } from './id-words.ts';
 export { IndexWriter } from './index-writer.ts';
-export { scanIndex, type IndexVisitor } from './index-scan.ts';
+export { IndexScanner, scanIndex, type IndexVisitor } from './index-scan.ts';
 export { isId } from './json.ts';
 export { encodeKeyFile, openKeyFile, parseKeyFile, type KeyFile } from './key-file.ts';
 export { encodeLock, parseLock, type LockFile } from './lock-file.ts';
@@ -22,4 +22,5 @@ export { encodePackHeader, entryLengthOf, headerLengthLength, maxBlobsOfPack, ma
 export { encodeSnapshot, parseSnapshot, type Snapshot, type SnapshotStatistics } from './snapshot.ts';
 export { formatTime, isSameTime, parseTime, TimeFormatter, type Timespec } from './time.ts';
 export { compareNames, encodeNode, encodeNodeHead, encodeNodeTail, encodeTree, encodeTreeOf, parseTree } from './tree.ts';
-export { decodeUnpacked, encodeUnpacked } from './unpacked.ts';
+export { decodeUnpacked, encodeUnpacked, openUnpacked, sealUnpacked, type SealedFile } from './unpacked.ts';
+export { ZstdStream } from './zstd-stream.ts';

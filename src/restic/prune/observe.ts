@@ -1,6 +1,5 @@
 import { EngineError } from '../errors.ts';
-import { hexOfKey } from '../format/index.ts';
-import { listSnapshots, type OpenRepository, type TableIndex } from '../repository/index.ts';
+import { listSnapshots, type BlobTable, type OpenRepository, type TableIndex } from '../repository/index.ts';
 import type { DuplicateFacts, PackFacts, PruneFacts } from './plan.ts';
 import { findUsedBlobs, type UsedBlobs } from './used-blobs.ts';
 
@@ -9,6 +8,11 @@ export interface Observed extends PruneFacts {
   readonly used: UsedBlobs;
   /** Packs that an index names, that are not there, and that nothing needs. */
   readonly absent: readonly string[];
+}
+
+interface DuplicateBlob {
+  bytes: number;
+  readonly packs: number[];
 }
 
 interface Counts {
@@ -32,43 +36,48 @@ export async function observePacks(repository: OpenRepository, signal?: AbortSig
 }
 
 /** Sorts every blob that the index places into used here, used here and elsewhere, or unused. */
-function countBlobs(index: TableIndex, used: UsedBlobs): { counts: Counts[]; duplicates: Map<string, { bytes: number; packs: number[] }> } {
+function countBlobs(index: TableIndex, used: UsedBlobs): { counts: Counts[]; duplicates: Map<number, DuplicateBlob> } {
+  const { table } = index;
   const counts: Counts[] = Array.from({ length: index.packCount }, () => ({ onlyHere: 0, onlyHereBytes: 0, unusedBytes: 0 }));
-  const duplicates = new Map<string, { bytes: number; packs: number[] }>();
-  let found = 0;
-  index.table.forEach((type, key, place) => {
-    const count = counts[place.pack];
+  const duplicates = new Map<number, DuplicateBlob>();
+  table.forEachSlot((type, words, at, slot, { pack, length }) => {
+    const count = counts[pack];
     if (count === undefined) return;
-    if (!used.table.has(type, key)) {
-      count.unusedBytes += place.length;
-      return;
-    }
-    const first = used.table.find(type, key);
-    if (first === undefined) {
-      used.table.place(type, key, place);
+    const first = table.slotOf(type, words.subarray(at, at + 8));
+    if (!used.hasSlot(first)) {
+      count.unusedBytes += length;
+    } else if (first === slot) {
       count.onlyHere++;
-      count.onlyHereBytes += place.length;
-      found++;
-      return;
-    }
-    const name = `${type} ${hexOfKey(key)}`;
-    const known = duplicates.get(name);
-    if (known === undefined) {
-      duplicates.set(name, { bytes: first.length, packs: [first.pack, place.pack] });
-      const firstCount = counts[first.pack];
-      if (firstCount !== undefined) {
-        firstCount.onlyHere--;
-        firstCount.onlyHereBytes -= first.length;
-      }
+      count.onlyHereBytes += length;
     } else {
-      known.packs.push(place.pack);
+      noteDuplicate(duplicates, first, pack);
     }
   });
-  if (found < used.size) refuse(`${String(used.size - found)} blobs that snapshots need are in no index file`);
+  if (duplicates.size > 0) takeFirstOnes(table, counts, duplicates);
+  if (used.missing.size > 0) refuse(`${String(used.missing.size)} blobs that snapshots need are in no index file`);
   return { counts, duplicates };
 }
 
-function matchPacks(index: TableIndex, counts: readonly Counts[], duplicates: ReadonlyMap<string, DuplicateFacts>, sizes: ReadonlyMap<string, number>): PruneFacts & { absent: string[] } {
+function noteDuplicate(duplicates: Map<number, DuplicateBlob>, first: number, pack: number): void {
+  const known = duplicates.get(first);
+  if (known === undefined) duplicates.set(first, { bytes: 0, packs: [pack] });
+  else known.packs.push(pack);
+}
+
+/** The first place of a blob that lies elsewhere too was counted as its only one. */
+function takeFirstOnes(table: BlobTable, counts: readonly Counts[], duplicates: ReadonlyMap<number, DuplicateBlob>): void {
+  table.forEachSlot((_type, _words, _at, slot, { pack, length }) => {
+    const duplicate = duplicates.get(slot);
+    const count = counts[pack];
+    if (duplicate === undefined || count === undefined) return;
+    duplicate.bytes = length;
+    duplicate.packs.unshift(pack);
+    count.onlyHere--;
+    count.onlyHereBytes -= length;
+  });
+}
+
+function matchPacks(index: TableIndex, counts: readonly Counts[], duplicates: ReadonlyMap<number, DuplicateFacts>, sizes: ReadonlyMap<string, number>): PruneFacts & { absent: string[] } {
   const expected = index.sizesOf(() => true);
   const packs: PackFacts[] = [];
   const newIndex = new Map<number, number>();

@@ -70,7 +70,7 @@ async function replace(repository: OpenRepository, request: PruneRequest, { obse
   if (goes.length === 0) return [];
   const savedPacks = decision.repack.length === 0 ? [] : await repackPacks(repository, observed, decision, signal);
   const gone = new Set(goes);
-  const { saved, obsolete } = await rewriteIndex(repository, gone, signal);
+  const { saved, obsolete } = await rewriteIndex(repository, observed.index, gone, signal);
   const after = await repository.loadIndex({ reload: true, except: new Set(obsolete), signal });
   const reachAfter = (snapshot: string): Promise<SnapshotReach> => reachIn(repository, after, snapshot, signal);
   await request.onReplace?.({ savedPacks, savedIndexes: saved, removedIndexes: obsolete, removedPacks: goes, reachOf: reachAfter });

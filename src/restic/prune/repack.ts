@@ -1,4 +1,4 @@
-import { keyOf, type ListedFile, type OpenRepository } from '../repository/index.ts';
+import { keyOf, SlotSet, type ListedFile, type OpenRepository } from '../repository/index.ts';
 import { keyOfHex, type PackedBlob } from '../format/index.ts';
 import type { Observed } from './observe.ts';
 import type { PackDecision } from './plan.ts';
@@ -10,18 +10,19 @@ import type { PackDecision } from './plan.ts';
 export async function repackPacks(repository: OpenRepository, observed: Observed, decision: PackDecision, signal?: AbortSignal): Promise<readonly ListedFile[]> {
   const stays = new Set(decision.keep.map((index) => observed.packs[index]?.id));
   const moving = new Set(decision.repack.flatMap((index) => observed.packs[index]?.id ?? []));
-  const done = new Set<string>();
+  const { table } = observed.index;
+  const done = new SlotSet(table.slots);
   const writer = await repository.startWriting(signal);
-  for (const pack of observed.index.contentsOf(moving)) {
+  for (const pack of observed.index.contentsInGroups(moving)) {
     signal?.throwIfAborted();
-    const wanted = pack.blobs.filter((blob) => isNeeded(observed, blob, stays) && !done.has(`${blob.type}${blob.id}`));
+    const wanted = pack.blobs.filter((blob) => isNeeded(observed, blob, stays) && !done.has(table.slotOf(blob.type, keyOfHex(blob.id))));
     if (wanted.length === 0) continue;
     const bytes = await repository.store.get(keyOf('data', pack.id), { signal });
     for (const blob of wanted) {
       const sealed = bytes.subarray(blob.offset, blob.offset + blob.length);
       repository.openBlob(blob, sealed);
       await writer.saveEncrypted(blob, sealed);
-      done.add(`${blob.type}${blob.id}`);
+      done.add(table.slotOf(blob.type, keyOfHex(blob.id)));
     }
   }
   const { packs } = await writer.finish();
@@ -30,7 +31,7 @@ export async function repackPacks(repository: OpenRepository, observed: Observed
 
 /** Used, and in no pack that stays. */
 function isNeeded({ used, index }: Observed, { type, id }: PackedBlob, stays: ReadonlySet<string | undefined>): boolean {
-  if (!used.table.has(type, keyOfHex(id))) return false;
+  if (!used.has(type, id)) return false;
   return !index.lookupAll(type, id).some(({ packId }) => stays.has(packId));
 }
 

@@ -1,21 +1,38 @@
 import { TreeReader } from '../backup/tree-reader.ts';
 import { damaged, isId, keyOfHex, type BlobType, type Id } from '../format/index.ts';
-import { BlobTable, type OpenRepository, type TableIndex } from '../repository/index.ts';
+import { SlotSet, type BlobTable, type OpenRepository, type TableIndex } from '../repository/index.ts';
 
-/** Blobs that something reaches: 52 bytes each. Those that the index can place are given their place later. */
+/** Blobs that something reaches: a bit for each slot of the index's table, and the ids of those that no index file names. */
 export class UsedBlobs {
-  readonly table = new BlobTable();
+  readonly #table: BlobTable;
+  readonly #slots: SlotSet;
   readonly #key = new Int32Array(8);
+  /** As `data 4f3a…`. */
+  readonly missing = new Set<string>();
 
-  get size(): number {
-    return this.table.size;
+  /** @param table - while it stays as it is */
+  constructor(table: BlobTable) {
+    this.#table = table;
+    this.#slots = new SlotSet(table.slots);
   }
 
   /** False when the blob was there already. */
   add(type: BlobType, id: Id): boolean {
-    if (this.table.claim(type, keyOfHex(id, this.#key)).state !== 'new') return false;
-    this.table.growIfNeeded();
+    const slot = this.#table.slotOf(type, keyOfHex(id, this.#key));
+    if (slot >= 0) return this.#slots.add(slot);
+    const name = `${type} ${id}`;
+    if (this.missing.has(name)) return false;
+    this.missing.add(name);
     return true;
+  }
+
+  /** @param slot - that `slotOf` gave: the first place of a blob stands for all */
+  hasSlot(slot: number): boolean {
+    return slot >= 0 && this.#slots.has(slot);
+  }
+
+  has(type: BlobType, id: Id): boolean {
+    return this.hasSlot(this.#table.slotOf(type, keyOfHex(id, this.#key)));
   }
 }
 
@@ -30,7 +47,7 @@ export async function findUsedBlobs(
   options: { readonly signal?: AbortSignal | undefined; readonly onBlob?: (type: BlobType, id: Id) => void } = {},
 ): Promise<UsedBlobs> {
   const { signal, onBlob } = options;
-  const used = new UsedBlobs();
+  const used = new UsedBlobs(index.table);
   const reader = new TreeReader(repository, index, signal);
   const waiting = [...roots];
   const addData = (id: Id): void => {

@@ -4,8 +4,9 @@ import type { BlobType } from '../format/blob.ts';
  * The index as a flat open-addressing table in shared memory: 52 bytes a slot, readable and extendable by all worker
  * threads at once. Ids are SHA-256 and so their own hash. A slot is claimed with a compare-and-swap and never freed.
  *
- * It grows by segments: whoever owns the table adds one while half of the last is free, and tells the others; a thread that has not
- * heard yet still fills the old one. Two threads may then store the same blob twice, which the format allows.
+ * It grows by segments: whoever owns the table adds one while a fifth of the last is free, and tells the others; a thread that has not
+ * heard yet still fills the old one. Two threads may then store the same blob twice, which the format allows. A segment has half as many
+ * slots as there were before: doubling would leave a table of a million blobs with three slots for each.
  */
 const wordsOfSlot = 13;
 const stateWord = 8;
@@ -21,11 +22,13 @@ const placed = { data: 4, tree: 5 } as const;
 
 const headerBytes = 64;
 
-/** Slots of the first segment: enough for the new blobs of any batch until the next segment is there. */
+/** Slots of the first segment: a fifth of them is enough for the new blobs of any batch until the next segment is there. */
 const minSlots = 1 << 16;
 const maxSlots = 1 << 24;
-/** A full index that is only read: 65 bytes a blob, a miss probes eight slots. */
-const consolidatedLoad = 0.8;
+/** Of a full segment: 65 bytes a blob, a miss probes thirteen slots that lie side by side. */
+const fullLoad = 0.8;
+/** A table with more segments than this is made into one before it is only read. */
+const fewSegments = 2;
 
 /** For `forEachOf`: no segment has this many words, and no pack this many blobs. */
 const slotSpan = 2 ** 32;
@@ -98,25 +101,65 @@ export class BlobTable {
     this.#segments.push(new Segment(buffer));
   }
 
-  /** For the owner: adds a segment when the last one is half full. */
+  /** For the owner: adds a segment when the last one is nearly full. */
   growIfNeeded(): void {
     const last = this.#last();
-    if (last.used * 2 < last.slots) return;
-    const segment = Segment.ofSlots(Math.min(maxSlots, last.slots * 2));
+    if (last.used < last.slots * fullLoad) return;
+    const segment = Segment.ofSlots(Math.min(maxSlots, Math.max(minSlots, Math.floor(this.slots / 2))));
     this.#segments.push(segment);
     this.onSegment?.(segment.buffer);
   }
 
-  /** For the owner, while no other thread has the table: one segment for all, so that every look-up probes once. */
+  /** For the owner, while no other thread has the table: room for so many blobs in one segment. */
+  reserve(blobs: number): void {
+    const slots = Math.ceil(blobs / fullLoad);
+    if (slots > this.slots) this.#rebuild(slots);
+  }
+
+  /** For the owner, while no other thread has the table: few segments, so that look-ups probe little, and room for new blobs behind them. */
   consolidate(): void {
-    if (this.#segments.length === 1) return;
+    if (this.#segments.length > fewSegments) this.#rebuild(Math.ceil(this.size / fullLoad));
+    if (this.#last().used > 0 && this.#last().slots > minSlots) this.#segments.push(Segment.ofSlots(minSlots));
+  }
+
+  #rebuild(slots: number): void {
     const old = new BlobTable(this.buffers);
-    const last = Segment.ofSlots(Math.max(minSlots, Math.ceil(old.size / consolidatedLoad)));
-    this.#segments.splice(0, this.#segments.length, last);
+    const whole = Segment.ofSlots(Math.max(minSlots, slots));
+    this.#segments.splice(0, this.#segments.length, whole);
     old.forEach((type, key, place) => {
-      this.#insert(last, type, key, place);
+      this.#insert(whole, type, key, place);
     });
-    this.#segments.push(Segment.ofSlots(minSlots));
+  }
+
+  /** Slots, free ones included: what `slotOf` gives is below. */
+  get slots(): number {
+    return this.#segments.reduce((sum, segment) => sum + segment.slots, 0);
+  }
+
+  /**
+   * The number of the slot of a blob that lies in a pack, or -1: of several places it is always the same one. Slots keep their numbers while
+   * the table grows, so a set of blobs is a bit for each (`SlotSet`).
+   */
+  slotOf(type: BlobType, key: Int32Array): number {
+    let before = 0;
+    for (const { words, slots } of this.#segments) {
+      for (let slot = ((key[0] ?? 0) >>> 0) % slots; ; slot = (slot + 1) % slots) {
+        const at = slot * wordsOfSlot;
+        const state = settledState(words, at);
+        if (state === 0) break;
+        if (state === placed[type] && hasKey(words, at, key)) return before + slot;
+      }
+      before += slots;
+    }
+    return -1;
+  }
+
+  /** Whether a blob lies at exactly this place. */
+  isPlacedAt(type: BlobType, key: Int32Array, place: Place): boolean {
+    for (const found of this.findAll(type, key)) {
+      if (found.pack === place.pack && found.offset === place.offset) return found.length === place.length && found.uncompressedLength === place.uncompressedLength;
+    }
+    return false;
   }
 
   /** Looks for a blob; `undefined` when it is unknown or not in a pack yet. `key`: the id as eight words. */
@@ -221,6 +264,19 @@ export class BlobTable {
         visit(typeAt(words, base), words, base, offset, length, uncompressedLength);
       }
     }
+  }
+
+  /** Every blob that lies in a pack, with the pack, in no order. */
+  forEachSlot(visit: (type: BlobType, words: Int32Array, at: number, slot: number, place: Place) => void): void {
+    const before: number[] = [];
+    let sum = 0;
+    for (const { slots } of this.#segments) {
+      before.push(sum);
+      sum += slots;
+    }
+    this.#placedSlots((words, base, segment) => {
+      visit(typeAt(words, base), words, base, (before[segment] ?? 0) + base / wordsOfSlot, placeAt(words, base));
+    });
   }
 
   /** Every placed blob, in no order. `key` is reused between calls. */

@@ -1,6 +1,7 @@
 /** An open repository: its keys, index, packs, files and locks. Reading and writing commands stand on this. */
 export { initRepository, openedOf, openRepository } from './init-and-open.ts';
 export { BlobTable } from './blob-table.ts';
+export { SlotSet } from './slot-set.ts';
 export { PackingWriter, type SavedBlob } from './blob-writer.ts';
 export { OpenRepository } from './open-repository.ts';
 export {

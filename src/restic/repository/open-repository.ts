@@ -3,7 +3,7 @@ import { StorageError, type ObjectStore } from '../../storage/index.ts';
 import type { Compression } from '../contract.ts';
 import { EngineError } from '../errors.ts';
 import {
-  damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, isId, maxHeaderLength, parsePackHeader, parseTree, sealOverhead,
+  damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, IndexWriter, isId, maxHeaderLength, openUnpacked, parseIndex, parsePackHeader, parseTree, sealOverhead, sealUnpacked,
   type BlobLocation, type BlobType, type CipherKey, type Config, type Id, type PackContents, type PackedBlob, type Tree,
 } from '../format/index.ts';
 import { PackingWriter } from './blob-writer.ts';
@@ -12,8 +12,10 @@ import { keyOf, type HeldLock, type ListedFile, type LockRequest, type OpenedRep
 import { PackUploader } from './pack-uploader.ts';
 import { TableIndex } from './table-index.ts';
 
-/** How many index files are read at once. */
-const indexReaders = 8;
+/** How many index files are read at once, some megabytes each. */
+const indexReaders = 4;
+/** So much more room than the first index file lets expect. */
+const spareRoom = 1.04;
 /** How often index files are listed anew because a prune replaced some meanwhile. */
 const indexAttempts = 3;
 /** A blob that claims to be larger is an attack on our memory; trees of a million entries stay below. */
@@ -71,18 +73,43 @@ export class OpenRepository implements OpenedRepository {
   async #readIndex(except: ReadonlySet<Id> | undefined, signal: AbortSignal | undefined): Promise<TableIndex> {
     const index = new TableIndex();
     const files = (await collect(this.listFiles('index', signal))).filter(({ id }) => except?.has(id) !== true);
-    const queue = files.values();
+    await this.#readFirst(index, files, signal);
+    const queue = files.slice(1).values();
     const readers = Array.from({ length: indexReaders }, async () => {
-      for (const { id } of queue) {
-        const json = await this.loadUnpacked('index', id, signal);
-        index.addFile(id, json);
-      }
+      for (const { id } of queue) await this.readIndexFile(index, id, signal);
     });
     await Promise.all(readers);
     index.table.consolidate();
     this.#index = index;
     this.#indexFiles = files;
     return index;
+  }
+
+  /** From the first file's share of all bytes follows how many blobs there are: a table of the right size never grows. */
+  async #readFirst(index: TableIndex, files: readonly ListedFile[], signal: AbortSignal | undefined): Promise<void> {
+    const [first] = files;
+    if (first === undefined) return;
+    await this.readIndexFile(index, first.id, signal);
+    const bytes = files.reduce((sum, { size }) => sum + size, 0);
+    index.table.reserve(Math.ceil((index.size * bytes * spareRoom) / first.size));
+  }
+
+  /**
+   * Takes one index file into an index, without its text ever being whole in memory.
+   * @throws {EngineError} `Damaged`
+   */
+  async readIndexFile(index: TableIndex, id: Id, signal?: AbortSignal): Promise<void> {
+    const what = `index/${id}`;
+    const sealed = await this.store.get(keyOf('index', id), { signal });
+    if (hash('sha256', sealed, 'hex') !== id) throw damaged(what, 'its content is not what its name says');
+    const scanner = index.scanner(id);
+    openUnpacked(this.key, sealed, what, (piece) => {
+      scanner.push(piece);
+    });
+    if (scanner.end()) return;
+    parseIndex(await this.loadUnpacked('index', id, signal), `index ${id}`, (packId, blob) => {
+      index.addOf(id, packId, blob);
+    });
   }
 
   async loadBlob(type: BlobType, id: Id, signal?: AbortSignal): Promise<Uint8Array> {
@@ -158,6 +185,18 @@ export class OpenRepository implements OpenedRepository {
     return { id, size: sealed.length };
   }
 
+  async saveIndex(write: (writer: IndexWriter) => void, signal?: AbortSignal): Promise<ListedFile> {
+    this.#assertWritable();
+    const { parts, size, sha256 } = sealUnpacked(this.key, this.config.version, (emit) => {
+      const writer = new IndexWriter(emit);
+      write(writer);
+      writer.finish();
+    });
+    const id = sha256.toString('hex');
+    await this.store.put(keyOf('index', id), parts, { sha256, signal });
+    return { id, size };
+  }
+
   async removeFiles(kind: UnpackedKind | 'data', ids: readonly Id[], signal?: AbortSignal): Promise<void> {
     this.#assertWritable();
     await this.store.deleteMany(ids.map((id) => keyOf(kind, id)), { signal });
@@ -166,8 +205,8 @@ export class OpenRepository implements OpenedRepository {
   async startUploading(signal?: AbortSignal): Promise<PackUploader> {
     this.#assertWritable();
     const index = await this.loadIndex({ signal });
-    const saveIndex = async (json: Uint8Array) => {
-      const saved = await this.saveUnpacked('index', json, signal);
+    const saveIndex = async (write: (writer: IndexWriter) => void) => {
+      const saved = await this.saveIndex(write, signal);
       this.#indexFiles.push(saved);
       return saved;
     };

@@ -2,6 +2,7 @@ import type { LockOptions, Repository } from '../contract.ts';
 import type { BlobLocation, BlobType, PackContents, PackedBlob } from '../format/blob.ts';
 import type { Config } from '../format/config.ts';
 import type { CipherKey } from '../format/crypto.ts';
+import type { IndexWriter } from '../format/index-writer.ts';
 import type { Id, Tree } from '../format/node.ts';
 
 export type { BlobLocation, BlobType, PackContents, PackedBlob } from '../format/blob.ts';
@@ -19,10 +20,8 @@ export interface BlobIndex {
   lookupAll(type: BlobType, id: Id): BlobLocation[];
   hasPack(packId: Id): boolean;
   packIds(): Iterable<Id>;
-  /** An index file of these packs as JSON; `missing` is told of a pack that no index names. */
-  encode(packs: readonly Id[], missing: (packId: Id) => never): Uint8Array;
-  /** Every pack with its blobs; builds a grouping first, so call it once and keep what you need. */
-  packs(): Iterable<PackContents>;
+  /** Writes an index file of these packs; `missing` is told of a pack that no index names. */
+  write(writer: IndexWriter, packs: Iterable<Id>, missing: (packId: Id) => never): void;
 }
 
 export interface ListedFile {
@@ -69,6 +68,8 @@ export interface OpenedRepository extends Repository {
   listFiles(kind: UnpackedKind | 'data' | 'keys', signal?: AbortSignal): AsyncIterable<ListedFile>;
   /** The plaintext JSON of a file. */
   loadUnpacked(kind: UnpackedKind, id: Id, signal?: AbortSignal): Promise<Uint8Array>;
+  /** Stores an index file that is written piece by piece. */
+  saveIndex(write: (writer: IndexWriter) => void, signal?: AbortSignal): Promise<ListedFile>;
   saveUnpacked(kind: UnpackedKind, json: Uint8Array, signal?: AbortSignal): Promise<ListedFile>;
   removeFiles(kind: UnpackedKind | 'data', ids: readonly Id[], signal?: AbortSignal): Promise<void>;
 

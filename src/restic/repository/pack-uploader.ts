@@ -1,4 +1,4 @@
-import { IndexWriter, keyOfBytes, scanPackHeader, sealOverhead, headerLengthLength, type Id } from '../format/index.ts';
+import { keyOfBytes, scanPackHeader, sealOverhead, headerLengthLength, type Id, type IndexWriter } from '../format/index.ts';
 import { keyOf, type ListedFile } from './opened.ts';
 import type { TableIndex } from './table-index.ts';
 import type { ObjectStore } from '../../storage/index.ts';
@@ -28,7 +28,7 @@ interface UnlistedPack {
 export interface PackUploaderOptions {
   readonly store: ObjectStore;
   readonly index: TableIndex;
-  readonly saveIndex: (json: Uint8Array) => Promise<ListedFile>;
+  readonly saveIndex: (write: (writer: IndexWriter) => void) => Promise<ListedFile>;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -112,13 +112,14 @@ export class PackUploader {
     this.#lastIndexAt = performance.now();
     if (packs.length === 0) return;
     const { index, saveIndex } = this.#options;
-    const saved = await saveIndex(this.#indexOf(packs));
+    const saved = await saveIndex((writer) => {
+      this.#writeIndex(writer, packs);
+    });
     for (const { id } of packs) index.namedBy(index.numberOf(id), saved.id);
     this.indexes.push(saved);
   }
 
-  #indexOf(packs: readonly UnlistedPack[]): Uint8Array {
-    const writer = new IndexWriter();
+  #writeIndex(writer: IndexWriter, packs: readonly UnlistedPack[]): void {
     for (const { id, header, end } of packs) {
       writer.beginPack(id);
       scanPackHeader(header, end, `pack ${id}`, (type, idAt, offset, length, uncompressedLength) => {
@@ -126,6 +127,5 @@ export class PackUploader {
       });
       writer.endPack();
     }
-    return writer.finish();
   }
 }

@@ -1,14 +1,19 @@
-import { IndexWriter, hexOfKey, keyOfHex, entryLengthOf, headerLengthLength, parseIndex, scanIndex, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
+import { IndexScanner, IndexWriter, hexOfKey, keyOfHex, entryLengthOf, headerLengthLength, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
 import { BlobTable, type Place } from './blob-table.ts';
 import type { BlobIndex } from './opened.ts';
+
+/** Blobs whose lists are held at a time, at least, some 250 bytes each. */
+const leastGroup = 64 * 1024;
+/** A larger table is gone through this many times to list all of it. */
+const mostGroups = 64;
 
 /** The index of a repository: the shared table of blobs, and the names of the packs that its numbers stand for. */
 export class TableIndex implements BlobIndex {
   readonly table = new BlobTable();
   readonly #packIds: Id[] = [];
   readonly #packNumbers = new Map<Id, number>();
-  /** By pack number: the index file that names it. */
-  readonly #indexFileOf: Id[] = [];
+  /** By pack number: the index files that name it, mostly one. */
+  readonly #indexFilesOf: Id[][] = [];
   readonly #key = new Int32Array(8);
 
   get size(): number {
@@ -49,11 +54,22 @@ export class TableIndex implements BlobIndex {
 
   /** The index file that names a pack, as far as it is known. */
   indexFileOf(packNumber: number): Id | undefined {
-    return this.#indexFileOf[packNumber];
+    return this.#indexFilesOf[packNumber]?.at(-1);
   }
 
   namedBy(packNumber: number, indexFile: Id): void {
-    this.#indexFileOf[packNumber] = indexFile;
+    const files = (this.#indexFilesOf[packNumber] ??= []);
+    if (!files.includes(indexFile)) files.push(indexFile);
+  }
+
+  /** The packs that these index files name. */
+  packsIn(indexFiles: ReadonlySet<Id>): Id[] {
+    return this.#packIds.filter((_, number) => this.#indexFilesOf[number]?.some((file) => indexFiles.has(file)) === true);
+  }
+
+  /** The index files that name one of these packs. */
+  indexFilesNaming(packs: ReadonlySet<Id>): Set<Id> {
+    return new Set(this.#packIds.flatMap((id, number) => (packs.has(id) ? (this.#indexFilesOf[number] ?? []) : [])));
   }
 
   /** Sizes of packs by number, bytes: for an index names every blob of a pack, and the header's length follows from them. */
@@ -65,23 +81,26 @@ export class TableIndex implements BlobIndex {
     return sizes;
   }
 
-  /** @throws {EngineError} `Damaged` */
-  addFile(file: Id, json: Uint8Array): void {
-    const pack = (packId: Id) => {
-      const number = this.numberOf(packId);
-      this.#indexFileOf[number] = file;
-      return number;
-    };
-    const wasScanned = scanIndex(json, {
-      pack,
+  /** Takes in an index file's text as it comes. `onBlob` counts. */
+  scanner(file: Id, onBlob?: () => void): IndexScanner {
+    return new IndexScanner({
+      pack: (packId) => this.#namedPack(packId, file),
       blob: (packNumber, type, key, offset, length, uncompressedLength) => {
         this.table.place(type, key, { pack: packNumber, offset, length, uncompressedLength });
+        onBlob?.();
       },
     });
-    if (wasScanned) return;
-    parseIndex(json, `index ${file}`, (packId, blob) => {
-      this.add(pack(packId), blob);
-    });
+  }
+
+  /** Takes in one blob of an index file. */
+  addOf(file: Id, packId: Id, blob: PackedBlob): void {
+    this.add(this.#namedPack(packId, file), blob);
+  }
+
+  #namedPack(packId: Id, file: Id): number {
+    const number = this.numberOf(packId);
+    this.namedBy(number, file);
+    return number;
   }
 
   add(packNumber: number, blob: PackedBlob): void {
@@ -97,9 +116,33 @@ export class TableIndex implements BlobIndex {
     return this.#packIds;
   }
 
-  /** Builds all lists first: about 200 bytes a blob while it runs. */
-  *packs(): Iterable<PackContents> {
-    yield* this.contentsOf(new Set(this.#packIds));
+  /** Some packs after the others, with all their blobs. A pack is in memory until the next group of them is built. */
+  *contentsInGroups(wanted: Iterable<Id>): Iterable<PackContents> {
+    for (const group of this.groups(wanted)) yield* this.contentsOf(new Set(group));
+  }
+
+  /**
+   * Splits packs, in their order, so that the blobs of each group are few.
+   * @param most - a group of more has one pack
+   */
+  *groups(packs: Iterable<Id>, most = Math.max(leastGroup, this.size / mostGroups)): Iterable<Id[]> {
+    const counts = new Uint32Array(this.#packIds.length);
+    this.table.forEachSlot((_type, _words, _at, _slot, { pack }) => {
+      counts[pack] = (counts[pack] ?? 0) + 1;
+    });
+    let group: Id[] = [];
+    let blobs = 0;
+    for (const id of packs) {
+      const count = counts[this.#packNumbers.get(id) ?? -1] ?? 0;
+      if (group.length > 0 && blobs + count > most) {
+        yield group;
+        group = [];
+        blobs = 0;
+      }
+      group.push(id);
+      blobs += count;
+    }
+    if (group.length > 0) yield group;
   }
 
   /** The given packs with all their blobs; those that no index names come without any. */
@@ -119,11 +162,14 @@ export class TableIndex implements BlobIndex {
   }
 
   /**
-   * An index file of the given packs with all their blobs, as JSON, in the order in which they are given.
+   * Writes the given packs with all their blobs, in the order in which they are given. What it holds meanwhile is for one group of packs.
    * @param missing - told of a pack that no index names, or names without blobs
    */
-  encode(packs: readonly Id[], missing: (packId: Id) => never): Uint8Array {
-    const writer = new IndexWriter();
+  write(writer: IndexWriter, packs: Iterable<Id>, missing: (packId: Id) => never): void {
+    for (const group of this.groups(packs)) this.#writeGroup(writer, group, missing);
+  }
+
+  #writeGroup(writer: IndexWriter, packs: readonly Id[], missing: (packId: Id) => never): void {
     const numbers = packs.map((id) => this.#packNumbers.get(id) ?? missing(id));
     let open: { readonly id: Id; blobs: number } | undefined;
     const end = (): void => {
@@ -143,7 +189,6 @@ export class TableIndex implements BlobIndex {
       },
     );
     end();
-    return writer.finish();
   }
 
   #locate(place: Place): BlobLocation {

@@ -1,0 +1,126 @@
+import { createRequire } from 'node:module';
+import { zstdDecompressSync } from 'node:zlib';
+import { damaged } from './damaged.ts';
+
+/** What is decompressed at a time, bytes. */
+const pieceLength = 1024 * 1024;
+
+type Foreign = (...args: unknown[]) => unknown;
+
+const prototypes = {
+  create: 'void *ZSTD_createDCtx()',
+  free: 'size_t ZSTD_freeDCtx(void *context)',
+  isError: 'uint ZSTD_isError(size_t code)',
+  decompress: 'size_t ZSTD_decompressStream_simpleArgs(void *context, void *target, size_t capacity, void *written, void *source, size_t length, void *read)',
+};
+
+/**
+ * Decompresses zstd frames that come in pieces, and hands the text on in pieces, all synchronously and in one buffer. Where the running Node
+ * does not export zstd's own functions, the pieces are gathered and decompressed at the end.
+ */
+export class ZstdStream {
+  readonly #what: string;
+  readonly #emit: (piece: Uint8Array) => void;
+  readonly #maxLength: number;
+  readonly #native: Native | undefined;
+  #gathered: Uint8Array[] = [];
+  #length = 0;
+  #isBetweenFrames = true;
+
+  /**
+   * @param maxLength - of the text, bytes: what unpacks to more is an attack
+   * @param emit - gets pieces that are valid during the call only
+   */
+  constructor(what: string, maxLength: number, emit: (piece: Uint8Array) => void, useNative = true) {
+    this.#what = what;
+    this.#maxLength = maxLength;
+    this.#emit = emit;
+    this.#native = useNative ? bindNative() : undefined;
+  }
+
+  /** @throws {EngineError} `Damaged` */
+  push(source: Uint8Array): void {
+    const native = this.#native;
+    if (native === undefined) {
+      this.#gathered.push(Uint8Array.from(source));
+      return;
+    }
+    for (let at = 0; ; ) {
+      const { read, written, hint } = native.step(source.subarray(at));
+      if (hint < 0) throw damaged(this.#what, 'it does not decompress');
+      at += read;
+      this.#isBetweenFrames = hint === 0;
+      if (written > 0) this.#pass(native.target.subarray(0, written));
+      // A full target may have more to give although all of the source was read.
+      if (at === source.length && written < native.target.length) return;
+    }
+  }
+
+  /** @throws {EngineError} `Damaged`, also when the last frame is cut short */
+  end(): void {
+    if (this.#native !== undefined) {
+      if (!this.#isBetweenFrames) throw damaged(this.#what, 'it ends too soon');
+      return;
+    }
+    const frames = Buffer.concat(this.#gathered.splice(0));
+    try {
+      this.#pass(zstdDecompressSync(frames, { maxOutputLength: this.#maxLength }));
+    } catch (cause) {
+      throw damaged(this.#what, 'it does not decompress', cause);
+    }
+  }
+
+  free(): void {
+    this.#native?.free();
+  }
+
+  #pass(piece: Uint8Array): void {
+    this.#length += piece.length;
+    if (this.#length > this.#maxLength) throw damaged(this.#what, 'it unpacks to an impossible length');
+    this.#emit(piece);
+  }
+}
+
+interface Native {
+  readonly target: Buffer;
+  /** `hint`: 0 at the end of a frame, negative when it is broken. */
+  step(source: Uint8Array): { readonly read: number; readonly written: number; readonly hint: number };
+  free(): void;
+}
+
+function bindNative(): Native | undefined {
+  const functions = loadFunctions();
+  if (functions === undefined) return undefined;
+  const { create, free, isError, decompress } = functions;
+  const context = create();
+  const target = Buffer.allocUnsafeSlow(pieceLength);
+  const positions = new BigUint64Array(2);
+  const [written, read] = [positions.subarray(0, 1), positions.subarray(1, 2)];
+  // A second `free`, or a call after it, would corrupt the memory of the whole process.
+  let isFree = false;
+  return {
+    target,
+    step(source) {
+      if (isFree) throw new Error('a stream was used after it was freed');
+      positions.fill(0n);
+      const code = decompress(context, target, target.length, written, source, source.length, read);
+      return { read: Number(read[0]), written: Number(written[0]), hint: isError(code) === 0 ? Number(code) : -1 };
+    },
+    free() {
+      if (isFree) return;
+      isFree = true;
+      free(context);
+    },
+  };
+}
+
+function loadFunctions(): Record<keyof typeof prototypes, Foreign> | undefined {
+  try {
+    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
+    const program = koffi.load(null);
+    const entries = Object.entries(prototypes).map(([name, prototype]) => [name, program.func(prototype) as Foreign] as const);
+    return Object.fromEntries(entries) as Record<keyof typeof prototypes, Foreign>;
+  } catch {
+    return undefined;
+  }
+}
