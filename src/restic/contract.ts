@@ -48,8 +48,20 @@ export interface BackupSource {
   readonly as?: string;
 }
 
+/** Bytes of no file, such as a database's dump, that the snapshot shows as one. */
+export interface StreamSource {
+  /** The path under which the snapshot shows it, e.g. `/streams/db`. */
+  readonly as: string;
+  /** Called once, when the backup comes to it; read no faster than it is stored. What it throws ends the backup as it is. */
+  open(signal: AbortSignal): AsyncIterable<Uint8Array>;
+  /** What it throws leaves the file out instead, and the backup is not complete. */
+  readonly mayFail?: boolean;
+}
+
 export interface BackupRequest extends LockOptions {
+  /** May be empty when there are streams. */
   readonly sources: readonly BackupSource[];
+  readonly streams?: readonly StreamSource[];
   /** Recorded in the snapshot (`tenantId`); restic's `--host`. */
   readonly snapshotHostname: string;
   readonly tags: readonly string[];

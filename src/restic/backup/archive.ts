@@ -1,13 +1,16 @@
+import type { StreamSource } from '../contract.ts';
 import { EngineError } from '../errors.ts';
-import { textOf, encodeNode, encodeNodeHead, isSameTime, nodeTypeOf, TimeFormatter, type ByteString, type Node } from '../format/index.ts';
-import { errnoCodeOf, type EnterStep, type EntryStep, type FileDetails, type WalkStep } from '../fs/index.ts';
+import { byteStringFromText, textOf, encodeNode, encodeNodeHead, isSameTime, nodeTypeOf, TimeFormatter, type ByteString, type Node } from '../format/index.ts';
+import { errnoCodeOf, type EnterStep, type EntryStep, type FileDetails, type FileStat, type WalkStep } from '../fs/index.ts';
 import type { PackingWriter } from '../repository/index.ts';
 import { DirectoryFrame, type FrameOwner } from './directory-frame.ts';
 import type { FileQueue } from './file-queue.ts';
-import { nodeOf } from './node-of.ts';
+import { nodeOf, streamFile } from './node-of.ts';
 import { contentIdsOf, ParentTree } from './parent-tree.ts';
 import type { Reach } from './reach.ts';
+import { streamPath } from './source-tree.ts';
 import type { Statistics } from './statistics.ts';
+import type { StreamContent } from './stream-file.ts';
 import type { TreeReader } from './tree-reader.ts';
 
 const contentMember = ',"content":';
@@ -94,6 +97,23 @@ export class Archive implements FrameOwner {
     const subtree = text === undefined ? this.#find(above?.previous, node.name, path)?.subtree : subtreeOf(text);
     const previous = previousRoot ?? (subtree === undefined ? undefined : await this.loadPrevious(subtree, path));
     return new DirectoryFrame({ owner: this, above, head, previous, previousNode: text, isKnown: subtree !== undefined });
+  }
+
+  /** A stream as a file of a directory above the sources. */
+  async stream(stream: StreamSource, name: ByteString, above: DirectoryFrame, at: FileStat['mtime'], store: (stream: StreamSource) => Promise<StreamContent>): Promise<void> {
+    const { statistics } = this.#options;
+    const path = streamPath(stream);
+    statistics.currentPath = path;
+    const isKnown = this.#find(above.previous, name, byteStringFromText(path)) !== undefined;
+    const stored = await store(stream);
+    if ('problem' in stored) {
+      const why = stored.problem instanceof Error ? stored.problem.message : String(stored.problem);
+      statistics.warn({ path, kind: 'unreadable', message: `${path} could not be read; it is missing from this backup: ${why}` });
+      return;
+    }
+    statistics.list(stored.size);
+    statistics.file(isKnown ? 'changed' : 'new', stored.size);
+    above.add(encodeNode(streamFile(name, at, stored.content, stored.size, this.#times)));
   }
 
   async #turn(path: ByteString): Promise<void> {

@@ -1,4 +1,4 @@
-import type { BackupOutcome, BackupRequest, BackupSource, SnapshotReach } from '../contract.ts';
+import type { BackupOutcome, BackupRequest, BackupSource, SnapshotReach, StreamSource } from '../contract.ts';
 import { EngineError } from '../errors.ts';
 import { byteString, byteStringFromText, encodeSnapshot, formatTime, gearTable, gearTableInfo, gearTableLength, TimeFormatter, type ByteString, type Id, type Node } from '../format/index.ts';
 import { compileGlobs, errnoCodeOf, openSourceReader, type FileStat, type SourceReader, type WalkStep } from '../fs/index.ts';
@@ -10,8 +10,9 @@ import { FileQueue } from './file-queue.ts';
 import { nodeOf, virtualDirectory } from './node-of.ts';
 import type { ParentTree } from './parent-tree.ts';
 import { Reach } from './reach.ts';
-import { shownPath, sortedChildren, type SourceTree } from './source-tree.ts';
+import { shownPath, sortedChildren, streamPath, type SourceTree } from './source-tree.ts';
 import { Statistics } from './statistics.ts';
+import { storeStream, type StreamContent } from './stream-file.ts';
 import { TreeReader } from './tree-reader.ts';
 
 const programVersion = 'tenant-backup';
@@ -60,7 +61,9 @@ export class BackupRun {
         trees,
         ignoreInodeAndCtime: this.#request.ignoreInodeAndCtime === true,
       });
-      archiving = this.#archive(archive, queue, sources, parent?.tree);
+      const gear = gearTable(this.#repository.key.derive(gearTableInfo, gearTableLength));
+      const store = (stream: StreamSource) => storeStream(stream, { gear, writer, reach, statistics: this.#statistics }, this.#signal);
+      archiving = this.#archive({ archive, store }, queue, sources, parent?.tree);
       const tree = await Promise.race([archiving, failed.promise]);
       const written = await Promise.race([this.#finishPacks(pool, writer), failed.promise]);
       const snapshot = await this.#saveSnapshot(tree, parent?.id);
@@ -125,11 +128,12 @@ export class BackupRun {
   }
 
   /** @returns the id of the snapshot's tree, once every file has come back */
-  async #archive(archive: Archive, queue: FileQueue, sources: SourceTree, parentTree: Id | undefined): Promise<Id> {
+  async #archive(into: Into, queue: FileQueue, sources: SourceTree, parentTree: Id | undefined): Promise<Id> {
+    const { archive } = into;
     const previous = parentTree === undefined ? undefined : await archive.loadPrevious(parentTree, byteString('/'));
     const root =
       sources.source === undefined
-        ? await this.#above(archive, sources, { name: byteString(''), path: '', above: undefined, previous })
+        ? await this.#above(into, sources, { name: byteString(''), path: '', above: undefined, previous })
         : await archive.source(this.#walk(sources.source), byteString(''), undefined, previous);
     this.#statistics.isListed = true;
     await queue.drain();
@@ -139,14 +143,16 @@ export class BackupRun {
 
   /** The directories above the sources: real ones where the snapshot shows the sources' own paths, else made up. */
   async #above(
-    archive: Archive,
+    into: Into,
     tree: SourceTree,
     place: { readonly name: ByteString; readonly path: string; readonly above: DirectoryFrame | undefined; readonly previous: ParentTree | undefined },
   ): Promise<DirectoryFrame> {
     const { name, path, above, previous } = place;
+    const { archive } = into;
     const frame = await archive.directoryAbove(this.#nodeAbove(name, path, tree), byteStringFromText(path), above, previous);
     for (const [childName, child] of sortedChildren(tree)) {
-      if (child.source === undefined) await this.#above(archive, child, { name: childName, path: `${path}/${childName}`, above: frame, previous: undefined });
+      if (child.stream !== undefined) await archive.stream(child.stream, childName, frame, timeOfDate(this.#startedAt), into.store);
+      else if (child.source === undefined) await this.#above(into, child, { name: childName, path: `${path}/${childName}`, above: frame, previous: undefined });
       else await archive.source(this.#walk(child.source), childName, frame);
     }
     frame.leave();
@@ -155,6 +161,7 @@ export class BackupRun {
 
   #nodeAbove(name: ByteString, path: string, tree: SourceTree): Node {
     const source = firstSource(tree);
+    if (source === undefined) return virtualDirectory(name, { mtime: timeOfDate(this.#startedAt) }, new TimeFormatter());
     const isReal = shownPath(source) === shownPath({ directory: source.directory });
     if (isReal) return nodeOf(name, this.#statSource(source, path === '' ? '/' : path), { user: '', group: '' }, new TimeFormatter());
     return virtualDirectory(name, this.#statSource(source, source.directory), new TimeFormatter());
@@ -186,12 +193,12 @@ export class BackupRun {
   }
 
   async #saveSnapshot(tree: Id, parent: Id | undefined): Promise<ListedFile> {
-    const { sources, snapshotHostname, tags, excludes } = this.#request;
+    const { sources, streams = [], snapshotHostname, tags, excludes } = this.#request;
     const snapshot = {
       time: timeOf(this.#startedAt),
       parent,
       tree,
-      paths: sources.map(shownPath).sort(),
+      paths: [...sources.map(shownPath), ...streams.map(streamPath)].sort(),
       hostname: snapshotHostname,
       uid: process.getuid?.() ?? 0,
       gid: process.getgid?.() ?? 0,
@@ -244,13 +251,27 @@ export class BackupRun {
   }
 }
 
-function firstSource(tree: SourceTree): BackupSource {
+/** What a backup is written into. */
+interface Into {
+  readonly archive: Archive;
+  readonly store: (stream: StreamSource) => Promise<StreamContent>;
+}
+
+/** None where all that lies below are streams. */
+function firstSource(tree: SourceTree): BackupSource | undefined {
   if (tree.source !== undefined) return tree.source;
-  for (const child of tree.children.values()) return firstSource(child);
-  throw new EngineError('SourceMissing', 'There is nothing to back up. Name at least one source.');
+  for (const child of tree.children.values()) {
+    const source = firstSource(child);
+    if (source !== undefined) return source;
+  }
+  return undefined;
+}
+
+function timeOfDate(date: Date): FileStat['mtime'] {
+  const ms = date.getTime();
+  return { seconds: Math.floor(ms / 1000), nanoseconds: (ms % 1000) * 1_000_000 };
 }
 
 function timeOf(date: Date): string {
-  const ms = date.getTime();
-  return formatTime({ seconds: Math.floor(ms / 1000), nanoseconds: (ms % 1000) * 1_000_000 });
+  return formatTime(timeOfDate(date));
 }

@@ -14,7 +14,7 @@ const lockWait = 10_000;
  */
 export async function backup(repository: Repository, request: BackupRequest): Promise<BackupOutcome> {
   const opened = openedOf(repository);
-  const sources = sourceTreeOf(request.sources);
+  const sources = sourceTreeOf(request.sources, request.streams);
   const { hostname, deadHostnames = [], lockWaitMs = lockWait } = request;
   const lock = await opened.lock({ hostname, deadHostnames, exclusive: false, lockWaitMs, signal: request.signal });
   const stop = new AbortController();
