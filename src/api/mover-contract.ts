@@ -58,12 +58,16 @@ const common = {
   deadAttempts: z.array(z.string()),
 };
 
-const volumes = z.array(z.object({ claim: z.string().min(1), mountPath: z.string().min(1) })).min(1);
+const volume = z.object({ claim: z.string().min(1), mountPath: z.string().min(1) });
+const volumes = z.array(volume).min(1);
 
 export const BackupOrders = z.object({
   ...common,
   task: z.literal('backup'),
-  volumes,
+  /** Empty where there are streams alone. */
+  volumes: z.array(volume),
+  /** Read from the bridge beside the mover. `mayFail`: without it the backup is not complete, instead of none. */
+  streams: z.array(z.object({ name: z.string().min(1), mayFail: z.boolean() })).optional(),
   excludes: z.array(z.string()),
   policy: z.string(),
   backup: z.string(),
@@ -182,3 +186,35 @@ export type MoverResult = z.infer<typeof MoverResult>;
 export function resultKey(generation: number, uid: string, attempt: number): string {
   return `g${generation}/results/${uid}-${attempt}.json`;
 }
+
+/** Streams lie at `/streams/<name>` in a snapshot. */
+export const STREAMS_DIRECTORY = '/streams';
+/** What the stream bridge of a mover's pod is given; the mover's Secret has it as one more key, and the bridge sees no other. */
+export const BRIDGE_DIRECTORY = '/run/tenant-backup-bridge';
+export const BRIDGE_FILE = 'bridge.json';
+/** A directory that mover and bridge share, and the socket in it: `GET /<name>` answers with the stream, and in the trailer how it ended. */
+export const BRIDGE_SOCKET_DIRECTORY = '/run/streams';
+export const BRIDGE_SOCKET = `${BRIDGE_SOCKET_DIRECTORY}/bridge.sock`;
+/** The trailer: base64 of a `StreamEnd` in JSON. An answer without it broke off. */
+export const STREAM_END = 'stream-end';
+
+export const StreamEnd = z.object({
+  ok: z.boolean(),
+  /** For people, with the end of what the command wrote to standard error. */
+  message: z.string(),
+});
+export type StreamEnd = z.infer<typeof StreamEnd>;
+
+export const BridgeOrders = z.object({
+  version: z.literal(MOVER_CONTRACT_VERSION),
+  streams: z.array(
+    z.object({
+      name: z.string().min(1),
+      /** Where to run it; or why that is not possible. */
+      at: z.union([z.object({ namespace: z.string().min(1), pod: z.string().min(1), container: z.string().min(1) }), z.object({ refused: z.string() })]),
+      command: z.array(z.string()).min(1),
+      timeoutMs: z.int().min(1),
+    }),
+  ),
+});
+export type BridgeOrders = z.infer<typeof BridgeOrders>;

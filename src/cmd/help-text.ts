@@ -25,6 +25,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   backup: [
     'tenant-backup backup --repository file:///srv/backups --secret-key-file secret.key --source /home',
     `tenant-backup backup --repository "${STORE}" --kms aws:alias/backups --source /srv/data --exclude '*.tmp' --tag app=shop`,
+    'pg_dumpall | tenant-backup backup --repository file:///srv/backups --secret-key-file secret.key --stdin-filename /streams/postgres.sql',
   ],
   snapshots: ['tenant-backup snapshots --repository file:///srv/backups --secret-key-file secret.key'],
   ls: ['tenant-backup ls --repository file:///srv/backups --secret-key-file secret.key --snapshot latest'],

@@ -86,7 +86,8 @@ function describeWriting(program: Command, context: ProcessContext, done: Done):
     done(await init(options, context));
   });
   onRepository(program, 'backup', 'Back directories up into a new snapshot.')
-    .requiredOption('--source <dir>', 'directory to back up; may be repeated', collect)
+    .option('--source <dir>', 'directory to back up; may be repeated', collect)
+    .option('--stdin-filename <path>', 'store standard input as this file, beside the sources or alone')
     .option('--as <path>', 'the path that the snapshot shows instead of the source\'s own; one for each --source', collect)
     .option('--tag <k=v>', 'tag of the snapshot; may be repeated', collect)
     .option('--exclude <glob>', 'leave out what matches; may be repeated', collect)
@@ -223,10 +224,21 @@ function describeServices(program: Command, context: ProcessContext, done: Done)
     .command('mover')
     .description('Carry out the orders of a Job (run by the operator).')
     .option('--orders <dir>', 'directory with orders.json and credentials.json')
+    .option('--bridge <socket>', 'socket of the bridge that reads streams')
     .option('--termination-message <file>', 'where the short result goes')
     .action(async (options: unknown) => {
       const { mover } = await import('./commands/mover.ts');
       done(await mover(options, context));
+    });
+  program
+    .command('stream-bridge')
+    .description("Run commands in a customer's pods for the mover beside it (run by the operator's Jobs).")
+    .option('--orders <dir>', 'directory with bridge.json')
+    .option('--socket <file>', 'where to listen')
+    .option('--kubeconfig <file>', "file to reach the cluster by; the pod's service account where absent")
+    .action(async (options: unknown) => {
+      const { streamBridge } = await import('./commands/stream-bridge.ts');
+      done(await streamBridge(options, context));
     });
   program
     .command('operator')

@@ -5,6 +5,7 @@ import type { HookFacts, HookStart } from './hooks.ts';
 import type { GroundFacts } from './preconditions.ts';
 import type { MoverJobInput } from './mover-job.ts';
 import type { MoverQueue } from './queue.ts';
+import type { StreamBridge } from './streams.ts';
 import type { CopyFacts } from './copy-facts.ts';
 import type { CopyObject } from './copy-objects.ts';
 
@@ -34,6 +35,8 @@ export interface BackupFacts {
 export interface MoverStart {
   readonly orders: MoverOrders;
   readonly job: MoverJobInput;
+  /** Of a backup with streams. */
+  readonly bridge?: StreamBridge | undefined;
 }
 
 /** One effect. A plan is a list of them, in an order in which a crash between any two loses nothing. */

@@ -32,7 +32,7 @@ export function decideSnapshotting(facts: BackupFacts, now: number): BackupPlan 
   const cuts = () => (groupClass === undefined ? copies.map(cutState) : [groupCutState(backup, groupClass, facts.copies.group, copies)]);
   if (cutAt === undefined) return quiesce(facts, now) ?? step(facts, cuts(), 'The volumes are being snapshotted.', () => cut(facts, now), now);
   // The cut is one instant; only what is read live has to stand still for the transfer too.
-  if (liveClaims(backup).length === 0) {
+  if (!isReadLive(backup)) {
     const post = hooksOutcome('Post', facts, now, SNAPSHOTTING);
     if (post.plan !== undefined) return post.plan;
     if (post.failure !== undefined) return fail(facts, post.failure, now);
@@ -93,6 +93,11 @@ export function claimNames(backup: Backup): Readonly<Record<string, string>> {
 export function liveClaims(backup: Backup): readonly string[] {
   const copied = claimNames(backup);
   return (backup.status?.volumes ?? []).filter((claim) => copied[claim] === undefined);
+}
+
+/** Whether the workload has to stand still while the mover reads: not where everything was cut before. */
+export function isReadLive(backup: Backup): boolean {
+  return !hasCopies(backup.status?.copies) || liveClaims(backup).length > 0;
 }
 
 export function hasCopies(copies: readonly VolumeCopy[] | undefined): boolean {

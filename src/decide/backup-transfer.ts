@@ -6,7 +6,7 @@ import type { BackupFacts, BackupStep, MoverStart, Plan } from './backup-facts.t
 import { changedStatus, expiryOf, notStored, stored, timeOf, type StatusChange } from './backup-status.ts';
 import { attemptName, earlierAttemptNames } from './child-names.ts';
 import { displayBytes, displayDuration, displayList, displayTime } from './display.ts';
-import { areDelivered, claimNames, liveClaims } from './backup-snapshotting.ts';
+import { areDelivered, claimNames, isReadLive, liveClaims } from './backup-snapshotting.ts';
 import { failureOf, type Failure } from './failure-reason.ts';
 import { areReleased, failureOfStage, owesPostHooks } from './hooks.ts';
 import { backupOrders } from './orders.ts';
@@ -15,6 +15,7 @@ import { checkGround, type Ground } from './preconditions.ts';
 import { transferProgress } from './progress.ts';
 import { renewalDue, renewalTime } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
+import { chooseStreams, streamsOf, type StreamsChoice } from './streams.ts';
 import { mountable, placement } from './volumes.ts';
 
 type BackupPlan = Plan<BackupStep>;
@@ -89,7 +90,7 @@ function start(facts: BackupFacts, now: number): BackupPlan {
   const { backup } = facts;
   const names = liveClaims(backup);
   const hooks = backup.status?.hooks ?? [];
-  const isLive = names.length > 0;
+  const isLive = isReadLive(backup);
   // The workload works again, so whatever is read live now was not quiesced.
   if (isLive && areReleased(hooks)) return preHookFailed(facts, failureOfStage(hooks, 'Pre'), now) ?? backToQueue(backup, { reason: 'Requeued', message: 'It begins anew, for its hooks are over.' }, now);
   const requeue = (why: Failure, node?: string) => released(facts, now, () => backToQueue(backup, why, now, node));
@@ -106,10 +107,14 @@ function start(facts: BackupFacts, now: number): BackupPlan {
   // Now the node is known for certain; the queue went by where the last backup ran.
   const busy = facts.queue?.nodeBusy(placed.node, backup.metadata.uid);
   if (busy !== undefined) return requeue(busy, placed.node);
+  const wanted = streamsOf(backup, ground.ground.policy);
+  if (wanted.length > 0 && facts.hooks.pods === undefined) return { steps: [], needsPods: true };
+  const streams = chooseStreams(backup, wanted, facts.hooks.pods ?? []);
+  if (!streams.ok) return released(facts, now, () => fail(facts, { code: streams.reason, message: streams.message, retryable: true, node: placed.node }, now));
   // Snapshots were cut under the hooks, and the workload was released right then.
   const pre: HooksOutcome = isLive ? hooksOutcome('Pre', facts, now, TRANSFERRING) : { failure: undefined };
   if (pre.plan !== undefined) return pre.plan;
-  return preHookFailed(facts, pre.failure, now) ?? { steps: [{ do: 'startMover', start: moverStart(facts, ground.ground, placed.node) }] };
+  return preHookFailed(facts, pre.failure, now) ?? { steps: [{ do: 'startMover', start: moverStart(facts, ground.ground, placed.node, streams) }] };
 }
 
 function preHookFailed(facts: BackupFacts, failure: Failure | undefined, now: number): BackupPlan | undefined {
@@ -132,7 +137,7 @@ function backToQueue(backup: Backup, why: { readonly reason: string; readonly me
   const change: StatusChange = {
     phase: 'Queued',
     conditions: [notStored(why.reason, why.message)],
-    fields: { attempt: attempt > 1 ? attempt - 1 : undefined, node, hooks: liveClaims(backup).length > 0 ? undefined : backup.status?.hooks },
+    fields: { attempt: attempt > 1 ? attempt - 1 : undefined, node, hooks: isReadLive(backup) ? undefined : backup.status?.hooks },
   };
   return {
     steps: [
@@ -142,7 +147,7 @@ function backToQueue(backup: Backup, why: { readonly reason: string; readonly me
   };
 }
 
-function moverStart(facts: BackupFacts, ground: Ground, node: string | undefined): MoverStart {
+function moverStart(facts: BackupFacts, ground: Ground, node: string | undefined, { streams, bridge }: StreamsChoice & { readonly ok: true }): MoverStart {
   const { backup } = facts;
   const { uid, name, namespace: home = '' } = backup.metadata;
   const attempt = backup.status?.attempt ?? 1;
@@ -157,6 +162,7 @@ function moverStart(facts: BackupFacts, ground: Ground, node: string | undefined
       policy: ground.policy.metadata.name,
       backup: name,
       claims,
+      streams,
       excludes: ground.policy.spec.excludes ?? [],
       incompleteSnapshots: facts.siblings.flatMap((other) => (isIncomplete(other) ? (other.status?.snapshotId ?? []) : [])),
     }),
@@ -180,7 +186,9 @@ function moverStart(facts: BackupFacts, ground: Ground, node: string | undefined
       labels: ground.policy.spec.mover.labels ?? {},
       annotations: ground.policy.spec.mover.annotations ?? {},
       jobAnnotations: {},
+      hasBridge: bridge !== undefined,
     },
+    bridge,
   };
 }
 

@@ -7,7 +7,7 @@ import { FINALIZER, type Backup } from '../api/index.ts';
 import { decideCancel, decideDeletion, forgetJobIsDone } from './backup-ending.ts';
 import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
 import { changedStatus, expiryOf, isEnding, isTerminal, notDeleted, notStored, safetyFor, timeOf, type StatusChange } from './backup-status.ts';
-import { decideSnapshotting, hasCopies, sameInstant, toTransfer } from './backup-snapshotting.ts';
+import { decideSnapshotting, hasCopies, isReadLive, sameInstant, toTransfer } from './backup-snapshotting.ts';
 import { decideTransfer } from './backup-transfer.ts';
 import { overallMethod, type Copies } from './copy-choice.ts';
 import { displayTime } from './display.ts';
@@ -18,6 +18,7 @@ import { mergeConditions } from './conditions.ts';
 import { acknowledged } from './plausibility.ts';
 import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
 import type { WaitingMover } from './queue.ts';
+import { streamsOf } from './streams.ts';
 
 type BackupPlan = Plan<BackupStep>;
 
@@ -155,6 +156,7 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
     };
   }
   const { copies, namespace, groupClass } = checked.chosen;
+  const streams = streamsOf(backup, checked.ground.policy);
   const fields: StatusChange['fields'] = {
     tenant: checked.ground.tenant.metadata.name,
     keyGeneration: checked.ground.tenant.status?.keyGeneration ?? 1,
@@ -163,10 +165,11 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
     moverNamespace: namespace,
     groupSnapshotClass: groupClass,
     volumes: copies.map(({ claim }) => claim),
+    streams: streams.length === 0 ? undefined : streams.map(({ name }) => name),
     queuedAt,
     startedAt: status?.startedAt ?? displayTime(now),
     // Snapshots that an earlier attempt cut are read again; what was quiesced for them is past.
-    hooks: status?.copiedAt !== undefined && copies.every(({ method }) => method !== 'Direct') ? status.hooks : undefined,
+    hooks: status?.copiedAt !== undefined && !isReadLive(backup) ? status.hooks : undefined,
   };
   const started = toTransfer((status?.attempt ?? 0) + 1);
   const change: StatusChange = hasCopies(copies)

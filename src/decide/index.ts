@@ -16,6 +16,7 @@ export { decideStartRefused, identityOf } from './backup-transfer.ts';
 export { attemptName, copyName, earlierAttemptNames, familyOf, familyOfLabel, familyOfUid, groupLabel, groupName, labelValue, safetyBackupName } from './child-names.ts';
 export { findCondition, mergeConditions } from './conditions.ts';
 export type { ExecPlace, ExecPodFact } from './exec-target.ts';
+export type { StreamBridge } from './streams.ts';
 export type { HookFacts, HookRunFact, HookStart } from './hooks.ts';
 export { DEFAULT_CONFIRM_FROM, heldDeletions } from './deletion-breaker.ts';
 export { displayTime } from './display.ts';

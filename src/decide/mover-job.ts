@@ -16,6 +16,7 @@ import {
   type OwnerReference,
 } from '../api/index.ts';
 import { labelValue } from './child-names.ts';
+import { bridgeContainer, bridgeVolumes, streamsMount } from './bridge-container.ts';
 import { mountPath } from './orders.ts';
 
 /** When the S3 session in the Job's Secret ends; renewed there while the Job runs. RFC 3339. */
@@ -58,6 +59,8 @@ export interface MoverJobInput {
   readonly annotations: Readonly<Record<string, string>>;
   /** For the Job alone, not its pod. */
   readonly jobAnnotations: Readonly<Record<string, string>>;
+  /** Whether a bridge beside it reads streams; then there is a ServiceAccount of the Job's name. */
+  readonly hasBridge?: boolean;
 }
 
 /** Labels of a mover's Job, its pod and its Secret. Those of a policy cannot override ours. */
@@ -105,6 +108,7 @@ export function moverJob(input: MoverJobInput) {
           ...(mover.nodeSelector === undefined ? {} : { nodeSelector: mover.nodeSelector }),
           ...(mover.priorityClassName === undefined ? {} : { priorityClassName: mover.priorityClassName }),
           ...(input.node === undefined ? {} : { affinity: onNode(input.node) }),
+          ...(input.hasBridge === true ? { serviceAccountName: input.name, initContainers: [bridgeContainer(input)] } : {}),
           containers: [container(input)],
           volumes: podVolumes(input),
         },
@@ -132,6 +136,7 @@ function container(input: MoverJobInput) {
     volumeMounts: [
       { name: 'orders', mountPath: ORDERS_DIRECTORY, readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
+      ...(input.hasBridge === true ? [streamsMount] : []),
       ...input.claims.map((claim, index) => ({ name: volumeName(index), mountPath: mountPath(claim), readOnly })),
     ],
   };
@@ -141,6 +146,7 @@ function podVolumes(input: MoverJobInput) {
   return [
     { name: 'orders', secret: { secretName: input.name, defaultMode: 0o400 } },
     { name: 'tmp', emptyDir: {} },
+    ...(input.hasBridge === true ? bridgeVolumes(input.name) : []),
     // Read-only at the mount, not at the claim: some drivers cannot publish one volume both ways on a node.
     ...input.claims.map((claim, index) => ({ name: volumeName(index), persistentVolumeClaim: { claimName: input.standIns?.[claim] ?? claim } })),
   ];

@@ -25,6 +25,7 @@ export interface BackupOrdersInput extends OrdersBase {
   readonly policy: string;
   readonly backup: string;
   readonly claims: readonly string[];
+  readonly streams: NonNullable<BackupOrders['streams']>;
   readonly excludes: readonly string[];
   readonly incompleteSnapshots: readonly string[];
 }
@@ -34,6 +35,7 @@ export function backupOrders(input: BackupOrdersInput): BackupOrders {
     ...base(input),
     task: 'backup',
     volumes: mounts(input.claims),
+    ...(input.streams.length === 0 ? {} : { streams: [...input.streams] }),
     excludes: [...input.excludes],
     policy: input.policy,
     backup: input.backup,

@@ -66,6 +66,8 @@ export function checkLocation(name: string, location: BackupLocation | undefined
 /** The volumes of the next backup of a policy, and how each is read. */
 export function checkVolumes(policy: BackupPolicy, claims: readonly ClaimFact[], storage: StorageFacts): Copies {
   const volumes = wantedVolumes(policy.spec.volumes, claims);
+  // A policy of streams alone needs no volume.
+  if (!volumes.ok && volumes.reason === 'NoVolumes' && (policy.spec.streams ?? []).length > 0) return chooseCopies(policy.spec, [], storage);
   if (!volumes.ok) return volumes;
   const wanted = volumes.claims.flatMap((name) => claims.find((claim) => claim.name === name) ?? []);
   return chooseCopies(policy.spec, wanted, storage);

@@ -3,8 +3,9 @@ import type { BackupOutcome, Repository, SnapshotSummary } from '../restic/contr
 import { openOrCreateGeneration } from './generation-repository.ts';
 import { publishManifest } from './manifest-store.ts';
 import { lockOptions, type MoverWork, type TaskOutcome } from './mover-work.ts';
-import { policyTag, snapshotTags, uidTag, volumePath } from './snapshot-names.ts';
+import { policyTag, snapshotTags, streamPath, uidTag, volumePath } from './snapshot-names.ts';
 import { earlierOutcome } from './stored-before.ts';
+import { readStream } from './stream-client.ts';
 import { warningTexts } from './warning-text.ts';
 
 /**
@@ -36,10 +37,11 @@ async function publish({ orders, engine, signal, now }: MoverWork<BackupOrders>,
   await publishManifest(engine, repository, { tenant: tenant.id, generation: tenant.generation, reach, complete, createdAt: now(), signal });
 }
 
-function backUp({ orders, engine, lines, signal }: MoverWork<BackupOrders>, repository: Repository, parent: string | undefined): Promise<BackupOutcome> {
+function backUp({ orders, engine, lines, signal, bridgeSocket }: MoverWork<BackupOrders>, repository: Repository, parent: string | undefined): Promise<BackupOutcome> {
   return engine.backup(repository, {
     ...lockOptions(orders),
     sources: orders.volumes.map(({ claim, mountPath }) => ({ directory: mountPath, as: volumePath(claim) })),
+    streams: (orders.streams ?? []).map(({ name, mayFail }) => ({ as: streamPath(name), mayFail, open: (stop) => readStream(name, bridgeSocket, stop) })),
     snapshotHostname: orders.tenant.id,
     tags: snapshotTags(orders),
     excludes: orders.excludes,

@@ -5,7 +5,11 @@ export type MoverErrorCode =
   | 'UnknownVersion'
   | 'BadCredentialsFile'
   /** The session ended and nobody renewed it in time. */
-  | 'CredentialsNotRenewed';
+  | 'CredentialsNotRenewed'
+  /** A stream's command failed, or its bridge broke. */
+  | 'StreamFailed'
+  /** A stream's command ended well and wrote nothing. */
+  | 'StreamEmpty';
 
 /** A failure of the mover's own, before or beside the engine's, the store's and the keys'. */
 export class MoverError extends Error {

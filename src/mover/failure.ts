@@ -69,6 +69,8 @@ const MOVER = {
   UnknownVersion: 'no',
   BadCredentialsFile: 'no',
   CredentialsNotRenewed: 'yes',
+  StreamFailed: 'yes',
+  StreamEmpty: 'no',
 } as const satisfies Record<MoverErrorCode, Again>;
 
 const TABLES: Readonly<Record<string, Readonly<Record<string, Again>> | undefined>> = {

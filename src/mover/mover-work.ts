@@ -14,6 +14,8 @@ export interface MoverWork<Orders extends MoverOrders = MoverOrders> {
   readonly lines: MoverLines;
   readonly signal: AbortSignal;
   readonly now: () => Date;
+  /** Where the bridge listens that reads streams. */
+  readonly bridgeSocket: string;
 }
 
 /** What a task adds to the result. */

@@ -24,6 +24,8 @@ export interface MoverEnvironment {
   readonly engine: Engine;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
+  /** Where the bridge listens that reads streams. */
+  readonly bridgeSocket: string;
   /** Peak resident memory of the process, bytes. */
   readonly peakMemory: () => number;
 }
@@ -68,10 +70,10 @@ function credentialsFile(environment: MoverEnvironment, lines: MoverLines): Cred
 }
 
 async function runTask(orders: MoverOrders, tenantStore: ObjectStore, environment: MoverEnvironment, lines: MoverLines): Promise<TaskOutcome> {
-  const { engine, signal } = environment;
+  const { engine, signal, bridgeSocket } = environment;
   const kms = await openKmsProviders(orders, credentialsFile(environment, lines), (message) => lines.trouble('NotForProduction', message));
   try {
-    const work: Omit<MoverWork, 'orders'> = { engine, tenantStore, kms, lines, signal, now: () => new Date(environment.now()) };
+    const work: Omit<MoverWork, 'orders'> = { engine, tenantStore, kms, lines, signal, bridgeSocket, now: () => new Date(environment.now()) };
     return await taskOf(work, orders);
   } finally {
     kms.close();

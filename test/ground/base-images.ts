@@ -11,7 +11,7 @@ import { run } from './run.ts';
 
 /** What Node's binary needs beyond the smallest Debian, and what a TLS client trusts. */
 const PACKAGES = 'libatomic1,ca-certificates';
-const SUITE = 'bookworm';
+export const SUITE = 'bookworm';
 export const NODE_BASE_IMAGE = 'localhost/tenant-backup-node:1';
 
 /** The pause image's archive. */
@@ -57,7 +57,7 @@ export async function nodeBaseArchive(): Promise<string> {
 }
 
 /** The mirror that this machine's apt uses, so that the same network reaches it; none where it says none: debootstrap knows one. */
-async function debianMirror(): Promise<readonly string[]> {
+export async function debianMirror(): Promise<readonly string[]> {
   const folder = '/etc/apt/sources.list.d';
   const files = ['/etc/apt/sources.list', ...(await readdir(folder).catch(() => [])).map((name) => join(folder, name))];
   for (const file of files) {

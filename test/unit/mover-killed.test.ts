@@ -29,6 +29,7 @@ describe('a mover that dies before any of its writes', () => {
     orders,
     engine,
     tenantStore,
+    bridgeSocket: '/nowhere',
     kms: { all: [kms], unwrapping: [kms], close: () => undefined },
     lines: { progress: () => undefined, trouble: () => undefined, end: () => undefined },
     signal: new AbortController().signal,

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import * as z from 'zod';
 import { NO_TENANT } from '../../mover/manifest.ts';
 import { publishManifest } from '../../mover/manifest-store.ts';
-import type { BackupOutcome, BackupSource, SnapshotSummary } from '../../restic/contract.ts';
+import type { BackupOutcome, BackupSource, SnapshotSummary, StreamSource } from '../../restic/contract.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
@@ -19,7 +19,8 @@ import { UsageError } from '../usage-error.ts';
 const ABSOLUTE = 'a path of a snapshot is absolute and without "..", such as /volumes/data';
 
 const BackupOptions = RepositoryOptions.extend({
-  source: z.array(z.string().min(1)).min(1),
+  source: z.array(z.string().min(1)).default([]),
+  stdinFilename: z.string().startsWith('/', ABSOLUTE).refine((path) => !path.split('/').includes('..'), ABSOLUTE).optional(),
   as: z.array(z.string().startsWith('/', ABSOLUTE).refine((path) => !path.split('/').includes('..'), ABSOLUTE)).default([]),
   tag: z.array(z.string().min(1).refine((tag) => !tag.includes(','), 'a tag cannot hold a comma')).default([]),
   exclude: z.array(Pattern).default([]),
@@ -37,25 +38,27 @@ type BackupOptions = z.infer<typeof BackupOptions>;
 export async function backup(given: unknown, context: ProcessContext): Promise<ExitStatus> {
   const options = readOptions(BackupOptions, given);
   const sources = sourcesOf(options);
+  const streams = streamsOf(options, context);
   const output = outputFor(options, context);
-  const outcome = await withRepository(options, context, (access) => run(access, options, sources, output, context));
+  const outcome = await withRepository(options, context, (access) => run(access, options, { sources, streams }, output, context));
   return report(outcome, options, output);
 }
 
 async function run(
   { engine, repository }: OpenedAccess,
   options: BackupOptions,
-  sources: readonly BackupSource[],
+  { sources, streams }: { readonly sources: readonly BackupSource[]; readonly streams: readonly StreamSource[] },
   output: Output,
   context: ProcessContext,
 ): Promise<BackupOutcome> {
   const snapshotHostname = options.host ?? hostname();
-  const paths = sources.map((source) => source.as ?? source.directory);
+  const paths = [...sources.map((source) => source.as ?? source.directory), ...streams.map(({ as }) => as)];
   const parent = await parentOf({ engine, repository }, options, snapshotHostname, paths, context.signal);
   const progress = output.progress();
   try {
     const outcome = await engine.backup(repository, {
       sources,
+      streams,
       snapshotHostname,
       ...lockOptionsOf(options),
       tags: options.tag,
@@ -89,6 +92,17 @@ function sourcesOf(options: BackupOptions): BackupSource[] {
   const twice = shown.find((path, place) => shown.indexOf(path) !== place);
   if (twice !== undefined) throw new UsageError(`${twice} is given twice; a snapshot shows each path once`);
   return sources;
+}
+
+/** Whether what writes to standard input succeeds is not known here: use a shell that fails with it (`set -o pipefail`). */
+function streamsOf({ stdinFilename, source, secretKeyFile }: BackupOptions, { stdin }: ProcessContext): StreamSource[] {
+  if (stdinFilename === undefined) {
+    if (source.length === 0) throw new UsageError('nothing is named to back up; give --source DIR, or --stdin-filename PATH to store standard input');
+    return [];
+  }
+  if (secretKeyFile === '-') throw new UsageError('--secret-key-file - and --stdin-filename both read standard input; give the key as a file or /dev/fd/3');
+  if (stdin.isTTY === true) throw new UsageError('--stdin-filename stores standard input, which is a terminal; pipe something into it');
+  return [{ as: stdinFilename, open: () => stdin }];
 }
 
 async function parentOf(

@@ -1,10 +1,11 @@
 import * as z from 'zod';
-import { ORDERS_DIRECTORY } from '../../api/index.ts';
+import { BRIDGE_SOCKET, ORDERS_DIRECTORY } from '../../api/index.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { readOptions } from '../command-options.ts';
 
 const MoverOptions = z.object({
   orders: z.string().min(1).default(ORDERS_DIRECTORY),
+  bridge: z.string().min(1).default(BRIDGE_SOCKET),
   terminationMessage: z.string().min(1).default('/dev/termination-log'),
 });
 
@@ -18,6 +19,7 @@ export async function mover(given: unknown, context: ProcessContext): Promise<nu
     write: (text) => void context.stdout.write(text),
     signal: context.signal,
     engine,
+    bridgeSocket: options.bridge,
     now: () => Date.now(),
     peakMemory: () => process.resourceUsage().maxRSS * 1024,
   });

@@ -209,6 +209,7 @@ export class BackupReconciler {
   async #do(step: Exclude<BackupStep, { do: 'startMover' | 'makeCopy' }>, current: Backup, facts: BackupFacts, signal: AbortSignal): Promise<Backup> {
     const { name, namespace = '', uid } = current.metadata;
     // The Job that forgets mounts nothing and stays with its Backups.
+    const bridgeTo = (current.status?.streams ?? []).length > 0 ? namespace : undefined;
     const homeOf = (mover: string): string => (mover === facts.forget.job.job?.name ? namespace : moverHome(facts.backup));
     switch (step.do) {
       case 'addFinalizer':
@@ -222,10 +223,10 @@ export class BackupReconciler {
         this.#hooks.start(uid, namespace, step.start, () => this.#wake(`${namespace}/${name}`));
         return current;
       case 'stopMover':
-        await this.#children.stop({ name: step.name, namespace: homeOf(step.name), owner: uid }, signal);
+        await this.#children.stop({ name: step.name, namespace: homeOf(step.name), owner: uid, bridgeTo }, signal);
         return current;
       case 'clearMover':
-        await this.#children.clear({ name: step.name, namespace: homeOf(step.name), owner: uid }, signal);
+        await this.#children.clear({ name: step.name, namespace: homeOf(step.name), owner: uid, bridgeTo }, signal);
         return current;
       case 'renewCredentials':
         if (facts.ground.location !== undefined && facts.ground.tenant !== undefined) {
@@ -247,9 +248,10 @@ export class BackupReconciler {
       await this.#children.start(start, location, signal);
       return undefined;
     } catch (error) {
-      if (!(error instanceof PortError)) throw error;
+      const refusal = error instanceof PortError ? error : refusalOf(error);
+      if (refusal === undefined) throw error;
       const now = this.#context.clock.now();
-      return this.#decide(facts, (seen) => (start.orders.task === 'forget' ? decideForgetRefused(seen, error, now) : decideStartRefused(seen, error, now)), signal);
+      return this.#decide(facts, (seen) => (start.orders.task === 'forget' ? decideForgetRefused(seen, refusal, now) : decideStartRefused(seen, refusal, now)), signal);
     }
   }
 
@@ -283,4 +285,10 @@ export class BackupReconciler {
 function moverHome({ metadata, status }: Backup): string {
   const forgets = (status?.attempt ?? 0) >= FIRST_FORGET_ATTEMPT;
   return (forgets ? undefined : status?.moverNamespace) ?? metadata.namespace ?? '';
+}
+
+/** What the API server refuses for good is told like a mover's failure: a workload that is quiesced must not wait for somebody who reads the log. */
+function refusalOf(error: unknown): { readonly reason: string; readonly message: string; readonly retryable: boolean } | undefined {
+  if (!isKubeError(error, 'Forbidden', 'Invalid', 'BadRequest')) return undefined;
+  return { reason: 'MoverRefused', message: `The API server refuses what the mover needs: ${error.message}`, retryable: true };
 }

@@ -1,5 +1,5 @@
-/** A mover's Secret and Job. */
-import { CREDENTIALS_FILE, ORDERS_FILE, type BackupLocation } from '../../api/index.ts';
+/** A mover's Secret and Job, and the rights of a bridge beside it. */
+import { BRIDGE_FILE, CREDENTIALS_FILE, ORDERS_FILE, type BackupLocation } from '../../api/index.ts';
 import {
   ANNOTATION_CREDENTIALS_EXPIRE,
   ANNOTATION_CREDENTIALS_RENEWED,
@@ -12,6 +12,7 @@ import { ResourceClient, isKubeError, resourceTypes } from '../../kube/index.ts'
 import { ownersOf } from '../caches.ts';
 import type { MintedCredentials } from '../ports.ts';
 import type { RawJob, RawSecret } from '../raw-objects.ts';
+import { BridgeRights } from './bridge-rights.ts';
 import type { MoverContext } from './mover-context.ts';
 
 export interface MoverName {
@@ -19,17 +20,21 @@ export interface MoverName {
   readonly namespace: string;
   /** UID of the Backup or Restore: a Job of that name that is somebody else's is left alone. */
   readonly owner: string;
+  /** Where its bridge may run commands; absent where it can have none. */
+  readonly bridgeTo?: string | undefined;
 }
 
 export class MoverChildren {
   readonly #context: MoverContext;
   readonly #jobs: ResourceClient<RawJob>;
   readonly #secrets: ResourceClient<RawSecret>;
+  readonly #rights: BridgeRights;
 
   constructor(context: MoverContext) {
     this.#context = context;
     this.#jobs = new ResourceClient(context.connection, resourceTypes.jobs);
     this.#secrets = new ResourceClient(context.connection, resourceTypes.secrets);
+    this.#rights = new BridgeRights(context.connection);
   }
 
   /**
@@ -40,6 +45,7 @@ export class MoverChildren {
   async start(start: MoverStart, location: BackupLocation, signal: AbortSignal): Promise<void> {
     const minted = await this.#context.minter.mint(location, start.orders.tenant.id, signal);
     if (!(await this.#putSecret(start, minted, signal))) return;
+    if (start.bridge !== undefined) await this.#rights.grant(start.job, start.bridge, signal);
     const expire = minted.expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(minted.expiresAt) };
     try {
       await this.#jobs.create(moverJob({ ...start.job, jobAnnotations: { ...start.job.jobAnnotations, ...expire } }), signal);
@@ -51,7 +57,7 @@ export class MoverChildren {
   /** @returns false when a Secret of that name belongs to somebody else */
   async #putSecret(start: MoverStart, minted: MintedCredentials, signal: AbortSignal): Promise<boolean> {
     const { name, namespace, owners } = start.job;
-    const data = { [ORDERS_FILE]: base64(start.orders), [CREDENTIALS_FILE]: base64(minted.credentials) };
+    const data = { [ORDERS_FILE]: base64(start.orders), [CREDENTIALS_FILE]: base64(minted.credentials), ...(start.bridge === undefined ? {} : { [BRIDGE_FILE]: base64(start.bridge.orders) }) };
     const metadata = { name, namespace, labels: moverLabels(start.job), ownerReferences: [...owners] };
     try {
       await this.#secrets.create({ apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data }, signal);
@@ -76,9 +82,10 @@ export class MoverChildren {
     this.#context.listener.forget(mover.name);
   }
 
-  async #delete({ name, namespace, owner }: MoverName, propagationPolicy: 'Background' | 'Foreground', signal: AbortSignal): Promise<void> {
+  async #delete({ name, namespace, owner, bridgeTo }: MoverName, propagationPolicy: 'Background' | 'Foreground', signal: AbortSignal): Promise<void> {
     const job = this.#context.caches.jobs.get(name, namespace);
     if (job !== undefined && !ownersOf(job.metadata).some(({ uid }) => uid === owner)) return;
+    if (bridgeTo !== undefined) await this.#rights.revoke(name, namespace, bridgeTo, signal);
     await this.#secrets.delete(name, namespace, { signal });
     await this.#jobs.delete(name, namespace, { propagationPolicy, signal, ...(job === undefined ? {} : { uid: job.metadata.uid }) });
   }
