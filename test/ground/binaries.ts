@@ -53,17 +53,34 @@ export async function binary(program: Program): Promise<string> {
   const linkerFlags = ['-s', '-w', source.linkerFlags ?? ''].join(' ').trim();
   const version = await versionOf(filesOf(module), source.target, linkerFlags);
   const folder = await cached(`${program}-${version}`, async (draft) => {
-    await demandGo();
-    console.error(`building ${program} from the Go module proxy (once; kept in the cache)`);
-    const started = Date.now();
-    await run('nice', ['go', 'build', '-trimpath', '-buildvcs=false', '-ldflags', linkerFlags, '-o', join(draft, program), source.target], {
-      cwd: module,
-      env: { ...process.env, GOWORK: 'off', ...(source.static ? { CGO_ENABLED: '0' } : {}) },
-    });
+    await goBuild({ what: program, module, targets: [source.target], linkerFlags, output: join(draft, program), static: source.static ?? false });
     if (program === 'kubernetes') await linkNames(draft);
-    console.error(`built ${program} in ${Math.round((Date.now() - started) / 1000)} s`);
   });
   return join(folder, program);
+}
+
+export interface Build {
+  readonly what: string;
+  /** The folder of `go.mod`. */
+  readonly module: string;
+  readonly targets: readonly string[];
+  readonly linkerFlags: string;
+  /** A file, or with several targets a folder that ends in a slash. */
+  readonly output: string;
+  /** Without libc. */
+  readonly static: boolean;
+}
+
+/** Builds programs of one Go module. */
+export async function goBuild({ what, module, targets, linkerFlags, output, static: withoutLibc }: Build): Promise<void> {
+  await demandGo();
+  console.error(`building ${what} from the Go module proxy (once; kept in the cache)`);
+  const started = Date.now();
+  await run('nice', ['go', 'build', '-trimpath', '-buildvcs=false', '-ldflags', linkerFlags, '-o', output, ...targets], {
+    cwd: module,
+    env: { ...process.env, GOWORK: 'off', ...(withoutLibc ? { CGO_ENABLED: '0' } : {}) },
+  });
+  console.error(`built ${what} in ${Math.round((Date.now() - started) / 1000)} s`);
 }
 
 /** The one binary under the names that it dispatches on. */

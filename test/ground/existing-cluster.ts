@@ -4,6 +4,7 @@ import { existsSync } from 'node:fs';
 import { copyFile, mkdir } from 'node:fs/promises';
 import { networkInterfaces } from 'node:os';
 import { installChart } from './chart.ts';
+import { namedClasses } from './csi/classes.ts';
 import { startDataCenters } from './data-centers.ts';
 import { takeDown } from './down.ts';
 import { writeGroundEnvironment } from './env-file.ts';
@@ -44,6 +45,7 @@ export async function useExistingCluster(say: (what: string) => void): Promise<v
     KUBECONFIG: paths.kubeconfig,
     KUBECTL: kubectl,
     ...dataCenters,
+    ...namedClasses(process.env),
     CONTAINERD_ADDRESS: '',
     NODE_NAME: node,
     GROUND_ADDRESS: address,

@@ -28,6 +28,8 @@ export const paths = {
   containerd: join(CLUSTER, 'containerd'),
   /** A UNIX socket's path may have 107 bytes, so it stays as high up as it can. */
   containerdSocket: join(CLUSTER, 'containerd.sock'),
+  /** Where the CSI driver keeps volumes and snapshots. */
+  csi: join(CLUSTER, 'csi'),
   /** What the node's programs write to fixed places of the machine lands here, through mounts of the ground's own namespace. */
   private: join(CLUSTER, 'private'),
 } as const;

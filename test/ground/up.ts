@@ -1,4 +1,4 @@
-// `make cluster-up`: Kubernetes, two S3 services and two KMS, and our image and chart on them. An existing cluster is used
+// `make cluster-up`: Kubernetes with CSI volumes, two S3 services and two KMS, and our image and chart on them. An existing cluster is used
 // when KUBECONFIG and USE_EXISTING_CLUSTER=1 say so; else a node of our own is started under `.cluster/`.
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
@@ -6,6 +6,8 @@ import { pauseArchive, workloadArchive } from './base-images.ts';
 import { binary, kubernetesPrograms } from './binaries.ts';
 import { installChart } from './chart.ts';
 import { makeControlGroups } from './cgroups.ts';
+import { csiParts } from './csi/parts.ts';
+import { startCsi } from './csi/start.ts';
 import { startApiServer, startControllers, type Programs } from './control-plane.ts';
 import { logTail } from './daemons.ts';
 import { startDataCenters } from './data-centers.ts';
@@ -67,9 +69,13 @@ async function startGround(bare: boolean): Promise<void> {
   const image = bare ? undefined : archives.then(programImage); // It stands on one of them.
   archives.catch(() => undefined); // Awaited below; a failure before that must not end the process without a word.
   image?.catch(() => undefined);
+  const parts = csiParts();
+  parts.catch(() => undefined);
   const init = await prepare();
   const [, dataCenters] = await Promise.all([startNode(init, programs), startDataCenters(init, GROUND_ADDRESS)]);
   say('Kubernetes, S3 and KMS answer');
+  const csi = startCsi(init, await parts, (args, input) => kubectl(programs, args, input));
+  csi.catch(() => undefined);
   for (const archive of await archives) await importImage(archive);
   const built = await image;
   if (built) {
@@ -79,10 +85,13 @@ async function startGround(bare: boolean): Promise<void> {
   await until('the node to be ready', 60, () => nodeIsReady(programs));
   // Pods cannot be made before it is there, so this also says that the controllers work.
   await until('the first service account', 30, async () => (await kubectl(programs, ['get', 'serviceaccount', 'default', '--output=name'])) !== '');
+  const classes = await csi;
+  say('the CSI driver and its sidecars are up');
   const environment: GroundEnvironment = {
     KUBECONFIG: paths.kubeconfig,
     KUBECTL: programs('kubectl'),
     ...dataCenters,
+    ...classes,
     CONTAINERD_ADDRESS: paths.containerdSocket,
     NODE_NAME,
     GROUND_ADDRESS,
@@ -129,8 +138,8 @@ async function nodeIsReady(programs: Programs): Promise<boolean> {
   return (await kubectl(programs, ['get', 'node', NODE_NAME, `-o=jsonpath=${condition}`])) === 'True';
 }
 
-function kubectl(programs: Programs, args: readonly string[]): Promise<string> {
-  return run(programs('kubectl'), ['--kubeconfig', paths.kubeconfig, ...args]);
+function kubectl(programs: Programs, args: readonly string[], input?: string): Promise<string> {
+  return run(programs('kubectl'), ['--kubeconfig', paths.kubeconfig, ...args], input === undefined ? {} : { input });
 }
 
 if (import.meta.main) {
