@@ -5,8 +5,8 @@
 import { LABEL_BACKUP_UID, LABEL_MANAGED_BY, LABEL_NAMESPACE, MANAGED_BY, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type Restore } from '../api/index.ts';
 import { familyOf, familyOfLabel, familyOfUid, hasEnded, isTerminal, restoredBackup } from '../decide/index.ts';
 import { Informer, ResourceClient, resourceTypes, type KubeConnection, type KubeObject, type ResourceType } from '../kube/index.ts';
-import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawPod, RawSecret, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
-import { ANNOTATION_GROUP_HANDLE, aboutMover, groupOwner, slimClaim, slimContent, slimEvent, slimGroup, slimGroupContent, slimJob, slimNamespace, slimPod, slimSecret, slimSnapshot, slimStorageClass, slimVolume } from './slim-objects.ts';
+import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawNode, RawPod, RawSecret, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
+import { ANNOTATION_GROUP_HANDLE, aboutMover, groupOwner, slimClaim, slimContent, slimEvent, slimGroup, slimGroupContent, slimJob, slimNamespace, slimNode, slimPod, slimSecret, slimSnapshot, slimStorageClass, slimVolume } from './slim-objects.ts';
 
 /** What a controller needs of an informer. */
 export type Cache<T extends KubeObject> = Pick<Informer<T>, 'get' | 'list' | 'byIndex' | 'remember' | 'absent'>;
@@ -40,9 +40,11 @@ export interface Caches {
   readonly restores: Informer<Restore>;
   /** Our movers', by `namespace` (also that of the customer they are for), `owner` (UID) and `family`. */
   readonly jobs: Informer<RawJob>;
-  /** Our movers', by `namespace` and `job` (`namespace/job`). */
+  /** Whether they answer. */
+  readonly nodes: Informer<RawNode>;
+  /** Our movers', by `namespace`, `job` (`namespace/job`) and `node`. */
   readonly moverPods: Informer<RawPod>;
-  /** FailedMount, FailedCreate and ProvisioningFailed of our movers and their copies, by `about` (`namespace/name`). */
+  /** FailedMount, FailedAttachVolume, FailedCreate and ProvisioningFailed of our movers and their copies, by `about` (`namespace/name`). */
   readonly warnings: readonly Informer<RawEvent>[];
 }
 
@@ -73,7 +75,8 @@ export function makeCaches(connection: KubeConnection, moverNamespace: string, o
     restores: informer<Restore>(resourceTypes.restores, { indexes: cacheIndexes.restores }),
     jobs: informer<RawJob>(resourceTypes.jobs, { labelSelector: ours, project: slimJob, indexes: cacheIndexes.jobs }),
     moverPods: informer<RawPod>(resourceTypes.pods, { labelSelector: ours, project: slimPod, indexes: cacheIndexes.moverPods }),
-    warnings: [warning('FailedMount'), warning('FailedCreate'), warning('ProvisioningFailed')],
+    nodes: informer(resourceTypes.nodes, { project: slimNode }),
+    warnings: [warning('FailedMount'), warning('FailedAttachVolume'), warning('FailedCreate'), warning('ProvisioningFailed')],
   };
 }
 
@@ -107,7 +110,11 @@ export const cacheIndexes = {
     stage: (restore) => (hasEnded(restore) ? [] : ['open']),
   } satisfies Index<Restore>,
   jobs: { namespace: homes, owner: ({ metadata }) => ownersOf(metadata).map(({ uid }) => uid), family } satisfies Index<RawJob>,
-  moverPods: { namespace: homes, job: ({ metadata }) => [`${metadata.namespace ?? ''}/${jobOfPod(metadata)}`] } satisfies Index<RawPod>,
+  moverPods: {
+    namespace: homes,
+    job: ({ metadata }) => [`${metadata.namespace ?? ''}/${jobOfPod(metadata)}`],
+    node: ({ spec }) => [spec?.nodeName ?? ''],
+  } satisfies Index<RawPod>,
   warnings: { about: aboutMover } satisfies Index<RawEvent>,
 };
 

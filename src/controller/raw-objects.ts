@@ -97,6 +97,11 @@ export interface RawCondition {
   readonly lastTransitionTime?: string;
 }
 
+export interface RawNode extends KubeObject {
+  readonly metadata: RawMeta;
+  readonly status?: { readonly conditions?: readonly RawCondition[] };
+}
+
 export interface RawJob extends KubeObject {
   readonly metadata: RawMeta;
   readonly status?: { readonly conditions?: readonly RawCondition[] };

@@ -1,6 +1,6 @@
 /** What the caches keep of each object: a cluster has many, and decisions need little of each. */
 import { LABEL_GROUP_PREFIX, LABEL_RESTORE_UID, MOVER_NAME_PREFIX } from '../api/index.ts';
-import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawPod, RawSecret, RawSnapshot, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
+import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawNode, RawPod, RawSecret, RawSnapshot, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
 
 export function aboutMover({ involvedObject }: RawEvent): readonly string[] {
   const name = involvedObject?.name ?? '';
@@ -14,6 +14,11 @@ function slimMeta(metadata: RawNamespace['metadata']): RawNamespace['metadata'] 
 
 export function slimNamespace({ metadata, status }: RawNamespace): RawNamespace {
   return { metadata: { ...slimMeta(metadata), labels: metadata.labels }, ...(status === undefined ? {} : { status: { phase: status.phase ?? '' } }) };
+}
+
+/** A node tells a lot each few minutes; of all that we read whether it is ready. */
+export function slimNode({ metadata, status }: RawNode): RawNode {
+  return { metadata: slimMeta(metadata), status: { conditions: (status?.conditions ?? []).filter(({ type }) => type === 'Ready') } };
 }
 
 export function slimClaim({ metadata, spec, status }: RawClaim): RawClaim {

@@ -1,5 +1,6 @@
 import { MoverResult, MOVER_CONTRACT_VERSION, MOVER_EXIT } from '../api/index.ts';
 import type { AttemptFacts, MoverPodFact, OwnerFact, TerminationFact } from './observed.ts';
+import { isLost, LOST_GRACE_MS, lostSince } from './lost-node.ts';
 import { troubleOf, type Trouble } from './trouble.ts';
 
 /** A Job whose pod has not started after this long is given up, with what kept it as the cause. */
@@ -18,8 +19,9 @@ export interface AttemptIdentity {
 export type AttemptState =
   | { readonly kind: 'absent' }
   | { readonly kind: 'nameTaken'; readonly owners: readonly OwnerFact[] }
-  | { readonly kind: 'starting'; readonly trouble: Trouble | undefined; readonly node: string | undefined }
-  | { readonly kind: 'running'; readonly trouble: Trouble | undefined; readonly node: string | undefined; readonly pod: string }
+  | { readonly kind: 'starting'; readonly trouble: Trouble | undefined; readonly node: string | undefined; readonly lookAt?: number | undefined }
+  /** `lookAt`, milliseconds since the epoch: when it is given up unless its node answers again. */
+  | { readonly kind: 'running'; readonly trouble: Trouble | undefined; readonly node: string | undefined; readonly pod: string; readonly lookAt?: number | undefined }
   /** The pod cannot tell what happened, so the bucket must be asked. */
   | { readonly kind: 'resultWanted' }
   | { readonly kind: 'resultUnreachable'; readonly message: string }
@@ -38,8 +40,12 @@ export function attemptState(identity: AttemptIdentity, facts: AttemptFacts, now
   if (job.ended !== undefined || pod?.phase === 'Failed' || pod?.phase === 'Succeeded') {
     return fromBucket(identity, facts, lostPod(pod, job.ended?.message), pod?.node);
   }
+  // It may have done its work all the same: the bucket knows.
+  if (pod !== undefined && isLost(pod, now)) return fromBucket(identity, facts, lostNode(pod), pod.node);
   const trouble = troubleOf(facts);
-  if (pod?.running === true) return { kind: 'running', trouble, node: pod.node, pod: pod.name };
+  const since = pod === undefined ? undefined : lostSince(pod);
+  const lookAt = since === undefined ? {} : { lookAt: since + LOST_GRACE_MS };
+  if (pod?.running === true) return { kind: 'running', trouble, node: pod.node, pod: pod.name, ...lookAt };
   if (job.suspended)
     return {
       kind: 'starting',
@@ -56,7 +62,7 @@ export function attemptState(identity: AttemptIdentity, facts: AttemptFacts, now
       node: pod?.node,
     };
   }
-  return { kind: 'starting', trouble, node: pod?.node };
+  return { kind: 'starting', trouble, node: pod?.node, ...lookAt };
 }
 
 function youngestPod(pods: readonly MoverPodFact[]): MoverPodFact | undefined {
@@ -71,6 +77,11 @@ interface Failure {
 
 function lost(why: string): Failure {
   return { code: 'MoverLost', message: `The mover was lost: ${why}.`, retryable: true };
+}
+
+function lostNode({ node = '', nodeLostSince }: MoverPodFact): Failure {
+  const message = nodeLostSince === undefined ? `The mover's pod was deleted and does not go from node ${node}.` : `The mover's node ${node} does not answer any more.`;
+  return { code: 'NodeLost', message, retryable: true };
 }
 
 function lostPod(pod: MoverPodFact | undefined, jobMessage: string | undefined): Failure {

@@ -13,7 +13,7 @@ import { backupOrders } from './orders.ts';
 import { implausible } from './plausibility.ts';
 import { checkGround, type Ground } from './preconditions.ts';
 import { transferProgress } from './progress.ts';
-import { renewalDue, renewalTime } from './renewal.ts';
+import { renewalDue, renewalTime, watchUntil } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import { chooseStreams, streamsOf, type StreamsChoice } from './streams.ts';
 import { mountable, placement } from './volumes.ts';
@@ -23,6 +23,7 @@ const RESULT_LOOK_MS = 10_000;
 /** A workload that is quiesced waits no longer than this for a mover that does not start. */
 const QUIESCED_START_MS = 120_000;
 const TRANSFERRING: Saying = { phase: 'Transferring', condition: notStored };
+const LOST_NODE_LOOK_MS = 60_000;
 const MAX_LISTED = 20;
 
 export function identityOf(backup: Backup): AttemptIdentity {
@@ -103,6 +104,8 @@ function start(facts: BackupFacts, now: number): BackupPlan {
     return released(facts, now, () => fail(facts, lost, now));
   }
   const placed = placement(names, facts.claims, facts.users);
+  // Nobody knows for how long, and others are not to wait for it.
+  if (!placed.ok && placed.reason === 'VolumeOnLostNode') return released(facts, now, () => backToQueue(backup, placed, now, undefined, now + LOST_NODE_LOOK_MS));
   if (!placed.ok) return released(facts, now, () => fail(facts, { code: placed.reason, message: placed.message, retryable: false, node: undefined }, now));
   // Now the node is known for certain; the queue went by where the last backup ran.
   const busy = facts.queue?.nodeBusy(placed.node, backup.metadata.uid);
@@ -132,18 +135,19 @@ export function decideStartRefused(
 }
 
 /** The place is given to others while something is missing. The attempt was none: its number is used again. */
-function backToQueue(backup: Backup, why: { readonly reason: string; readonly message: string }, now: number, node = backup.status?.node): BackupPlan {
+function backToQueue(backup: Backup, why: { readonly reason: string; readonly message: string }, now: number, node = backup.status?.node, notBefore?: number): BackupPlan {
   const attempt = backup.status?.attempt ?? 1;
   const change: StatusChange = {
     phase: 'Queued',
     conditions: [notStored(why.reason, why.message)],
-    fields: { attempt: attempt > 1 ? attempt - 1 : undefined, node, hooks: isReadLive(backup) ? undefined : backup.status?.hooks },
+    fields: { attempt: attempt > 1 ? attempt - 1 : undefined, node, hooks: isReadLive(backup) ? undefined : backup.status?.hooks, ...(notBefore === undefined ? {} : { nextAttemptAt: displayTime(notBefore) }) },
   };
   return {
     steps: [
       { do: 'clearMover', name: attemptName(backup.metadata.uid, attempt) },
       { do: 'writeStatus', status: changedStatus(backup, change, now) },
     ],
+    ...(notBefore === undefined ? {} : { wakeAt: notBefore }),
   };
 }
 
@@ -213,8 +217,7 @@ function watching(facts: BackupFacts, state: AttemptState & { readonly kind: 'st
     progress: transferProgress(attempt.spoken.progress, startedAt) ?? backup.status?.progress,
   });
   const renew: readonly BackupStep[] = renewalDue(attempt.job, now) ? [{ do: 'renewCredentials', name }] : [];
-  const renewal = renewalTime(attempt.job);
-  const wakeUps = [...(renewal === undefined ? [] : [Math.max(renewal, now + RESULT_LOOK_MS)]), ...(tooLong === undefined ? [] : [tooLong])];
+  const wakeUps = [watchUntil(renewalTime(attempt.job), state.lookAt, now), tooLong].filter((time) => time !== undefined);
   return { steps: [...plan.steps, ...renew], ...(wakeUps.length === 0 ? {} : { wakeAt: Math.min(...wakeUps) }) };
 }
 

@@ -180,7 +180,9 @@ function forgetStart(input: ForgetInput, ground: Pick<Ground, 'location' | 'tena
   const others = input.forget.wanting.filter((other) => other.metadata.uid !== uid);
   const all = [backup, ...others];
   const name = attemptName(uid, attempt);
-  const dead = all.flatMap((one) => earlierAttemptNames(one.metadata.uid, Math.min(one.status?.attempt ?? 0, MAX_ATTEMPTS) + 1));
+  const transfers = all.flatMap((one) => earlierAttemptNames(one.metadata.uid, Math.min(one.status?.attempt ?? 0, MAX_ATTEMPTS) + 1));
+  const forgets = all.flatMap((one) => Array.from({ length: Math.max(0, (one.status?.attempt ?? 0) - FIRST_FORGET_ATTEMPT + 1) }, (_, index) => attemptName(one.metadata.uid, FIRST_FORGET_ATTEMPT + index)));
+  const dead = [...transfers, ...forgets].filter((earlier) => earlier !== name);
   return {
     orders: forgetOrders({
       attempt: { name, number: attempt, uid },

@@ -4,11 +4,15 @@ import { labelValue } from './child-names.ts';
 import { findCondition } from './conditions.ts';
 import { displayBytes, displayList } from './display.ts';
 import type { Failure } from './failure-reason.ts';
+import { leftBehind } from './lost-node.ts';
 import type { ClaimFact } from './observed.ts';
 import type { RestoreFacts, RestoreStep } from './restore-facts.ts';
-import { concluded, OUTCOME, writeRestore, type RestorePlan } from './restore-status.ts';
+import { concluded, OUTCOME, underWay, writeRestore, type RestorePlan } from './restore-status.ts';
 import { bytesOfQuantity, quantityFor } from './storage-size.ts';
 import { strangersOn } from './volumes.ts';
+
+/** A pod that was told to end is looked at this often, though its end is watched. */
+const LEAVING_LOOK_MS = 10_000;
 
 export type PlannedVolume = NonNullable<RestoreStatus['newVolumes']>[number];
 export type PlannedVolumes = { readonly ok: true; readonly volumes: readonly PlannedVolume[] } | ({ readonly ok: false } & Failure);
@@ -116,6 +120,8 @@ export function provisioningTrouble({ restore, claims, claimWarnings }: RestoreF
 /** New volumes that failed go again, but none that somebody uses already, and none that lacks only some of its files. */
 export function decideCleaningUp(facts: RestoreFacts, now: number): RestorePlan {
   const { restore, claims, users } = facts;
+  const left = leftBehind(facts.attempt.pods, now);
+  if (left !== undefined) return { steps: [writeRestore(facts, { phase: 'CleaningUp', conditions: [underWay(left.reason, left.message)] }, now)], wakeAt: now + LEAVING_LOOK_MS };
   const result = findCondition(restore.status?.conditions, OUTCOME);
   const ours = claims.filter(({ restoreUid }) => restoreUid === restore.metadata.uid);
   const names = ours.map(({ name }) => name);

@@ -29,6 +29,8 @@ export interface VolumeUserFact {
   readonly claims: readonly string[];
   /** UID of the Job of ours that it belongs to; undefined for a customer's pod. */
   readonly moverOf: string | undefined;
+  /** Its node does not answer, so it will not end by itself. */
+  readonly nodeLost?: boolean;
 }
 
 export interface OwnerFact {
@@ -79,6 +81,10 @@ export interface MoverPodFact {
   readonly terminated: TerminationFact | undefined;
   /** Why something else ends it, e.g. `DeletionByTaintManager`. */
   readonly disruption: { readonly reason: string; readonly message: string } | undefined;
+  /** Milliseconds since the epoch since which its node does not answer. */
+  readonly nodeLostSince?: number | undefined;
+  /** Milliseconds since the epoch by which it should be gone, for it was deleted. */
+  readonly goneBy?: number | undefined;
 }
 
 /** A Warning event about a Job of ours or its pod. */

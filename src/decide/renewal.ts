@@ -17,6 +17,14 @@ export function renewalTime(job: JobFact | undefined): number | undefined {
   return Math.max(since + MIN_GAP_MS, expire - lead);
 }
 
+const LEAST_WAIT_MS = 10_000;
+
+/** When a mover that is well is looked at again though nothing happens: for its credentials, or for its node that does not answer. */
+export function watchUntil(renewal: number | undefined, lookAt: number | undefined, now: number): number | undefined {
+  const times = [renewal === undefined ? undefined : Math.max(renewal, now + LEAST_WAIT_MS), lookAt].filter((time) => time !== undefined);
+  return times.length === 0 ? undefined : Math.min(...times);
+}
+
 export function renewalDue(job: JobFact | undefined, now: number): boolean {
   const time = renewalTime(job);
   return time !== undefined && time <= now;

@@ -1,6 +1,7 @@
 /** The workload goes down before anything is written, and gets the scale that it had before, however the restore ends. */
 import type { Restore } from '../api/index.ts';
 import { displayList } from './display.ts';
+import { leftBehind } from './lost-node.ts';
 import type { RestoreFacts, RestoreStep, WorkloadTarget } from './restore-facts.ts';
 import { concluded, giveUp, underWay, waitAWhile, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
 import { strangersOn } from './volumes.ts';
@@ -23,11 +24,13 @@ export function decideScalingDown(facts: RestoreFacts, now: number): RestorePlan
   if (steps.length > 0 || strangers.length > 0) {
     const using =
       strangers.length === 0 ? '' : ` Pod ${displayList(strangers.map(({ pod }) => pod))} still uses volume ${strangers[0]?.claim ?? ''}.`;
+    const stranded = facts.users.find(({ name, nodeLost }) => nodeLost === true && strangers.some(({ pod }) => pod === name));
+    const lost = stranded === undefined ? '' : ` Its node ${stranded.node ?? ''} does not answer: if it is down for good, delete it, or taint it with node.kubernetes.io/out-of-service=nodeshutdown:NoExecute.`;
     const waitsFor = target === undefined ? ` The policy names no workload: stop what uses the volumes.` : '';
     const reason = strangers.length > 0 && target === undefined ? 'VolumesInUse' : 'ScalingDown';
     const said = target === undefined ? using.trimStart() : `${target.kind} ${target.name} is scaled to 0.${using}`;
     const tooLong = (message: string): RestorePlan => giveUp(facts, 'VolumesInUse', `${message} Nothing was restored.`, now);
-    return waitAWhile(facts, { reason, message: `${said}${waitsFor}`, lookAfter: LEAVING_LOOK_MS, before: steps, tooLong }, now);
+    return waitAWhile(facts, { reason, message: `${said}${lost}${waitsFor}`, lookAfter: LEAVING_LOOK_MS, before: steps, tooLong }, now);
   }
   const next: RestoreChange =
     restore.status?.safetyBackup === undefined
@@ -38,6 +41,9 @@ export function decideScalingDown(facts: RestoreFacts, now: number): RestorePlan
 
 export function decideScalingUp(facts: RestoreFacts, now: number): RestorePlan {
   const { restore, workload } = facts;
+  // It would write over what the workload writes from now on.
+  const left = leftBehind(facts.attempt.pods, now);
+  if (left !== undefined) return { steps: [writeRestore(facts, { phase: 'ScalingUp', conditions: [underWay(left.reason, left.message)] }, now)], wakeAt: now + LEAVING_LOOK_MS };
   const { status } = restore;
   const target = targetOf(restore);
   const before = status?.workload;

@@ -2,8 +2,12 @@
 import { LABEL_RESTORE_UID } from '../api/index.ts';
 import { isTerminal } from './backup-status.ts';
 import { displayList, displayTime } from './display.ts';
+import { leftBehind } from './lost-node.ts';
 import type { RestoreFacts } from './restore-facts.ts';
 import { giveUp, isIntoNewVolumes, notSucceeded, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
+
+/** A node that does not answer says nothing that could be watched. */
+const LEAVING_LOOK_MS = 10_000;
 
 export function decideStop(facts: RestoreFacts, now: number): RestorePlan {
   const { restore, attempt, safety } = facts;
@@ -18,12 +22,10 @@ export function decideStop(facts: RestoreFacts, now: number): RestorePlan {
   }
   const { job } = attempt;
   if (job?.owners.some(({ uid }) => uid === restore.metadata.uid) === true) {
-    const said = writeRestore(
-      facts,
-      { phase, conditions: [underWay('Cancelling', 'The mover is being stopped.')], fields: { jobName: job.name } },
-      now,
-    );
-    return { steps: job.deleting ? [said] : [said, { do: 'stopMover', name: job.name }] };
+    const left = leftBehind(attempt.pods, now);
+    const why = left?.reason === 'NodeLost' ? underWay(left.reason, left.message) : underWay('Cancelling', 'The mover is being stopped.');
+    const said = writeRestore(facts, { phase, conditions: [why], fields: { jobName: job.name } }, now);
+    return { steps: job.deleting ? [said] : [said, { do: 'stopMover', name: job.name }], wakeAt: now + LEAVING_LOOK_MS };
   }
   const isRunning = safety !== undefined && !isTerminal(safety.status?.phase) && safety.metadata.deletionTimestamp === undefined;
   if (isRunning && safety.metadata.labels?.[LABEL_RESTORE_UID] === restore.metadata.uid && !safety.spec.cancel)

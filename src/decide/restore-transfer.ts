@@ -10,7 +10,8 @@ import { newVolumesState, provisioningTrouble } from './new-volume.ts';
 import { restoreOrders } from './orders.ts';
 import { checkGround, type Ground } from './preconditions.ts';
 import { transferProgress } from './progress.ts';
-import { renewalDue, renewalTime } from './renewal.ts';
+import { leftBehind } from './lost-node.ts';
+import { renewalDue, renewalTime, watchUntil } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import type { RestoreFacts, RestoreStep } from './restore-facts.ts';
 import { restoredBackup } from './restore-source.ts';
@@ -64,6 +65,9 @@ function betweenAttempts(facts: RestoreFacts, due: number, now: number): Restore
   const { restore, attempt } = facts;
   if (attempt.job?.owners.some(({ uid }) => uid === restore.metadata.uid) === true)
     return { steps: [{ do: 'clearMover', name: attempt.job.name }], again: true };
+  // Two movers that write one volume would undo what the other did, and one that outlives the restore the customer's own work.
+  const left = leftBehind(attempt.pods, now);
+  if (left !== undefined) return { steps: [say(facts, left.reason, left.message, now)], wakeAt: Math.max(due, now + RESULT_LOOK_MS) };
   if (due > now) return { steps: [], wakeAt: due };
   const number = (restore.status?.attempt ?? 1) + 1;
   return {
@@ -177,9 +181,8 @@ function watching(facts: RestoreFacts, state: AttemptState & { readonly kind: 's
   const progress = transferProgress(attempt.spoken.progress, attempt.job?.createdAt ?? now) ?? restore.status?.progress;
   const steps: RestoreStep[] = [say(facts, said.reason, said.message, now, { jobName: name, progress, waitingSince: undefined })];
   if (renewalDue(attempt.job, now)) steps.push({ do: 'renewCredentials', name });
-  const renewal = renewalTime(attempt.job);
   // Events about claims are not watched.
-  const wakeAt = state.kind === 'starting' && isIntoNewVolumes(restore) ? now + RESULT_LOOK_MS : renewal === undefined ? undefined : Math.max(renewal, now + RESULT_LOOK_MS);
+  const wakeAt = state.kind === 'starting' && isIntoNewVolumes(restore) ? now + RESULT_LOOK_MS : watchUntil(renewalTime(attempt.job), state.lookAt, now);
   return { steps, ...(wakeAt === undefined ? {} : { wakeAt }) };
 }
 

@@ -1,3 +1,4 @@
+import { lostSince, lostWords } from './lost-node.ts';
 import type { AttemptFacts, MoverPodFact, WarningFact } from './observed.ts';
 
 /** What keeps a mover from getting on, while it is happening. */
@@ -28,6 +29,7 @@ function refusedPod(facts: AttemptFacts): Trouble | undefined {
 }
 
 function runningTrouble(facts: AttemptFacts, pod: MoverPodFact): Trouble | undefined {
+  if (lostSince(pod) !== undefined) return { reason: 'NodeLost', message: lostWords(pod) };
   if (pod.reason === 'NodeLost') return { reason: 'NodeLost', message: `The node ${pod.node ?? ''} of the mover does not answer.` };
   if (!pod.running) return undefined;
   const { trouble } = facts.spoken;

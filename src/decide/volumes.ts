@@ -70,10 +70,21 @@ function refuse(reason: string, message: string): Volumes {
 
 export type Placement = { readonly ok: true; readonly node: string | undefined } | ({ readonly ok: false } & Failure);
 
-/** The node where running pods mount the claims. Volumes that every node can mount at once bind to none. */
-export function placement(names: readonly string[], claims: readonly ClaimFact[], users: readonly VolumeUserFact[]): Placement {
+/**
+ * The node where running pods mount the claims. Volumes that every node can mount at once bind to none, and so does a mover of ours that was lost with its
+ * node: where its volume can be attached is for Kubernetes to say.
+ */
+export function placement(names: readonly string[], claims: readonly ClaimFact[], all: readonly VolumeUserFact[]): Placement {
   const tied = new Set(claims.filter((claim) => names.includes(claim.name) && !claim.accessModes.some(isShared)).map((claim) => claim.name));
   const nodes = new Map<string, string>();
+  const users = all.filter((user) => user.nodeLost !== true);
+  const stranded = all.find((user) => user.nodeLost === true && user.moverOf === undefined && user.claims.some((name) => tied.has(name) && !users.some(({ claims: theirs }) => theirs.includes(name))));
+  if (stranded !== undefined)
+    return {
+      ok: false,
+      reason: 'VolumeOnLostNode',
+      message: `Volume ${stranded.claims.find((name) => tied.has(name)) ?? ''} is in use by pod ${stranded.name} on node ${stranded.node ?? ''}, which does not answer. It is tried again when the pod runs elsewhere or the node is back; if the node is down for good, delete it, or taint it with node.kubernetes.io/out-of-service=nodeshutdown:NoExecute.`,
+    };
   for (const user of users) {
     if (user.node === undefined) continue;
     const claim = user.claims.find((name) => tied.has(name));

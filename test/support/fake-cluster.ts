@@ -36,6 +36,8 @@ export class FakeCluster extends KubeConnection {
   /** Break off after this many writes. */
   killAfter = Infinity;
   now: number;
+  /** Names of nodes that do not answer: a pod there that is deleted stays. */
+  readonly stuckNodes = new Set<string>();
   readonly #objects = new Map<string, Stored>();
   #version = 1;
 
@@ -194,6 +196,12 @@ export class FakeCluster extends KubeConnection {
     this.#objects.set(keyOf(collection, namespace, name), { ...merged, metadata: { ...merged.metadata, resourceVersion: this.#next() } });
   }
 
+  #leave(collection: string, object: Stored): void {
+    const { name, namespace, deletionTimestamp } = object.metadata;
+    if (collection !== 'pods' || !this.stuckNodes.has(String(object.spec?.['nodeName']))) this.#drop(collection, object);
+    else if (deletionTimestamp === undefined) this.change('pods', namespace, name, { metadata: { deletionTimestamp: new Date(this.now + 30_000).toISOString() } });
+  }
+
   /** What the garbage collector does: dependents of owners that are gone go, and Jobs whose foreground deletion waits for pods. */
   collectGarbage(): void {
     const uids = new Set([...this.#objects.values()].map(({ metadata }) => metadata.uid));
@@ -203,7 +211,8 @@ export class FakeCluster extends KubeConnection {
         const jobLeaves =
           collection === 'pods' &&
           owners.some(({ uid }) => this.all('jobs').some((job) => job.metadata.uid === uid && job.metadata.deletionTimestamp !== undefined));
-        if ((owners.length > 0 && owners.every(({ uid }) => !uids.has(uid))) || jobLeaves) this.#drop(collection, object);
+        const isGoing = (owners.length > 0 && owners.every(({ uid }) => !uids.has(uid))) || jobLeaves || (collection === 'pods' && object.metadata.deletionTimestamp !== undefined);
+        if (isGoing) this.#leave(collection, object);
       }
     }
     for (const job of this.all('jobs')) {

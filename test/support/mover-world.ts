@@ -12,6 +12,7 @@ import type {
   RawGroupSnapshot,
   RawJob,
   RawNamespace,
+  RawNode,
   RawPod,
   RawSecret,
   RawSnapshot,
@@ -68,6 +69,8 @@ export class MoverWorld {
   blindToCopies = false;
   /** The bucket's results. */
   reader: ResultReader = { read: (_location, _tenant, key) => Promise.resolve(this.results.get(key)) };
+  /** The node that new pods run on. */
+  node = 'node-1';
   /** Whether the scheduler finds a node for pods. */
   placed = true;
   /** Jobs that a queueing system holds, by their labels. */
@@ -134,6 +137,7 @@ export class MoverWorld {
         restores: cluster.cache<Restore>('restores', cacheIndexes.restores),
         jobs: cluster.cache<RawJob>('jobs', cacheIndexes.jobs, (job) => !this.blind && isOurs(job)),
         moverPods: cluster.cache<RawPod>('pods', cacheIndexes.moverPods, (pod) => !this.blind && isOurs(pod)),
+        nodes: cluster.cache<RawNode>('nodes'),
         warnings: [cluster.cache<RawEvent>('events', cacheIndexes.warnings)],
       },
       clock: { now: () => cluster.now },
@@ -167,6 +171,19 @@ export class MoverWorld {
   /** What the bucket says while it does not answer. */
   unreachable(): PortError {
     return new PortError('Unavailable', 'the bucket does not answer', { retryable: true });
+  }
+
+  /** The node's kubelet is heard of no more: its pods stay as they are. */
+  loseNode(name: string): void {
+    this.cluster.stuckNodes.add(name);
+    const conditions = [{ type: 'Ready', status: 'Unknown', lastTransitionTime: new Date(this.cluster.now).toISOString() }];
+    if (this.cluster.find('nodes', undefined, name) === undefined) this.cluster.put('nodes', undefined, { metadata: { name }, status: { conditions } });
+    else this.cluster.change('nodes', undefined, name, { status: { conditions } });
+  }
+
+  findNode(name: string): void {
+    this.cluster.stuckNodes.delete(name);
+    this.cluster.change('nodes', undefined, name, { status: { conditions: [{ type: 'Ready', status: 'True' }] } });
   }
 
   backup(name: string): Backup | undefined {
@@ -280,7 +297,7 @@ export class MoverWorld {
       },
       ...(this.placed
         ? {
-            spec: { nodeName: 'node-1', volumes: (job.spec?.['template'] as { spec: { volumes: unknown[] } }).spec.volumes },
+            spec: { nodeName: this.node, volumes: (job.spec?.['template'] as { spec: { volumes: unknown[] } }).spec.volumes },
             status: { phase: 'Running', containerStatuses: [{ name: 'mover', state: { running: {} } }] },
           }
         : { status: { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: 'pod has unbound immediate PersistentVolumeClaims' }] } }),
@@ -288,7 +305,8 @@ export class MoverWorld {
   }
 
   #endPod(job: Stored, orders: MoverOrders): void {
-    if (this.cluster.find('pods', NS, `${job.metadata.name}-pod`)?.status?.['phase'] === 'Pending') return;
+    const pod = this.cluster.find('pods', NS, `${job.metadata.name}-pod`);
+    if (pod?.status?.['phase'] === 'Pending' || this.cluster.stuckNodes.has(String(pod?.spec?.['nodeName']))) return;
     const end = this.script(orders);
     if (end === 'running') return;
     const name = `${job.metadata.name}-pod`;

@@ -1,5 +1,6 @@
-import { resultKey, type BackupLocation, type BackupTenant } from '../../api/index.ts';
-import { attemptState, familyOf, type AttemptFacts, type AttemptIdentity, type StoredResultFact } from '../../decide/index.ts';
+import { LABEL_COMPONENT, resultKey, type BackupLocation, type BackupTenant } from '../../api/index.ts';
+import { attemptState, familyOf, isLost, type AttemptFacts, type AttemptIdentity, type MoverPodFact, type StoredResultFact } from '../../decide/index.ts';
+import { jobOfPod } from '../caches.ts';
 import { ResourceClient, resourceTypes } from '../../kube/index.ts';
 import { PortError } from '../ports.ts';
 import type { RawPod } from '../raw-objects.ts';
@@ -31,7 +32,7 @@ export async function observeAttempt(
       signal,
     )
   ).items;
-  const live: AttemptFacts = { ...cached, pods: pods.map(moverPodFact) };
+  const live: AttemptFacts = { ...cached, pods: pods.map((pod) => podFact(context, pod)) };
   if (attemptState(identity, live, context.clock.now()).kind !== 'resultWanted') return live;
   return { ...live, stored: await readStored(context, identity, place, signal) };
 }
@@ -45,7 +46,7 @@ export function fromCaches(context: MoverContext, name: string, namespace: strin
   const warnings = caches.warnings.flatMap((cache) => abouts.flatMap((about) => cache.byIndex('about', `${namespace}/${about}`)));
   return {
     job: job === undefined ? undefined : jobFact(job),
-    pods: pods.map(moverPodFact),
+    pods: pods.map((pod) => podFact(context, pod)),
     warnings: warnings.map(warningFact),
     stored: { state: 'notLooked' },
     spoken: listener.spoken(name),
@@ -69,8 +70,17 @@ async function readStored(context: MoverContext, identity: AttemptIdentity, plac
   }
 }
 
-/** Names of Jobs of the namespace of which a pod has not ended, as far as is known. */
+function podFact({ caches }: MoverContext, pod: RawPod): MoverPodFact {
+  return moverPodFact(pod, caches.nodes.get(pod.spec?.nodeName ?? ''));
+}
+
+/**
+ * Names of Jobs of the namespace of which a pod has not ended, as far as is known. One that was lost with its node counts as dead, so that its lock may go:
+ * if it lives all the same, it ends when it finds that out. Not so one that removes data: it must not go on for a moment beside others, and the lock of one that
+ * is dead is taken over when it is stale.
+ */
 export function liveJobs(context: MoverContext, namespace: string): ReadonlySet<string> {
-  const pods = context.caches.moverPods.byIndex('namespace', namespace);
-  return new Set(pods.filter(({ status }) => !hasEnded(status?.phase)).map((pod) => moverPodFact(pod).jobName));
+  const now = context.clock.now();
+  const isLive = (pod: RawPod) => !hasEnded(pod.status?.phase) && !(isLost(podFact(context, pod), now) && pod.metadata.labels?.[LABEL_COMPONENT] !== 'mover-forget');
+  return new Set(context.caches.moverPods.byIndex('namespace', namespace).filter(isLive).map(({ metadata }) => jobOfPod(metadata)));
 }

@@ -1,7 +1,7 @@
 import { LABEL_RESTORE_UID } from '../../api/index.ts';
 import type { ClaimFact, ExecPodFact, JobFact, MoverPodFact, VolumeUserFact, WarningFact } from '../../decide/index.ts';
 import { jobOfPod, ownersOf } from '../caches.ts';
-import type { RawClaim, RawEvent, RawJob, RawMeta, RawPod, RawVolume } from '../raw-objects.ts';
+import type { RawClaim, RawEvent, RawJob, RawMeta, RawNode, RawPod, RawVolume } from '../raw-objects.ts';
 
 /** The container that moves; others (a service mesh's sidecar) do not count. */
 const MOVER_CONTAINER = 'mover';
@@ -40,7 +40,14 @@ export function jobFact({ metadata, status }: RawJob): JobFact {
   };
 }
 
-export function moverPodFact({ metadata, spec, status }: RawPod): MoverPodFact {
+/** Milliseconds since the epoch since which nothing was heard of a node. One that says itself that it is not ready is heard of. */
+export function nodeLostSince(node: RawNode | undefined): number | undefined {
+  const ready = node?.status?.conditions?.find(({ type }) => type === 'Ready');
+  return ready?.status === 'Unknown' ? Date.parse(ready.lastTransitionTime ?? '') || 0 : undefined;
+}
+
+/** @param node - the one that it runs on */
+export function moverPodFact({ metadata, spec, status }: RawPod, node?: RawNode): MoverPodFact {
   const state = status?.containerStatuses?.find(({ name }) => name === MOVER_CONTAINER)?.state;
   const condition = (type: string) => status?.conditions?.find((each) => each.type === type);
   const scheduled = condition('PodScheduled');
@@ -60,6 +67,9 @@ export function moverPodFact({ metadata, spec, status }: RawPod): MoverPodFact {
     terminated:
       terminated === undefined ? undefined : { exitCode: terminated.exitCode, reason: terminated.reason ?? '', message: terminated.message ?? '' },
     disruption: disruption?.status === 'True' ? { reason: disruption.reason ?? '', message: disruption.message ?? '' } : undefined,
+    nodeLostSince: nodeLostSince(node),
+    // The time of the deletion and the pod's own time to end are in it already.
+    goneBy: metadata.deletionTimestamp === undefined ? undefined : Date.parse(metadata.deletionTimestamp),
   };
 }
 
@@ -73,9 +83,9 @@ export function warningFact({ involvedObject, reason, message, lastTimestamp, ev
 }
 
 /** `undefined` for a pod that has ended: it holds no volume any more. */
-export function volumeUserFact({ metadata, spec, status }: RawPod): VolumeUserFact | undefined {
+export function volumeUserFact({ metadata, spec, status }: RawPod, node?: RawNode): VolumeUserFact | undefined {
   if (hasEnded(status?.phase)) return undefined;
-  return { name: metadata.name, node: spec?.nodeName, running: status?.phase === 'Running', claims: claimsOf(spec), moverOf: moverOf(metadata) };
+  return { name: metadata.name, node: spec?.nodeName, running: status?.phase === 'Running', claims: claimsOf(spec), moverOf: moverOf(metadata), nodeLost: nodeLostSince(node) !== undefined };
 }
 
 /** `undefined` for a pod that has ended, and for one of ours. */

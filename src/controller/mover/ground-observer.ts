@@ -48,7 +48,7 @@ export async function observeClaimWarnings(context: MoverContext, namespace: str
 /** Every pod of the namespace that holds a volume, read from the API server: customers' pods are not watched. */
 export async function observeUsers(context: MoverContext, namespace: string, signal: AbortSignal): Promise<readonly VolumeUserFact[]> {
   const { items } = await new ResourceClient<RawPod>(context.connection, resourceTypes.pods).list({ namespace }, signal);
-  return items.flatMap((pod) => volumeUserFact(pod) ?? []);
+  return items.flatMap((pod) => volumeUserFact(pod, context.caches.nodes.get(pod.spec?.nodeName ?? '')) ?? []);
 }
 
 /** The customer's pods of the namespace, in which hooks and streams run, read from the API server. */

@@ -2,7 +2,7 @@ import type { BackupLocation, BackupTenant } from '../../api/index.ts';
 import type { ExecEnd, KubeConnection, PodContainer } from '../../kube/index.ts';
 import type { Cache } from '../caches.ts';
 import type { Clock, CredentialMinter, ResultReader } from '../ports.ts';
-import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawPod, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from '../raw-objects.ts';
+import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawNode, RawPod, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from '../raw-objects.ts';
 import type { Backup, BackupPolicy, Restore } from '../../api/index.ts';
 import type { MoverLine } from '../../decide/index.ts';
 import type { Listener } from './spoken-lines.ts';
@@ -48,6 +48,7 @@ export interface MoverCaches {
   readonly restores: Cache<Restore>;
   readonly jobs: Cache<RawJob>;
   readonly moverPods: Cache<RawPod>;
+  readonly nodes: Cache<RawNode>;
   readonly warnings: readonly Cache<RawEvent>[];
 }
 

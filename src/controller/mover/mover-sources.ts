@@ -2,6 +2,7 @@ import { familyOf, findCondition } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
 import { jobOfPod, type Caches } from '../caches.ts';
 import type { RawJob } from '../raw-objects.ts';
+import { nodeLostSince } from './facts.ts';
 
 /** Wakes the owners of a mover's Job when the Job, its pod, or a warning about either has changed. */
 export function watchMovers(caches: Caches, ownerKind: 'Backup' | 'Restore', wake: (key: string) => void): void {
@@ -16,6 +17,14 @@ export function watchMovers(caches: Caches, ownerKind: 'Backup' | 'Restore', wak
   };
   caches.jobs.listen(({ object }) => wakeOwners(object));
   caches.moverPods.listen(({ object }) => wakeOwnersOf(object.metadata.namespace, jobOfPod(object.metadata)));
+  const lost = new Map<string, boolean>();
+  caches.nodes.listen(({ object, type }) => {
+    const { name } = object.metadata;
+    const isLost = type !== 'deleted' && nodeLostSince(object) !== undefined;
+    if ((lost.get(name) ?? false) === isLost) return;
+    lost.set(name, isLost);
+    for (const { metadata } of caches.moverPods.byIndex('node', name)) wakeOwnersOf(metadata.namespace, jobOfPod(metadata));
+  });
   for (const warnings of caches.warnings) {
     warnings.listen(({ object: { involvedObject } }) => {
       if (involvedObject?.name === undefined) return;
