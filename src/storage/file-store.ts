@@ -7,7 +7,7 @@ import { StorageError } from './errors.ts';
 import { fileError, isErrno } from './file-errors.ts';
 import { listDirectory, TEMPORARY_PREFIX } from './file-listing.ts';
 import { removeUnfinishedFiles } from './unfinished-files.ts';
-import { createFile, writeAll, writeDurably } from './file-writing.ts';
+import { createFile, syncDirectory, writeAll, writeDurably } from './file-writing.ts';
 import { bodyParts, deletionFailure, notFound, refuseRetention, resolveRange, throwIfAborted, truncated } from './object-body.ts';
 import { asFolder, assertKey } from './object-key.ts';
 import { PrefixedStore } from './prefixed-store.ts';
@@ -43,7 +43,7 @@ export class FileStore implements ObjectStore {
     refuseRetention(key, this.location, options);
     const temporary = join(dirname(path), TEMPORARY_PREFIX + randomBytes(9).toString('base64url'));
     try {
-      const file = await createFile(temporary);
+      const file = await createFile(temporary, this.#durable);
       try {
         if (this.#durable) await writeDurably(file, temporary, bodyParts(body));
         else await writeAll(file, bodyParts(body));
@@ -192,13 +192,4 @@ async function sizeOf(file: FileHandle, key: string, location: string): Promise<
   const info = await file.stat();
   if (!info.isFile()) throw notFound(key, location);
   return info.size;
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, 'r');
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
-  }
 }

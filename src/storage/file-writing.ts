@@ -8,14 +8,30 @@ const directFrom = 1024 * 1024;
 /** The unit of such writes: what every file system and disk in use takes. */
 const directUnit = 4096;
 
-/** Makes a file for its owner alone, and its directory where that is missing. */
-export async function createFile(path: string): Promise<FileHandle> {
+/** Makes a file for its owner alone, and its directory where that is missing; a `durable` directory is on the disk then. */
+export async function createFile(path: string, durable: boolean): Promise<FileHandle> {
   try {
     return await open(path, 'wx', 0o600);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await makeFolder(dirname(path), durable);
     return await open(path, 'wx', 0o600);
+  }
+}
+
+/** A folder that a power cut takes away takes what lies in it along, however well that was synced. */
+async function makeFolder(path: string, durable: boolean): Promise<void> {
+  const first = await mkdir(path, { recursive: true, mode: 0o700 });
+  if (!durable || first === undefined) return;
+  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+}
+
+export async function syncDirectory(path: string): Promise<void> {
+  const directory = await open(path, 'r');
+  try {
+    await directory.sync();
+  } finally {
+    await directory.close();
   }
 }
 

@@ -18,6 +18,8 @@ const seed = Number(process.env['SEED'] ?? Date.now() % 1_000_000);
 const readAllEvery = 10;
 const works: readonly Work[] = ['backup', 'forget', 'prune', 'copy'];
 const files = 160;
+/** Each change of the work that is killed takes so long, ms: what lies between two of them is over in much less, and no kill would fall there. */
+const pace = '6';
 
 const scratch = scratchDirectory();
 const [source, repositoryPath, copyPath, target] = ['source', 'repository', 'copy', 'target'].map((name) => join(scratch.path, name)) as [string, string, string, string];
@@ -79,7 +81,7 @@ function snapshotsIn(path: string): Promise<string[]> {
 
 /** Kills the work at a random moment between its first step and a little after its last. @returns whether it was still at work */
 function killDuring(work: Work, args: readonly string[]): Promise<boolean> {
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'restic-work.ts'), work, repositoryPath, ...args], { env: process.env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'restic-work.ts'), work, repositoryPath, ...args], { env: { ...process.env, PACE: pace }, stdio: ['ignore', 'pipe', 'inherit'] });
   let timer: NodeJS.Timeout | undefined;
   child.stdout.once('data', () => (timer = setTimeout(() => child.kill('SIGKILL'), random.next() * tallies[work].longest * 1.2)));
   return new Promise((resolve, reject) => {
@@ -94,7 +96,7 @@ function killDuring(work: Work, args: readonly string[]): Promise<boolean> {
 /** An undisturbed run in a process of its own tells how long to spread the kills over. */
 async function measure(work: Work, args: readonly string[]): Promise<void> {
   tallies[work].longest = Infinity;
-  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'restic-work.ts'), work, repositoryPath, ...args], { env: process.env, stdio: ['ignore', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, 'restic-work.ts'), work, repositoryPath, ...args], { env: { ...process.env, PACE: pace }, stdio: ['ignore', 'pipe', 'inherit'] });
   let started = performance.now();
   child.stdout.once('data', () => (started = performance.now()));
   await new Promise((resolve) => child.on('exit', resolve));
@@ -107,7 +109,7 @@ async function prepare(work: Work): Promise<readonly string[]> {
     return [source];
   }
   if (work === 'copy') {
-    if (random.below(3) === 0) rmSync(copyPath, { recursive: true, force: true });
+    if (random.below(2) === 0) rmSync(copyPath, { recursive: true, force: true });
     return [copyPath];
   }
   await backUpChanged();

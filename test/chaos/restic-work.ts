@@ -7,6 +7,7 @@ import { hostname } from 'node:os';
 import { copyRepository } from '../../src/mover/copy.ts';
 import { backup, forget, openRepository, prune, type Repository } from '../../src/restic/index.ts';
 import { FileStore } from '../../src/storage/index.ts';
+import { PacedStore } from '../support/paced-store.ts';
 
 export type Work = 'backup' | 'forget' | 'prune' | 'copy';
 
@@ -15,8 +16,14 @@ function pruneAll(repository: Repository): Promise<unknown> {
   return prune(repository, { hostname: hostname(), graceMs: 0, now: new Date(), repackAbove: 0 });
 }
 
+/** `PACE=MS`: every change takes so long. */
+function writable(path: string): FileStore {
+  const pace = Number(process.env['PACE'] ?? 0);
+  return pace === 0 ? new FileStore(path) : new PacedStore(path, pace);
+}
+
 async function onRepository(path: string, action: (repository: Repository) => Promise<unknown>): Promise<void> {
-  const repository = await openRepository({ store: new FileStore(path), password: Buffer.from(process.env['PASSWORD'] ?? '') });
+  const repository = await openRepository({ store: writable(path), password: Buffer.from(process.env['PASSWORD'] ?? '') });
   try {
     await action(repository);
   } finally {
@@ -38,7 +45,7 @@ export async function doWork(work: Work, path: string, args: readonly string[]):
     case 'prune':
       return onRepository(path, pruneAll);
     case 'copy':
-      await copyRepository({ from: new FileStore(path), to: new FileStore(place) });
+      await copyRepository({ from: new FileStore(path), to: writable(place) });
   }
 }
 

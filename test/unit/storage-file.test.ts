@@ -1,10 +1,10 @@
 import { execFile } from 'node:child_process';
 import { randomFillSync } from 'node:crypto';
-import { mkdir, mkdtemp, readdir, rm, stat, symlink, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, open, readdir, rm, stat, symlink, utimes, writeFile, type FileHandle } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { alignedBuffer } from '../../src/restic/pipeline/pack-buffers.ts';
 import { FileStore } from '../../src/storage/index.ts';
 
@@ -71,6 +71,28 @@ describe('a directory as a store', () => {
     await store.removeUnfinished('', before);
     expect((await readdir(root)).sort()).toEqual(['.tmp-by-hand-of-somebody', '.tmp-directory012', 'an-object', 'data', 'link', 'other']);
     expect(await readdir(join(root, 'other'))).toEqual([]);
+  });
+
+  it('waits for the disk with each object and its name where it is told to, in the order that a power cut asks for', async () => {
+    const probe = await open(root, 'r');
+    const prototype = Object.getPrototypeOf(probe) as FileHandle;
+    await probe.close();
+    const order: string[] = [];
+    const there = () => keys().then((found) => found.length);
+    const note = (what: string) => async () => void order.push(`${what}, objects: ${String(await there())}`);
+    const spies = [jest.spyOn(prototype, 'datasync').mockImplementation(note('content')), jest.spyOn(prototype, 'sync').mockImplementation(note('name'))];
+    try {
+      await store.put('loose', Buffer.from('x'));
+      expect(order).toEqual([]);
+      const durable = new FileStore(root, { durable: true });
+      await durable.put('data/ab/one', Buffer.from('x'));
+      await durable.put('data/ab/two', Buffer.from('x'), { ifAbsent: true });
+      // The folders data and ab are names, too.
+      expect(order.splice(0, 2)).toEqual(['name, objects: 1', 'name, objects: 1']);
+      expect(order).toEqual(['content, objects: 1', 'name, objects: 2', 'content, objects: 2', 'name, objects: 3']);
+    } finally {
+      for (const spy of spies) spy.mockRestore();
+    }
   });
 
   it('is not held up by a FIFO that lies in it', async () => {
