@@ -1,15 +1,19 @@
 import { DeleteObjectCommand, GetObjectCommand, ListObjectVersionsCommand, S3Client } from '@aws-sdk/client-s3';
+import { hash, randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { openStore, type ObjectStore } from '../../src/storage/index.ts';
+import { copyRepository } from '../../src/mover/copy.ts';
+import { MemoryStore, openStore, type ObjectStore } from '../../src/storage/index.ts';
 import { startS3, type S3Service } from '../support/services.ts';
-import { startVersity } from '../support/versity.ts';
+import { hasAttributes, startVersity } from '../support/versity.ts';
 
 const MINUTE = 60_000;
 
-describe.each([
+const services = [
   ['MinIO', startS3],
-  ['Versity', startVersity],
-] as const)('a locked bucket of %s', (_, start) => {
+  ...(hasAttributes() ? [['Versity', (options: { readonly objectLock: boolean }) => startVersity({ ...options, inAttributes: true })] as const] : []),
+] as const;
+
+describe.each(services)('a locked bucket of %s', (_, start) => {
   let service: S3Service;
   let root: S3Client;
   let store: ObjectStore;
@@ -48,5 +52,57 @@ describe.each([
     await expect(root.send(new DeleteObjectCommand(oldest))).rejects.toThrow(/WORM|object lock/i);
     const { Body } = await root.send(new GetObjectCommand(oldest));
     expect(body.equals((await Body?.transformToByteArray()) ?? new Uint8Array())).toBe(true);
+  });
+
+  it.each([
+    ['in one request', 1_000],
+    ['in parts', 6_000_000],
+  ])('takes a name under a delete marker for a free one, put %s, and any other for taken', async (how, size) => {
+    const key = `marked ${how}`;
+    await store.put(key, Buffer.alloc(size, 1), { ifAbsent: true });
+    await expect(store.put(key, Buffer.alloc(size, 2), { ifAbsent: true })).rejects.toMatchObject({ code: 'AlreadyExists' });
+    await store.delete(key);
+    await store.put(key, Buffer.alloc(size, 3), { ifAbsent: true });
+    await expect(store.put(key, Buffer.alloc(size, 4), { ifAbsent: true })).rejects.toMatchObject({ code: 'AlreadyExists' });
+    expect((await store.get(key))[0]).toBe(3);
+  });
+
+  it('is refilled by a copy after somebody deleted what was in it', async () => {
+    const source = new MemoryStore();
+    await source.put('config', Buffer.from('config'));
+    for (const folder of ['keys', 'data', 'index', 'snapshots']) {
+      const content = randomBytes(2_000);
+      const id = hash('sha256', content, 'hex');
+      await source.put(folder === 'data' ? `data/${id.slice(0, 2)}/${id}` : `${folder}/${id}`, content);
+    }
+    const target = store.within('copied');
+    const lock = { mode: 'COMPLIANCE', retainForMs: MINUTE } as const;
+    expect(await copyRepository({ from: source, to: target, lock })).toMatchObject({ copied: 5, present: 0 });
+    for await (const { key } of source.list('')) await target.delete(key);
+    expect(await copyRepository({ from: source, to: target, lock })).toMatchObject({ copied: 5, present: 0 });
+    for await (const { key } of source.list('')) expect(Buffer.from(await target.get(key)).equals(await source.get(key))).toBe(true);
+    expect(await copyRepository({ from: source, to: target, lock })).toMatchObject({ copied: 0, present: 5 });
+  });
+});
+
+describe('a service that hides what is put under a delete marker', () => {
+  it('is told of as such, and the copy ends: nothing is taken for stored that nobody can read', async () => {
+    const service = await startVersity({ objectLock: true });
+    const { endpoint, region, bucket, accessKeyId, secretAccessKey } = service;
+    const store = await openStore(`s3://${bucket}/hiding?endpoint=${endpoint}&region=${region}`, { s3: { credentials: { accessKeyId, secretAccessKey } }, retry: { attempts: 1 } });
+    const refused = { code: 'Unsupported', retryable: false, message: expect.stringMatching(/config in .*hiding lies under a delete marker.*remove the marker/s) };
+    try {
+      for (const options of [{ ifAbsent: true }, { ifAbsent: true, retention: { mode: 'COMPLIANCE', until: new Date(Date.now() + MINUTE) } }] as const) {
+        await store.put('config', Buffer.from('config'));
+        await store.delete('config');
+        await expect(store.put('config', Buffer.from('config'), options)).rejects.toMatchObject(refused);
+      }
+      const source = new MemoryStore();
+      await source.put('config', Buffer.from('config'));
+      await expect(copyRepository({ from: source, to: store })).rejects.toMatchObject(refused);
+    } finally {
+      await store.close();
+      await service.stop();
+    }
   });
 });

@@ -68,10 +68,14 @@ export class S3Store implements ObjectStore {
     try {
       await this.#call('writing', key, options, () => this.#send(path, body, { ...options, ifAbsent: conditional }));
     } catch (error) {
-      if (error instanceof StorageError && error.code === 'AlreadyExists') throw alreadyExists(key, this.location, error);
-      if (!(conditional && isNotImplemented(error))) throw error;
-      this.#hasConditionalPuts = false;
-      await this.put(key, body, options);
+      if (conditional && isNotImplemented(error)) {
+        this.#hasConditionalPuts = false;
+        await this.put(key, body, options);
+        return;
+      }
+      if (!(error instanceof StorageError && error.code === 'AlreadyExists')) throw error;
+      if (!(await this.#isUnderDeleteMarker(key, options))) throw alreadyExists(key, this.location, error);
+      await this.#putUnderDeleteMarker(key, body, options);
     }
   }
 
@@ -174,6 +178,34 @@ export class S3Store implements ObjectStore {
     });
     command.middlewareStack.add(payloadHash(sha256), AT_BUILD);
     await this.#client.send(command, sendOptions(options.signal));
+  }
+
+  /** To S3 and MinIO a name under a delete marker is free; the Versity gateway refuses it as taken, though nobody can read what is there. */
+  async #isUnderDeleteMarker(key: string, options: CallOptions): Promise<boolean> {
+    try {
+      return (await this.head(key, options)) === undefined;
+    } catch {
+      // Who may write and not read is told what the service said.
+      return false;
+    }
+  }
+
+  /** Of two that come here at once both put: that is a version more, and each of them is kept. */
+  async #putUnderDeleteMarker(key: string, body: ObjectBody, options: PutOptions): Promise<void> {
+    let cause: unknown;
+    try {
+      await this.#call('writing', key, options, () => this.#send(this.#path(key), body, { ...options, ifAbsent: false }));
+      if ((await this.head(key, options)) !== undefined) return;
+    } catch (error) {
+      if (describeFailure(error instanceof StorageError ? error.cause : error).status !== 405) throw error;
+      cause = error;
+    }
+    // Such as the Versity gateway with its metadata in a sidecar: what is put there stays hidden, or is refused.
+    throw new StorageError(
+      'Unsupported',
+      `${key} in ${this.location} lies under a delete marker, and the service takes nothing that is put on top of it. Find out who deleted it, remove the marker (delete it by its version id), and try again.`,
+      { retryable: false, cause },
+    );
   }
 
   async #refuseTaken(key: string, options: CallOptions): Promise<void> {
