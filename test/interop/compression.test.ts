@@ -37,7 +37,8 @@ async function backUp(directory: string, compression: NonNullable<BackupRequest[
   const repository = await openRepository({ store, password: Buffer.from(testPassword) });
   const outcome = await backup(repository, { hostname: 'h', sources: [{ directory: source, as: '/' }], snapshotHostname: 'h', tags: [], compression });
   const compressed = { data: 0, tree: 0 };
-  for (const { blobs } of (await openedOf(repository).loadIndex({ reload: true })).packs()) for (const blob of blobs) if (blob.uncompressedLength > 0) compressed[blob.type]++;
+  const index = await openedOf(repository).loadIndex({ reload: true });
+  for (const { blobs } of index.contentsInGroups(index.packIds())) for (const blob of blobs) if (blob.uncompressedLength > 0) compressed[blob.type]++;
   await repository.close();
   return { restic, bytes: outcome.bytesAdded, compressed };
 }

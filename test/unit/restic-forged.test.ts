@@ -48,7 +48,8 @@ async function judge(): Promise<{ readonly problems: string; readonly restored: 
 }
 
 async function packOf(type: 'data' | 'tree'): Promise<PackContents> {
-  for (const pack of (await repository.loadIndex({ reload: true })).packs()) if (pack.blobs[0]?.type === type) return pack;
+  const index = await repository.loadIndex({ reload: true });
+  for (const pack of index.contentsInGroups(index.packIds())) if (pack.blobs[0]?.type === type) return pack;
   throw new Error('no such pack');
 }
 

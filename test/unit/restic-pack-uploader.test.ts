@@ -1,7 +1,7 @@
 /** What a backup that is killed does not lose: packs are named in index files under way. */
 import { describe, expect, it } from '@jest/globals';
 import { hash, randomBytes } from 'node:crypto';
-import { encodePackHeader, headerLengthLength, sealOverhead, type PackedBlob } from '../../src/restic/format/index.ts';
+import { encodePackHeader, headerLengthLength, IndexWriter, sealOverhead, type PackedBlob } from '../../src/restic/format/index.ts';
 import { PackUploader, type UploadablePack } from '../../src/restic/repository/pack-uploader.ts';
 import { TableIndex } from '../../src/restic/repository/table-index.ts';
 import { MemoryStore } from '../../src/storage/index.ts';
@@ -19,7 +19,10 @@ describe('packs that are stored', () => {
     const store = new MemoryStore();
     const index = new TableIndex();
     const order: string[] = [];
-    const saveIndex = async (json: Uint8Array) => {
+    const saveIndex = async (write: (writer: IndexWriter) => void) => {
+      const writer = new IndexWriter();
+      write(writer);
+      const json = writer.finish();
       const named = [...Buffer.from(json).toString('latin1').matchAll(/"id":"([0-9a-f]{64})","blobs"/g)].map(([, id = '']) => id);
       for (const id of named) expect(await store.head(`data/${id.slice(0, 2)}/${id}`)).toBeDefined();
       order.push(`index of ${String(named.length)}`);
