@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isKubeError, KubeError } from './errors.ts';
 import type { ResourceClient, Selector } from './resource-client.ts';
 import { collectionPath, type KubeObject } from './resource-type.ts';
+import { SharedStrings } from './shared-strings.ts';
 
 /** How long until an optional kind that the cluster lacks is looked for again. */
 const ABSENT_LOOK_MS = 15_000;
@@ -40,6 +41,7 @@ export class Informer<T extends KubeObject> {
   readonly #objects = new Map<string, T>();
   readonly #indexes = new Map<string, Map<string, Set<string>>>();
   readonly #listeners: ((event: InformerEvent<T>) => void)[] = [];
+  readonly #strings = new SharedStrings();
   #absent = false;
   readonly #synced = Promise.withResolvers<undefined>();
 
@@ -128,11 +130,15 @@ export class Informer<T extends KubeObject> {
   }
 
   async #relist(signal: AbortSignal): Promise<string> {
-    const { items, resourceVersion } = await this.#client.list(this.#options, signal);
     const gone = new Set(this.#objects.keys());
-    for (const item of items) {
-      gone.delete(keyOf(item));
-      this.#put(item);
+    let resourceVersion = '';
+    // Page by page: all of them at once, as the server tells them, are twice as much as what is kept.
+    for await (const page of this.#client.pages(this.#options, signal)) {
+      for (const item of page.items) {
+        gone.delete(keyOf(item));
+        this.#put(item);
+      }
+      ({ resourceVersion } = page);
     }
     for (const key of gone) this.#drop(key);
     return resourceVersion;
@@ -193,7 +199,7 @@ export class Informer<T extends KubeObject> {
     const metadata: T['metadata'] & { managedFields?: unknown } = { ...object.metadata };
     delete metadata.managedFields;
     const slim = { ...object, metadata };
-    return this.#options.project ? this.#options.project(slim) : slim;
+    return this.#strings.share(this.#options.project ? this.#options.project(slim) : slim);
   }
 
   #index(key: string, object: T): void {

@@ -58,9 +58,19 @@ export class ResourceClient<T extends KubeObject> {
     }
   }
 
-  /** All that match, page by page. */
+  /** All that match. */
   async list(selector: Selector = {}, signal?: AbortSignal): Promise<Listing<T>> {
     const items: T[] = [];
+    let resourceVersion = '';
+    for await (const page of this.pages(selector, signal)) {
+      for (const item of page.items) items.push(item);
+      ({ resourceVersion } = page);
+    }
+    return { items, resourceVersion };
+  }
+
+  /** All that match, a page at a time; every page tells the version of the whole listing. */
+  async *pages(selector: Selector = {}, signal?: AbortSignal): AsyncGenerator<Listing<T>> {
     let page: string | undefined;
     const type = await this.servedType(signal);
     for (;;) {
@@ -77,9 +87,9 @@ export class ResourceClient<T extends KubeObject> {
           signal,
         },
       );
-      for (const item of answer.items) items.push(item);
+      yield { items: answer.items, resourceVersion: answer.metadata.resourceVersion };
       page = answer.metadata.continue === '' ? undefined : answer.metadata.continue;
-      if (page === undefined) return { items, resourceVersion: answer.metadata.resourceVersion };
+      if (page === undefined) return;
     }
   }
 
