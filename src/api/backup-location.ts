@@ -100,8 +100,8 @@ export const BackupLocationSpec = withRules(
     limits: z
       .object({
         movers: z.int().min(1).max(1000).default(10).meta({ description: 'Movers of this location that run at a time.' }),
-        moversPerNamespace: z.int().min(1).max(100).default(1).meta({
-          description: 'Movers of one namespace that run at a time. All backups of a namespace share one repository with one writer, so more than 1 has no effect yet.',
+        moversPerNamespace: z.int().min(1).max(1).default(1).meta({
+          description: 'Movers of one namespace that run at a time. All backups of a namespace share one repository with one writer, so it is 1 and more is refused.',
         }),
         moversPerNode: z.int().min(1).max(1000).optional().meta({
           description: 'Movers that run on one node at a time, counted where the node is known: a mover runs on the node that holds its volume. Leave out for no limit.',

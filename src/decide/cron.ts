@@ -32,6 +32,25 @@ export function parseSchedule(expression: string, timeZone: string): SchedulePar
   }
 }
 
+export type ScheduleParser = typeof parseSchedule;
+
+/** Thousands of policies share a handful of schedules. */
+const MOST_REMEMBERED = 1000;
+
+/** `parseSchedule` that remembers its answers. */
+export function rememberingParser(): ScheduleParser {
+  const answers = new Map<string, ScheduleParsed>();
+  return (expression, timeZone) => {
+    const key = JSON.stringify([expression, timeZone]);
+    const known = answers.get(key);
+    if (known !== undefined) return known;
+    const parsed = parseSchedule(expression, timeZone);
+    if (answers.size >= MOST_REMEMBERED) answers.clear();
+    answers.set(key, parsed);
+    return parsed;
+  };
+}
+
 function isTimeZone(name: string): boolean {
   try {
     new Intl.DateTimeFormat('en', { timeZone: name });

@@ -23,13 +23,14 @@ export interface BreakerFacts {
 /** The deletions of a namespace that wait for a person, by UID of the Backup, each with its reason. */
 export function heldDeletions({ backups, covered, confirmFrom }: BreakerFacts, now: number): ReadonlyMap<string, Failure> {
   const unconfirmed = backups.filter((backup) => isUnconfirmed(backup, now));
-  const going = unconfirmed.filter(({ metadata }) => metadata.annotations?.[ANNOTATION_ROTATED_AT] === undefined);
+  const going = new Set(unconfirmed.filter(({ metadata }) => metadata.annotations?.[ANNOTATION_ROTATED_AT] === undefined));
   const waiting = unconfirmed.filter(({ metadata, status }) => !covered.has(metadata.uid) && (status?.attempt ?? 0) < FIRST_FORGET_ATTEMPT);
+  const last = lastGoodOnes(backups, waiting);
   const held = new Map<string, Failure>();
   for (const backup of waiting) {
-    if (isLastGood(backup, backups, waiting)) held.set(backup.metadata.uid, { reason: 'LastGoodBackup', message: lastGoodMessage(backup) });
+    if (last.has(backup)) held.set(backup.metadata.uid, { reason: 'LastGoodBackup', message: lastGoodMessage(backup) });
     // Once stopped, a mass deletion stays so, though its numbers shrink while some of it is confirmed.
-    else if (going.includes(backup) && (going.length >= confirmFrom || wasStopped(backup))) held.set(backup.metadata.uid, { reason: 'MassDeletion', message: massMessage(backup, going.length) });
+    else if (going.has(backup) && (going.size >= confirmFrom || wasStopped(backup))) held.set(backup.metadata.uid, { reason: 'MassDeletion', message: massMessage(backup, going.size) });
   }
   return held;
 }
@@ -52,12 +53,19 @@ function isConfirmed({ metadata }: Backup): boolean {
   return metadata.annotations?.[ANNOTATION_CONFIRM_DELETION] === 'true';
 }
 
-function isLastGood(backup: Backup, all: readonly Backup[], waiting: readonly Backup[]): boolean {
-  if (!hasGoodContent(backup)) return false;
-  const siblings = all.filter((other) => other.spec.policy === backup.spec.policy && other.metadata.uid !== backup.metadata.uid);
-  if (siblings.some(standsIn)) return false;
-  // Of several that go together the newest is the last one.
-  return !siblings.some((other) => waiting.includes(other) && hasGoodContent(other) && (other.spec.trigger !== 'Safety' || backup.spec.trigger === 'Safety') && isNewer(other, backup));
+/** Those of `waiting` that their policy has no other for. Of several that go together the newest is the last one; a safety backup stands in for none but its like. */
+function lastGoodOnes(all: readonly Backup[], waiting: readonly Backup[]): ReadonlySet<Backup> {
+  const kept = new Set(all.filter(standsIn).map(({ spec }) => spec.policy));
+  const last = new Set<Backup>();
+  for (const [policy, going] of Map.groupBy(waiting.filter(hasGoodContent), ({ spec }) => spec.policy)) {
+    if (kept.has(policy)) continue;
+    for (const backup of [newestGoing(going), newestGoing(going.filter(({ spec }) => spec.trigger !== 'Safety'))]) if (backup !== undefined) last.add(backup);
+  }
+  return last;
+}
+
+function newestGoing(going: readonly Backup[]): Backup | undefined {
+  return going.reduce<Backup | undefined>((best, other) => (best === undefined || isNewer(other, best) ? other : best), undefined);
 }
 
 function isNewer(a: Backup, b: Backup): boolean {

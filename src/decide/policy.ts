@@ -1,5 +1,6 @@
 import { durationToMs, type Backup, type BackupLocation, type BackupPolicy, type BackupPolicyStatus, type BackupTenant, type ConditionInput, type Restore, type VolumeCopy } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
+import type { ScheduleParser } from './cron.ts';
 import { displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
 import type { StorageFacts } from './copy-facts.ts';
@@ -25,6 +26,8 @@ export interface PolicyFacts {
   readonly restores: readonly Restore[];
   readonly workload: WorkloadFinding;
   readonly quota: Quota;
+  /** Reads schedules; left out, each is read anew. */
+  readonly parse?: ScheduleParser | undefined;
 }
 
 export interface PolicyDecision {
@@ -46,7 +49,7 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
   const stored = facts.backups.filter((backup) => backup.status?.phase === 'Stored').sort((a, b) => storedAt(a) - storedAt(b));
   const good = stored.findLast(isGood);
   const readiness = ready(policy, facts);
-  const schedule = decideSchedule({ policy, backups: facts.backups, hindrance: readiness.hindrance }, now);
+  const schedule = decideSchedule({ policy, backups: facts.backups, hindrance: readiness.hindrance, parse: facts.parse }, now);
   const maxAge = maxAgeOf(policy);
   const protectedUntil = good === undefined ? undefined : storedAt(good) + durationToMs(maxAge);
   const conditions = [

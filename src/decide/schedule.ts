@@ -7,7 +7,7 @@ import { createHash } from 'node:crypto';
 import { ANNOTATION_SCHEDULED_AT, durationToMs, type Backup, type BackupPolicy, type BackupPolicySpec, type BackupPolicyStatus } from '../api/index.ts';
 import { isTerminal, timeOf } from './backup-status.ts';
 import { automaticBackupName } from './child-names.ts';
-import { parseSchedule, type Schedule } from './cron.ts';
+import { parseSchedule, type Schedule, type ScheduleParser } from './cron.ts';
 import { displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
 
@@ -20,6 +20,8 @@ export interface ScheduleFacts {
   readonly backups: readonly Backup[];
   /** Why no backup could be made now; a run that is due waits for it to be mended. */
   readonly hindrance: Failure | undefined;
+  /** Reads the schedule; left out, it is read anew each time. */
+  readonly parse?: ScheduleParser | undefined;
 }
 
 /** A scheduled time and the Backup that is to be made for it. */
@@ -59,7 +61,7 @@ export function decideSchedule(facts: ScheduleFacts, now: number): ScheduleDecis
   if (automatic.suspend) {
     return { kind: 'suspended', reason: 'Suspended', message: 'No automatic backups are made while spec.automatic.suspend is true.', remembered: past };
   }
-  const parsed = parseSchedule(automatic.schedule, automatic.timeZone);
+  const parsed = (facts.parse ?? parseSchedule)(automatic.schedule, automatic.timeZone);
   if (!parsed.ok) return { kind: 'refused', reason: parsed.reason, message: parsed.message, remembered: past };
   if (parsed.schedule.next(now) === undefined) {
     const message = `spec.automatic.schedule: "${automatic.schedule}" names no day that exists, so no backup would ever be made. Change it.`;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { CronSchedule } from '../../src/api/index.ts';
-import { parseSchedule } from '../../src/decide/cron.ts';
+import { parseSchedule, rememberingParser } from '../../src/decide/cron.ts';
 
 function runs(expression: string, timeZone: string, after: string, count: number): string[] {
   const parsed = parseSchedule(expression, timeZone);
@@ -65,4 +65,16 @@ describe('the pattern at admission', () => {
       expect(CronSchedule.safeParse(schedule).success).toBe(false);
     },
   );
+});
+
+describe('a parser that remembers', () => {
+  it('answers the same as one that does not, for the right and the wrong, and reads each once', () => {
+    const parse = rememberingParser();
+    const asked = [['0 2 * * *', 'Europe/Berlin'], ['0 2 * * *', 'UTC'], ['60 2 * * *', 'UTC'], ['0 2 * * *', 'Nowhere/At_All']] as const;
+    for (const [expression, timeZone] of asked) {
+      const [first, plain] = [parse(expression, timeZone), parseSchedule(expression, timeZone)];
+      expect(parse(expression, timeZone)).toBe(first);
+      expect(first.ok ? first.schedule.next(0) : first).toEqual(plain.ok ? plain.schedule.next(0) : plain);
+    }
+  });
 });

@@ -35,3 +35,13 @@ describe('metrics of policies', () => {
     ]);
   });
 });
+
+describe('metrics of requests', () => {
+  it('are counted by resource, not by the names of objects', async () => {
+    const metrics = operatorMetrics(pino({ enabled: false }));
+    const paths = ['/api/v1/namespaces/shop/pods/p/log', '/api/v1/namespaces/shop', '/api/v1/namespaces', '/apis/batch/v1/jobs', '/apis/backup.dupp.de/v1alpha1/namespaces/shop/backups/b/status', '/apis/backup.dupp.de/v1alpha1/backuptenants/t/status', '/apis/apps/v1'];
+    for (const path of paths) metrics.requests('GET', path, 200);
+    const counted = (await metrics.registry.metrics()).split('\n').filter((line) => line.startsWith('tenant_backup_api_requests_total{'));
+    expect(counted.map((line) => /resource="([^"]*)"/.exec(line)?.[1])).toEqual(['pods/log', 'namespaces', 'jobs', 'backups/status', 'backuptenants/status', '']);
+  });
+});

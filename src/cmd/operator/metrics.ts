@@ -24,7 +24,7 @@ export function operatorMetrics(log: Logger): OperatorMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const requests = new Counter({ name: 'tenant_backup_api_requests_total', help: 'Requests to the Kubernetes API server.', labelNames: ['method', 'status'], registers });
+  const requests = new Counter({ name: 'tenant_backup_api_requests_total', help: 'Requests to the Kubernetes API server.', labelNames: ['method', 'resource', 'status'], registers });
   const durations = new Histogram({
     name: 'tenant_backup_reconcile_duration_seconds',
     help: 'How long one look at one object took.',
@@ -38,7 +38,7 @@ export function operatorMetrics(log: Logger): OperatorMetrics {
   return {
     registry,
     leading,
-    requests: (method, _path, status) => requests.inc({ method, status: String(status) }),
+    requests: (method, path, status) => requests.inc({ method, resource: resourceOf(path), status: String(status) }),
     observer: {
       reconciled: (controller, seconds) => durations.observe({ controller }, seconds),
       failed(controller, key, error) {
@@ -50,6 +50,13 @@ export function operatorMetrics(log: Logger): OperatorMetrics {
   };
 }
 
+/** `/api/v1/namespaces/NS/pods/NAME/log` → `pods/log`: names would make a series of each object. */
+function resourceOf(path: string): string {
+  const parts = path.split('/').slice(path.startsWith('/apis/') ? 4 : 3);
+  const [plural = '', , subresource] = parts[0] === 'namespaces' && parts.length > 2 ? parts.slice(2) : parts;
+  return subresource === undefined ? plural : `${plural}/${subresource}`;
+}
+
 function watchCaches(registry: Registry, caches: WatchedCaches): void {
   const registers = [registry];
   new Gauge({
@@ -58,8 +65,7 @@ function watchCaches(registry: Registry, caches: WatchedCaches): void {
     labelNames: ['phase'],
     registers,
     collect() {
-      this.reset();
-      for (const backup of caches.backups.list()) this.inc({ phase: backup.status?.phase ?? 'Pending' });
+      countPhases(this, caches.backups.list());
     },
   });
   new Gauge({
@@ -68,17 +74,32 @@ function watchCaches(registry: Registry, caches: WatchedCaches): void {
     labelNames: ['phase'],
     registers,
     collect() {
-      this.reset();
-      for (const restore of caches.restores.list()) this.inc({ phase: restore.status?.phase ?? 'Pending' });
+      countPhases(this, caches.restores.list());
     },
   });
   watchPolicies(registers, caches);
 }
 
+function countPhases(gauge: Gauge<'phase'>, objects: Iterable<Backup | Restore>): void {
+  const counts = new Map<string, number>();
+  for (const { status } of objects) counts.set(status?.phase ?? 'Pending', (counts.get(status?.phase ?? 'Pending') ?? 0) + 1);
+  gauge.reset();
+  for (const [phase, count] of counts) gauge.set({ phase }, count);
+}
+
+/** Between two scrapes nothing of tens of thousands of series is kept. */
+class CountedGauge extends Gauge<'namespace' | 'policy'> {
+  override async get(): ReturnType<Gauge['get']> {
+    const counted = await super.get();
+    this.reset();
+    return counted;
+  }
+}
+
 /** How fresh each policy's backups are: what an alert asks, one series a policy. Times are 0 where there is none. */
 function watchPolicies(registers: Registry[], caches: Pick<WatchedCaches, 'policies'>): void {
   const perPolicy = (name: string, help: string, value: (policy: BackupPolicy) => number | undefined) =>
-    new Gauge({
+    new CountedGauge({
       name: `tenant_backup_policy_${name}`,
       help,
       labelNames: ['namespace', 'policy'],

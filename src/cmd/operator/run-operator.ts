@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { KubeConfig } from '@kubernetes/client-node';
 import { pino, type Logger } from 'pino';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RawSecret } from '../../controller/index.ts';
 import { EventRecorder, Informer, KubeConnection, LeaderLease, ResourceClient, resourceTypes, type LeaseObject } from '../../kube/index.ts';
 import { RealCredentialMinter } from './credential-minter.ts';
@@ -11,6 +12,8 @@ import type { OperatorSettings } from './options.ts';
 import { RealResultReader } from './result-reader.ts';
 import { secretLookup } from './secrets.ts';
 import { runControllers } from './run-controllers.ts';
+
+const FLUSH_MS = 1000;
 
 /** Runs one replica until the signal fires: health and metrics at once, controllers while it leads. */
 export async function runOperator(settings: OperatorSettings, signal: AbortSignal): Promise<void> {
@@ -33,16 +36,18 @@ export async function runOperator(settings: OperatorSettings, signal: AbortSigna
       onError: (error) => log.warn({ err: error }, 'the leader lease could not be read or written'),
     });
     log.info({ lease: settings.leaseName }, 'waiting for the lease');
+    let flush = (): Promise<void> => Promise.resolve();
     await lease.run(signal, async (leading) => {
       state.leading = true;
       metrics.leading.set(1);
       log.info('leading');
-      await lead({ settings, log, metrics, connection }, leading, () => {
+      flush = await lead({ settings, log, metrics, connection }, leading, () => {
         state.synced = true;
       });
       metrics.leading.set(0);
       log.info('leading no more');
     });
+    await flush();
     // A lease that was lost ends the process; started anew, nothing of the old leadership is left in memory.
     if (!signal.aborted) throw new Error('the leader lease was lost; this replica ends and is started anew');
   } finally {
@@ -58,7 +63,8 @@ interface Replica {
   readonly connection: KubeConnection;
 }
 
-async function lead({ settings, log, metrics, connection }: Replica, signal: AbortSignal, onSynced: () => void): Promise<void> {
+/** @returns what writes the last events: nobody has to wait for them who wants to lead next */
+async function lead({ settings, log, metrics, connection }: Replica, signal: AbortSignal, onSynced: () => void): Promise<() => Promise<void>> {
   const onError = (error: unknown): void => log.warn({ err: error }, 'a watch broke off and is begun again');
   const secrets = new Informer(new ResourceClient<RawSecret>(connection, resourceTypes.secrets), { namespace: settings.namespace, onError });
   const source = { lookup: secretLookup(secrets, settings.namespace), namespace: settings.namespace };
@@ -89,7 +95,7 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
     },
     signal,
   );
-  await Promise.race([events.flush(), new Promise((resolve) => setTimeout(resolve, 1000).unref())]);
+  return () => Promise.race([events.flush(), sleep(FLUSH_MS)]);
 }
 
 function kubeConfig(path: string | undefined): KubeConfig {

@@ -35,12 +35,12 @@ export function watchMovers(caches: Caches, ownerKind: 'Backup' | 'Restore', wak
   }
 }
 
-/** Calls back when a location's spec or readiness has changed, not for each count in its status: thousands of objects look at it. */
-export function onLocationChange(caches: Caches, changed: (location: string) => void): void {
+/** Calls back when a location's spec, readiness or isolation has changed, not for each count in its status: thousands of objects look at it. */
+export function onLocationChange(caches: Pick<Caches, 'locations'>, changed: (location: string) => void): void {
   const seen = new Map<string, string>();
   caches.locations.listen(({ type, object: { metadata, status } }) => {
-    const ready = findCondition(status?.conditions, 'Ready');
-    const now = type === 'deleted' ? 'gone' : `${metadata.generation} ${ready?.status ?? ''} ${ready?.reason ?? ''}`;
+    const standing = ['Ready', 'Isolated'].map((name) => findCondition(status?.conditions, name)).map((condition) => `${condition?.status ?? ''} ${condition?.reason ?? ''}`);
+    const now = type === 'deleted' ? 'gone' : [metadata.generation, ...standing].join(' ');
     if (seen.get(metadata.name) === now) return;
     seen.set(metadata.name, now);
     changed(metadata.name);

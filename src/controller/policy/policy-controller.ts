@@ -1,11 +1,13 @@
 import type { BackupPolicy, Backup, Restore } from '../../api/index.ts';
 import { decidePolicy } from '../../decide/policy.ts';
+import { rememberingParser, type ScheduleParser } from '../../decide/cron.ts';
 import { displayTime, hasEnded, restoredBackup } from '../../decide/index.ts';
 import { decideQuota, type Quota } from '../../decide/quota.ts';
 import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { observeStorage } from '../copy/index.ts';
 import { observeClaims } from '../mover/index.ts';
+import { onLocationChange } from '../mover/mover-sources.ts';
 import type { Clock } from '../ports.ts';
 import { applyRotation, applyRun, applyTidying, tellMissed } from './automatic-backups.ts';
 import { WorkloadCheck } from './workload-check.ts';
@@ -26,14 +28,19 @@ const WORKERS = 4;
 /** Timers count elapsed time; a wall clock that was set forward is noticed within this. */
 const LONGEST_WAIT_MS = 5 * 60_000;
 
+interface Memory {
+  readonly workloads: WorkloadCheck;
+  readonly parse: ScheduleParser;
+}
+
 /** Says of each policy whether a backup could be made and whether the customer is protected, grants the slots of its quota, and makes and rotates automatic backups. */
 export function policyController(dependencies: PolicyDependencies): Controller {
   const { caches, scales, clock } = dependencies;
-  const workloads = new WorkloadCheck(scales, clock);
+  const memory: Memory = { workloads: new WorkloadCheck(scales, clock), parse: rememberingParser() };
   const controller = new Controller({
     name: 'policy',
     workers: WORKERS,
-    reconcile: (key, signal) => reconcile(dependencies, workloads, key, signal),
+    reconcile: (key, signal) => reconcile(dependencies, memory, key, signal),
     observer: dependencies.observer,
   });
   const addAll = (policies: readonly BackupPolicy[]): void => {
@@ -51,11 +58,11 @@ export function policyController(dependencies: PolicyDependencies): Controller {
   caches.storageClasses.listen(all);
   caches.tenants.listen(({ object }) => ofNamespace(object.spec.namespace));
   caches.namespaces.listen(({ object }) => ofNamespace(object.metadata.name));
-  caches.locations.listen(({ object }) => addAll(caches.policies.byIndex('location', object.metadata.name)));
+  onLocationChange(caches, (location) => addAll(caches.policies.byIndex('location', location)));
   return controller;
 }
 
-async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCheck, key: string, signal: AbortSignal): Promise<ReconcileResult> {
+async function reconcile(dependencies: PolicyDependencies, { workloads, parse }: Memory, key: string, signal: AbortSignal): Promise<ReconcileResult> {
   const { caches, policies, clock } = dependencies;
   const [namespace = '', name = ''] = key.split('/');
   const cached = caches.policies.get(name, namespace);
@@ -78,6 +85,7 @@ async function reconcile(dependencies: PolicyDependencies, workloads: WorkloadCh
       restores: restoresOf(caches, policy),
       workload: workload.finding,
       quota,
+      parse,
     },
     clock.now(),
   );
