@@ -1,4 +1,4 @@
-import { encodeTreeOf } from '../format/index.ts';
+import { encodeTreeOf, flattened } from '../format/index.ts';
 import type { ParentTree } from './parent-tree.ts';
 
 /** What a frame tells whoever stands above it. */
@@ -52,7 +52,7 @@ export class DirectoryFrame {
 
   add(node: string): void {
     this.#isVerbatim = false;
-    this.#nodes.push(node);
+    this.#nodes.push(flattened(node));
   }
 
   /** Keeps a place for an entry whose content is on its way. */

@@ -1,6 +1,6 @@
 import { closeSync } from 'node:fs';
 import type { FileStat, SourceReader } from '../fs/index.ts';
-import { encodeNodeHead, encodeNodeTail, textOf, type ByteString, type Node } from '../format/index.ts';
+import { encodeNodeHead, encodeNodeTail, flattened, parseTree, textOf, type ByteString, type Node } from '../format/index.ts';
 import type { FileJob, FileResult } from '../pipeline/messages.ts';
 import type { WorkerPool } from '../pipeline/worker-pool.ts';
 import type { DirectoryFrame } from './directory-frame.ts';
@@ -8,20 +8,32 @@ import { LinkedFiles, type LinkedFile, type ReadOutcome } from './linked-files.t
 import type { Statistics } from './statistics.ts';
 
 /** Small files travel to the workers together: this many, or this many bytes. */
-const batchFiles = 64;
+const batchFiles = 32;
 const batchBytes = 4 * 1024 * 1024;
 /** A larger file is cut at multiples of this, so that all workers can read it at once. Few chunks straddle such a cut. */
 const stretchLength = 64 * 1024 * 1024;
 /** A file that one read gets as a whole cannot change meanwhile; others are looked at again afterwards. */
 const oneReadLength = 1024 * 1024;
 
-interface OpenFile extends QueuedFile {
+/**
+ * What is needed of a file once its content is known. Hundreds wait at any time, so it is little, and text instead of objects: what the
+ * garbage collector finds alive it copies, again and again.
+ */
+interface WaitingFile {
+  readonly frame: DirectoryFrame;
   readonly slot: number;
+  readonly path: ByteString;
+  /** Its node up to the value of `content`. */
+  readonly head: string;
+  readonly change: 'new' | 'changed';
+}
+
+interface OpenFile extends WaitingFile {
+  /** What to hold a large file against when it was read. */
+  readonly listed: Pick<FileStat, 'size' | 'mtime'> | undefined;
   /** For its other names. */
   readonly linked: LinkedFile | undefined;
   readonly descriptor: number;
-  /** The worker closes it. */
-  readonly isHandedOver: boolean;
   readonly stretches: (FileResult | undefined)[];
   left: number;
 }
@@ -59,10 +71,10 @@ export class FileQueue {
   follow(queued: QueuedFile): boolean {
     const linked = this.#linkedFiles.find(queued.stat);
     if (linked === undefined) return false;
-    const slot = queued.frame.reserve();
+    const file = waiting(queued);
     this.#linkedFiles.follow(linked, (outcome) => {
       this.#statistics.bytesDone += outcome.bytes;
-      this.#settle(queued, slot, outcome);
+      this.#settle(file, outcome);
     });
     return true;
   }
@@ -72,7 +84,8 @@ export class FileQueue {
     const { stat } = queued;
     const count = Math.max(1, Math.ceil(stat.size / stretchLength));
     const isHandedOver = stat.size <= oneReadLength;
-    const file: OpenFile = { ...queued, slot: queued.frame.reserve(), linked: this.#linkedFiles.lead(stat), descriptor, isHandedOver, stretches: new Array<undefined>(count).fill(undefined), left: count };
+    const listed = isHandedOver ? undefined : { size: stat.size, mtime: stat.mtime };
+    const file: OpenFile = { ...waiting(queued), listed, linked: this.#linkedFiles.lead(stat), descriptor, stretches: new Array<undefined>(count).fill(undefined), left: count };
     const isSparse = stat.size > oneReadLength && stat.blocks * 512 < stat.size;
     for (let stretch = 0; stretch < count; stretch += 1) {
       const offset = stretch * stretchLength;
@@ -117,7 +130,7 @@ export class FileQueue {
 
   /** Closes what this thread has open; after a failure. */
   abandon(): void {
-    const open = new Set([...this.#tickets.values()].filter(({ file }) => !file.isHandedOver).map(({ file }) => file.descriptor));
+    const open = new Set([...this.#tickets.values()].filter(({ file }) => file.listed !== undefined).map(({ file }) => file.descriptor));
     const unsent = this.#batch.filter(({ isWholeFile }) => isWholeFile).map(({ descriptor }) => descriptor);
     for (const descriptor of [...open, ...unsent]) closeSync(descriptor);
     this.#tickets.clear();
@@ -131,10 +144,10 @@ export class FileQueue {
     const { content, bytes } = joined(results);
     const outcome = { content, bytes, hasChanged, problem };
     if (file.linked !== undefined) this.#linkedFiles.finish(file.linked, outcome);
-    this.#settle(file, file.slot, outcome);
+    this.#settle(file, outcome);
   }
 
-  #settle({ frame, path, node, change }: QueuedFile, slot: number, { content, bytes, hasChanged, problem }: ReadOutcome): void {
+  #settle({ frame, slot, path, head, change }: WaitingFile, { content, bytes, hasChanged, problem }: ReadOutcome): void {
     const shown = hasChanged || problem !== undefined ? textOf(path) : '';
     if (problem !== undefined) {
       this.#statistics.warn({ path: shown, kind: 'unreadable', message: `${shown} cannot be read (${problem}); it is missing from this backup` });
@@ -145,16 +158,29 @@ export class FileQueue {
       this.#statistics.warn({ path: shown, kind: 'changed', message: `${shown} changed while it was read; this backup has it as it was found. Quiesce its writer to get one moment of it` });
     }
     this.#statistics.file(change, bytes);
-    const found = hasChanged ? { ...node, size: bytes, error: 'changed while it was read' } : node;
-    frame.fill(slot, `${encodeNodeHead(found)}[${content}]${encodeNodeTail(found)}`, false);
+    const node = hasChanged ? nodeAsFound(head, content, bytes) : `${head}[${content}]}`;
+    frame.fill(slot, flattened(node), false);
   }
 
-  #isAsListed(file: OpenFile): boolean {
-    if (file.isHandedOver) return true;
-    const { size, mtime } = this.#reader.statDescriptor(file.descriptor);
-    closeSync(file.descriptor);
-    return size === file.stat.size && mtime.seconds === file.stat.mtime.seconds && mtime.nanoseconds === file.stat.mtime.nanoseconds;
+  #isAsListed({ listed, descriptor }: OpenFile): boolean {
+    // The worker has closed it.
+    if (listed === undefined) return true;
+    const { size, mtime } = this.#reader.statDescriptor(descriptor);
+    closeSync(descriptor);
+    return size === listed.size && mtime.seconds === listed.mtime.seconds && mtime.nanoseconds === listed.mtime.nanoseconds;
   }
+}
+
+function waiting({ frame, path, node, change }: QueuedFile): WaitingFile {
+  return { frame, slot: frame.reserve(), path, head: flattened(encodeNodeHead(node)), change };
+}
+
+/** The node of a file whose length is another than was listed. */
+function nodeAsFound(head: string, content: string, bytes: number): string {
+  const [listed] = parseTree(Buffer.from(`{"nodes":[${head}[]}]}`), 'a node of this backup').nodes;
+  if (listed === undefined) throw new Error('a tree of one node has one node');
+  const found = { ...listed, size: bytes, error: 'changed while it was read' };
+  return `${encodeNodeHead(found)}[${content}]${encodeNodeTail(found)}`;
 }
 
 /** How many jobs of a batch go to one worker: all while they are small, a stretch of a large file alone. */

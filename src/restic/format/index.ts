@@ -2,7 +2,7 @@
  * The restic repository format as pure functions: ciphers, key file, config, packs, index, trees, snapshots, locks.
  * Nothing here reads or writes a store. Source: doc/design.rst of restic, and restic's behaviour where that is silent.
  */
-export { byteString, byteStringFromBytes, byteStringFromText, bytesOf, fsPath, textOf, utf8TextOf, type ByteString } from './byte-string.ts';
+export { byteString, byteStringFromBytes, byteStringFromText, bytesOf, flattened, fsPath, textOf, utf8TextOf, type ByteString } from './byte-string.ts';
 export type { BlobLocation, BlobType, PackContents, PackedBlob } from './blob.ts';
 export { Chunker, gearTable, gearTableInfo, gearTableLength, maxChunkLength, minChunkLength } from './chunker.ts';
 export { compress, decompress, zstdLevel, zstdMaxLevel } from './compression.ts';
