@@ -172,7 +172,10 @@ describe('the operator', () => {
   it.each([
     ['read a Secret in every namespace by listing', ['list', 'secrets', '-n', NAMESPACE], 'no'],
     ['make pods', ['create', 'pods', '-n', NAMESPACE], 'no'],
-    ['exec into pods', ['create', 'pods/exec', '-n', NAMESPACE], 'no'],
+    ['run commands in pods, for hooks', ['create', 'pods/exec', '-n', NAMESPACE], 'yes'],
+    ['attach to pods', ['create', 'pods/attach', '-n', NAMESPACE], 'no'],
+    ['read what rights others have', ['list', 'roles.rbac.authorization.k8s.io', '-n', NAMESPACE], 'no'],
+    ['bind ClusterRoles to the cluster', ['create', 'clusterrolebindings.rbac.authorization.k8s.io'], 'no'],
     ['change what people asked for', ['patch', 'backuppolicies.backup.dupp.de', '-n', NAMESPACE], 'no'],
     ['delete a tenant', ['delete', 'backuptenants.backup.dupp.de'], 'no'],
     ['change volumes', ['patch', 'persistentvolumeclaims', '-n', NAMESPACE], 'no'],
@@ -201,6 +204,29 @@ describe('the operator', () => {
     expect(await remove('own')).toContain('deleted');
     expect(await answer(['create', '--dry-run=server', AS, '-f', '-'], JSON.stringify({ ...customers, metadata: { ...customers.metadata, name: 'new' } }))).toMatch(/^refused.*only PersistentVolumeClaims of its own/s);
     await kubectl(['delete', 'pvc', 'customers', 'own', '-n', NAMESPACE, '--wait=false']);
+  });
+
+  it('gives rights to the bridges of movers, for commands in pods that they name, and no others', async () => {
+    const rbac = 'rbac.authorization.k8s.io';
+    const role = (name: string, rule: object) => ({ apiVersion: `${rbac}/v1`, kind: 'Role', metadata: { name, namespace: NAMESPACE }, rules: [{ apiGroups: [''], resources: ['pods/exec'], verbs: ['create'], ...rule }] });
+    const binding = (name: string, change: object = {}) => ({
+      apiVersion: `${rbac}/v1`,
+      kind: 'RoleBinding',
+      metadata: { name, namespace: NAMESPACE },
+      roleRef: { apiGroup: rbac, kind: 'Role', name },
+      subjects: [{ kind: 'ServiceAccount', name, namespace: NAMESPACE }],
+      ...change,
+    });
+    const make = (object: object) => answer(['create', '--dry-run=server', AS, '-f', '-'], JSON.stringify(object));
+    expect(await make(role('tbmover-x', { resourceNames: ['app-0'] }))).toContain('created');
+    expect(await make(role('other', { resourceNames: ['app-0'] }))).toMatch(/^refused.*whose names begin with tbmover-/s);
+    expect(await make(role('tbmover-x', {}))).toMatch(/^refused.*in pods that it names/s);
+    expect(await make(role('tbmover-x', { resourceNames: ['tbmover-y'] }))).toMatch(/^refused.*in pods that it names/s);
+    expect(await make(role('tbmover-x', { resources: ['secrets'], resourceNames: ['one'], verbs: ['get'] }))).toMatch(/^refused/);
+    expect(await make(binding('tbmover-x'))).not.toMatch(/begin with tbmover-|of its own name/);
+    expect(await make(binding('tbmover-x', { roleRef: { apiGroup: rbac, kind: 'ClusterRole', name: 'tenant-backup' } }))).toMatch(/^refused/);
+    expect(await make(binding('tbmover-x', { subjects: [{ kind: 'User', name: 'somebody', apiGroup: rbac }] }))).toMatch(/^refused/);
+    expect(await make({ apiVersion: 'v1', kind: 'ServiceAccount', metadata: { name: 'other', namespace: NAMESPACE } })).toMatch(/^refused.*whose names begin with tbmover-/s);
   });
 
   it('runs twice, without root and without a writable file system', async () => {

@@ -92,6 +92,12 @@ describe('the chart', () => {
     expect(rules.some(({ rule }) => rule.apiGroups.includes('example.com') && rule.resources.includes('databases/scale') && rule.verbs.includes('patch'))).toBe(true);
   });
 
+  it('lets the operator run commands in pods for hooks, and not when told so', async () => {
+    const mayExec = (objects: Parameters<typeof rulesOf>[0]) => rulesOf(objects).some(({ rule }) => rule.resources.includes('pods/exec') || rule.resources.includes('roles'));
+    expect(mayExec(await template())).toBe(true);
+    expect(mayExec(await template('rbac.exec=false'))).toBe(false);
+  });
+
   it.each([
     ['the version of the chart', [], 'tenant-backup:0.1.0'],
     ['a tag', ['image.repository=registry.example.com/tb', 'image.tag=v9'], 'registry.example.com/tb:v9'],

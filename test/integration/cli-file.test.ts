@@ -37,6 +37,27 @@ describe('the command line on a directory', () => {
     expect(parent).toBe(summaryOf(first.stdout)?.['snapshotId']);
   });
 
+  it('stores standard input as a file, alone or beside directories', async () => {
+    const withKey = ['--secret-key-file', '/dev/fd/3'];
+    const dump = 'insert into t values (1);\n'.repeat(100_000);
+    const own = ['--repository', `file://${join(folder, 'dumps')}`, ...withKey];
+    await runProcess(['init', ...own], { descriptor3: PASSWORD });
+    const run = (args: readonly string[]) => runProcess(['backup', '--stdin-filename', '/streams/db.sql', '--json', ...args, ...own], { stdin: dump, descriptor3: PASSWORD });
+    const alone = await run([]);
+    const both = await run(['--source', source, '--as', '/volumes/data']);
+    expect(summaryOf(alone.stdout)).toMatchObject({ complete: true, files: 1, bytesProcessed: dump.length });
+    expect(summaryOf(both.stdout)).toMatchObject({ complete: true });
+    const target = join(folder, 'dump');
+    await runProcess(['restore', '--snapshot', 'latest', '--include', '/streams', '--target', target, ...own], { descriptor3: PASSWORD });
+    expect(await readFile(join(target, 'streams/db.sql'), 'utf8')).toBe(dump);
+  });
+
+  it('reads no key and no dump from one standard input, and needs something to back up', async () => {
+    expect(await run(['backup', '--stdin-filename', '/db.sql'])).toMatchObject({ status: 2, stderr: expect.stringContaining('both read standard input') });
+    expect(await run(['backup'])).toMatchObject({ status: 2, stderr: expect.stringContaining('--source DIR, or --stdin-filename') });
+    expect(await run(['backup', '--stdin-filename', 'db.sql'])).toMatchObject({ status: 2, stderr: expect.stringContaining('absolute') });
+  });
+
   it('lists snapshots and files for people and for programs', async () => {
     const people = await run(['snapshots']);
     const programs = await run(['snapshots', '--json']);
