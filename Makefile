@@ -14,7 +14,7 @@ JEST ?=
 RESULTS ?=
 results = $(if $(RESULTS),--json --outputFile=$(RESULTS)/$(1).json)
 
-.PHONY: help setup build generate verify lint test test-integration e2e demo cluster-up cluster-down image bench scale
+.PHONY: help setup build generate verify lint test test-integration e2e demo cluster-up cluster-down image bench bench-check bench-memory bench-report scale
 .DEFAULT_GOAL := help
 
 help: ## Explain every target
@@ -62,8 +62,21 @@ cluster-down: $(NPM) ## Remove all of that again, after a crash too
 image: setup build ## Build the image from the Dockerfile, and put it onto the node of a running ground
 	@node test/ground/images.ts
 
-bench: setup build ## Measure ours and every backup program on PATH on the same data, in turn; reports and never fails
-	-node scripts/bench.ts
+# DATA= names of scripts/bench/data.ts and replicate; RUNS= rounds; SCALE= a share of the full size; SEED=; FROM= a file of results.
+bench_options = $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) $(if $(SCALE),--scale $(SCALE)) $(if $(SEED),--seed $(SEED))
+
+bench: setup build ## Measure ours and every backup program on PATH on the same data, in turn (DATA= RUNS= SCALE=); reports and never fails on a time
+	-node scripts/bench.ts $(bench_options)
+
+bench-check: setup build ## The same, then fail where a ratio is below its target (FROM=FILE: of results that are there); by hand
+	$(if $(FROM),,node scripts/bench.ts $(bench_options))
+	@node scripts/bench/check.ts $(FROM)
+
+bench-memory: setup build ## Run ours below a limit of 256 MiB on a million files and on 1 TiB of holes (DATA= SCALE=); as root
+	node scripts/bench/memory.ts $(filter-out --runs $(RUNS),$(bench_options))
+
+bench-report: $(NPM) ## Write docs/benchmarks.md, its plot and its numbers from what was measured last
+	@node scripts/bench/report.ts $(FROM)
 
 scale: setup build ## Measure the operator with SCALE=10000 policies on simulated nodes (STORM=no: without a night); writes docs/scale.md
 	node test/scale/scale.ts

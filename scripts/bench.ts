@@ -1,90 +1,71 @@
 /**
- * `make bench`: ours and every peer on PATH, on the same seeded data, in turn (A B A B), the median of each, and the ratio to ours.
- * It reports and never fails on a time.
+ * `make bench`: ours and every peer on PATH, on the same seeded data, in turn (A B A B), the median of each, and how many times ours it
+ * takes. It reports and never fails on a time; `make bench-check` judges what it leaves in `.bench/results.json`.
  *
- *     node scripts/bench.ts [--rounds 3] [--seed 1] [--data small,big]
+ *     node scripts/bench.ts [--data small,big,replicate] [--runs 3] [--scale 1] [--seed 1] [--json .bench/results.json]
  */
-import { mkdirSync, rmSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { changeBig, changeSmall } from './bench/change.ts';
-import { makeData } from './bench/data.ts';
-import { bytesBelow, measure, median } from './bench/measure.ts';
-import { findPeers, type Peer } from './bench/peers.ts';
-import { Random } from './bench/random.ts';
+import { dataNames, makeData, type DataName } from './bench/data.ts';
+import type { Command } from './bench/measure.ts';
+import { findOurs, findPeers } from './bench/peers.ts';
+import { measurePrimitives } from './bench/primitives.ts';
+import { runReplication } from './bench/replicate.ts';
+import { describeMachine, mergeResults, type Run } from './bench/results.ts';
+import { runRounds } from './bench/rounds.ts';
+import { runTable } from './bench/table.ts';
 
-const { values } = parseArgs({
-  options: { rounds: { type: 'string', default: '3' }, seed: { type: 'string', default: '1' }, data: { type: 'string', default: 'small,big' } },
-});
 const checkout = join(import.meta.dirname, '..');
 const bench = join(checkout, '.bench');
-const rounds = Number(values.rounds);
-const peers = findPeers(checkout);
-
-/** Rows of the table: what was done, and the unit. */
-const rows = ['first', 'again', 'changed', 'restore', 'repository MiB', 'added MiB', 'peak MiB'] as const;
-type Row = (typeof rows)[number];
-type Results = Map<string, Map<Row, number[]>>;
+const { values } = parseArgs({
+  options: {
+    data: { type: 'string', default: 'small,big,replicate' },
+    runs: { type: 'string', default: '3' },
+    scale: { type: 'string', default: '1' },
+    seed: { type: 'string', default: '1' },
+    json: { type: 'string', default: join(bench, 'results.json') },
+  },
+});
+const settings = { seed: Number(values.seed), scale: Number(values.scale), rounds: Number(values.runs) };
 
 mkdirSync(join(bench, 'data'), { recursive: true });
-process.stdout.write(`data of seed ${values.seed} …\n`);
-const data = makeData(join(bench, 'data'), Number(values.seed));
-for (const name of ['small', 'big'] as const) {
-  if (!values.data.split(',').includes(name)) continue;
-  const results: Results = new Map(peers.map((peer) => [peer.name, new Map(rows.map((row) => [row, []]))]));
-  for (let round = 0; round < rounds; round += 1) await runRound(name, round, results);
-  print(name, results);
+for (const name of values.data.split(',')) {
+  const startedAt = performance.now();
+  const run = name === 'replicate' ? await replicate() : await backUp(nameOf(name));
+  mergeResults(values.json, { runs: { [name]: run } });
+  say(`\n${runTable(name, run)}\n${name} took ${((performance.now() - startedAt) / 1000).toFixed(0)} s in all\n`);
+}
+say(`results are in ${values.json}`);
+
+async function backUp(name: DataName): Promise<Run> {
+  say(`${name}: making data of seed ${values.seed} where it is not there yet`);
+  const source = makeData(join(bench, 'data'), name, settings.seed, settings.scale);
+  const peers = [findOurs(checkout), ...findPeers()];
+  const versions = versionsOf(peers.map((peer) => [peer.name, peer.version] as const));
+  const rounds = await runRounds({ name, source, scale: settings.scale, rounds: settings.rounds, peers, workplace: join(bench, 'run'), say });
+  say(`${name}: measuring the primitives alone`);
+  // Of a sparse file nearly all bytes are never read.
+  const primitives = name === 'sparse' ? {} : { primitives: measurePrimitives(source) };
+  return { measuredAt: new Date().toISOString(), machine: describeMachine(), ...settings, ...rounds, ...primitives, versions };
 }
 
-/** Every step for one peer after the other, so that all see the same machine and the same data. */
-async function runRound(name: 'small' | 'big', round: number, results: Results): Promise<void> {
-  const source = data[name];
-  const places = peers.map((peer) => ({ peer, place: join(bench, 'run', peer.name.replaceAll('|', '-')) }));
-  for (const { peer, place } of places) {
-    rmSync(place, { recursive: true, force: true });
-    mkdirSync(place, { recursive: true });
-    for (const command of peer.prepare(place)) await measure(command, peer.env(place));
-  }
-  for (const row of ['first', 'again', 'changed'] as const) {
-    if (row === 'changed') (name === 'small' ? changeSmall : changeBig)(source, new Random(round + 7));
-    for (const { peer, place } of places) {
-      const before = bytesBelow(join(place, 'repository'));
-      const { seconds, peakMiB } = await measure(peer.backup(place, source), peer.env(place));
-      const after = bytesBelow(join(place, 'repository'));
-      note(results, peer, row, seconds);
-      if (row === 'first') {
-        note(results, peer, 'repository MiB', after / 2 ** 20);
-        note(results, peer, 'peak MiB', peakMiB);
-      }
-      if (row === 'changed') note(results, peer, 'added MiB', (after - before) / 2 ** 20);
-      process.stdout.write(`${name} round ${round + 1}: ${row} ${peer.name} ${seconds.toFixed(2)} s\n`);
-    }
-  }
-  for (const { peer, place } of places) {
-    const target = join(place, 'restored');
-    const command = peer.restore?.(place, source, target);
-    if (command !== undefined) note(results, peer, 'restore', (await measure(command, peer.env(place))).seconds);
-    rmSync(place, { recursive: true, force: true });
-  }
+async function replicate(): Promise<Run> {
+  const { versions, ...outcome } = await runReplication({ checkout, workplace: join(bench, 'replicate'), ...settings, say });
+  return { measuredAt: new Date().toISOString(), machine: describeMachine(), ...settings, ...outcome, versions: versionsOf(versions) };
 }
 
-function note(results: Results, peer: Peer, row: Row, value: number): void {
-  results.get(peer.name)?.get(row)?.push(value);
+function versionsOf(programs: readonly (readonly [name: string, command: Command])[]): Record<string, string> {
+  return Object.fromEntries(programs.map(([name, [program, ...args]]) => [name, execFileSync(program!, args, { encoding: 'utf8' }).trim().replaceAll(/\n+/g, '; ').slice(0, 120)]));
 }
 
-/** A Markdown table; behind each number of a peer: how many times ours that is. */
-function print(name: string, results: Results): void {
-  process.stdout.write(`\n| ${name} | ${rows.join(' | ')} |\n| --- |${' --- |'.repeat(rows.length)}\n`);
-  const ours = results.get(peers[0]!.name)!;
-  for (const [peer, measured] of results) {
-    const cells = rows.map((row) => {
-      const values = measured.get(row) ?? [];
-      if (values.length === 0) return '–';
-      const value = median(values);
-      const ratio = peer === peers[0]!.name ? '' : ` (×${(value / median(ours.get(row)!)).toFixed(2)})`;
-      return `${value.toFixed(2)}${ratio}`;
-    });
-    process.stdout.write(`| ${peer} | ${cells.join(' | ')} |\n`);
-  }
-  process.stdout.write('\n');
+function nameOf(text: string): DataName {
+  const name = dataNames.find((known) => known === text);
+  if (name === undefined) throw new Error(`there is no data ${text}; there are ${[...dataNames, 'replicate'].join(', ')}`);
+  return name;
+}
+
+function say(line: string): void {
+  process.stdout.write(`${line}\n`);
 }

@@ -1,61 +1,70 @@
 import { spawn } from 'node:child_process';
-import { readdirSync, readFileSync, statSync } from 'node:fs';
+import { lstatSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import type { Readable } from 'node:stream';
+import type { Sample } from './results.ts';
 
-export interface Measured {
-  /** Wall clock, seconds. */
-  readonly seconds: number;
-  /** Peak resident memory of the command and what it started, MiB. */
-  readonly peakMiB: number;
-}
+export type Command = readonly string[];
 
 /** ms between looks at the memory of a running command */
-const lookEvery = 20;
+const lookEvery = 10;
 
-/** Runs a command to its end; its output is shown only when it fails. */
-export function measure(command: readonly string[], env: Readonly<Record<string, string>>, input?: string): Promise<Measured> {
-  return new Promise((resolve, reject) => {
-    const [program, ...args] = command;
-    const startedAt = performance.now();
-    const child = spawn(program!, args, { env: { ...process.env, ...env }, stdio: [input === undefined ? 'ignore' : 'pipe', 'pipe', 'pipe'] });
-    if (input !== undefined) child.stdin?.end(input);
-    let output = '';
-    for (const stream of [child.stdout, child.stderr]) stream?.on('data', (text: Buffer) => (output = (output + text.toString()).slice(-4000)));
-    const peaks = new Map<number, number>();
-    const timer = setInterval(() => {
-      if (child.pid !== undefined) look(child.pid, peaks);
-    }, lookEvery);
-    child.on('error', reject);
-    child.on('exit', (code) => {
-      const seconds = (performance.now() - startedAt) / 1000;
-      clearInterval(timer);
-      if (code === 0) resolve({ seconds, peakMiB: [...peaks.values()].reduce((sum, kib) => sum + kib, 0) / 1024 });
-      else reject(new Error(`${command.join(' ')} ended with ${code ?? 'a signal'}:\n${output}`));
-    });
-  });
+/** bash counts what the command and all that it waited for used, to the millisecond; it tells on a descriptor of its own. */
+const timed = 'TIMEFORMAT="%3R %3U %3S"; exec 4>&2 2>&3; time "$@" 2>&4 3>&- 4>&-';
+
+export interface Measured extends Sample {
+  /** What the command wrote to its standard output. */
+  readonly output: string;
 }
 
-/** Notes the peak of a process and, recursively, of its children (a launcher, a pipeline). */
-function look(pid: number, peaks: Map<number, number>): void {
+/** Runs a command to its end. @throws Error with what it said, when it ends with another status than 0 */
+export async function measure(command: Command, env: Readonly<Record<string, string>> = {}): Promise<Measured> {
+  const child = spawn('/bin/bash', ['-c', timed, 'measure', ...command], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
+  const peaks = new Map<number, number>();
+  const timer = setInterval(() => {
+    if (child.pid !== undefined) look(child.pid, peaks, child.pid);
+  }, lookEvery);
+  try {
+    const ended = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
+    const [status, output, said, times] = await Promise.all([ended, text(child.stdout!), text(child.stderr!), text(child.stdio[3] as Readable)]);
+    if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status ?? 'a signal'}:\n${(output + said).slice(-4000)}`);
+    const [seconds = 0, user = 0, system = 0] = times.trim().split(' ').map(Number);
+    return { seconds, cpuSeconds: user + system, peakMiB: [...peaks.values()].reduce((sum, kib) => sum + kib, 0) / 1024, output };
+  } finally {
+    clearInterval(timer);
+  }
+}
+
+/** Several commands that do one piece of work together: times add up, the highest peak counts. */
+export async function measureAll(commands: readonly Command[], env: Readonly<Record<string, string>>): Promise<Sample> {
+  let sum: Sample = { seconds: 0, cpuSeconds: 0, peakMiB: 0 };
+  for (const command of commands) {
+    const { seconds, cpuSeconds, peakMiB } = await measure(command, env);
+    sum = { seconds: sum.seconds + seconds, cpuSeconds: sum.cpuSeconds + cpuSeconds, peakMiB: Math.max(sum.peakMiB, peakMiB) };
+  }
+  return sum;
+}
+
+/** Notes the peak of what a process started (a launcher, a pipeline); not of the shell that measures. */
+function look(pid: number, peaks: Map<number, number>, shell: number): void {
   try {
     const peak = /VmHWM:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
-    if (peak !== undefined) peaks.set(pid, Math.max(peaks.get(pid) ?? 0, Number(peak)));
-    for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')) if (child !== '') look(Number(child), peaks);
+    if (peak !== undefined && pid !== shell) peaks.set(pid, Math.max(peaks.get(pid) ?? 0, Number(peak)));
+    for (const child of readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')) if (child !== '') look(Number(child), peaks, shell);
   } catch {
     // It has ended in between.
   }
 }
 
-export function bytesBelow(path: string): number {
+/** Regular files below a directory, and the sum of their lengths. */
+export function sizeBelow(path: string): { readonly files: number; readonly bytes: number } {
+  let files = 0;
   let bytes = 0;
   for (const entry of readdirSync(path, { recursive: true, withFileTypes: true })) {
-    if (entry.isFile()) bytes += statSync(join(entry.parentPath, entry.name)).size;
+    if (!entry.isFile()) continue;
+    files += 1;
+    bytes += lstatSync(join(entry.parentPath, entry.name)).size;
   }
-  return bytes;
-}
-
-export function median(values: readonly number[]): number {
-  const sorted = [...values].sort((one, other) => one - other);
-  const middle = Math.floor(sorted.length / 2);
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+  return { files, bytes };
 }
