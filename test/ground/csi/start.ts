@@ -1,7 +1,7 @@
 // CSI on the ground: the driver, the sidecars that a product's driver has too, the kinds of snapshots and their controller.
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { startDaemon } from '../daemons.ts';
+import { restartDaemon, startDaemon, stopDaemon } from '../daemons.ts';
 import { CGROUP, NODE_NAME, paths } from '../layout.ts';
 import { runInside, type Init } from '../namespaces.ts';
 import { until } from '../run.ts';
@@ -22,6 +22,15 @@ export async function startCsi(init: Init, parts: CsiParts, kubectl: Kubectl): P
     return (await kubectl(['get', 'csinode', NODE_NAME, '--output=jsonpath={.spec.drivers[*].name}'])).includes(DRIVER);
   });
   return ownClasses(paths.csi);
+}
+
+/**
+ * Kills the driver and starts it again. Its sidecars end by themselves when they lose it and are started as well, as a
+ * kubelet does with their containers.
+ */
+export async function restartDriver(init: Init): Promise<void> {
+  for (const name of ['csi-driver', 'csi-snapshotter', 'csi-provisioner']) await stopDaemon(init, name);
+  for (const name of ['csi-driver', 'csi-snapshotter', 'csi-provisioner']) await restartDaemon(init, name);
 }
 
 const socket = join(PLUGINS, DRIVER, 'csi.sock');

@@ -1,5 +1,5 @@
 // The real parts of a cluster with CSI volumes: external-provisioner, external-snapshotter and csi-sanity. The Kubernetes
-// modules are those of ../kubernetes, so that what both need is compiled once.
+// modules are those of ../kubernetes, so that all speak one version.
 module tenant-backup/test/ground/csi
 
 go 1.26.0
