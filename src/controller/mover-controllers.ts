@@ -19,7 +19,8 @@ export interface MoverControllersDependencies {
 }
 
 const MOVER_CONTAINER = 'mover';
-const WORKERS = 8;
+/** Most of their time is waiting for the API server. */
+const WORKERS = 16;
 
 /** The controllers of Backup and Restore. They share one queue for movers, so they are made together. */
 export function moverControllers(dependencies: MoverControllersDependencies): readonly Controller[] {

@@ -24,7 +24,8 @@ export interface PolicyDependencies {
   readonly observer: ControllerObserver;
 }
 
-const WORKERS = 4;
+/** Most of their time is waiting for the API server. */
+const WORKERS = 16;
 /** Timers count elapsed time; a wall clock that was set forward is noticed within this. */
 const LONGEST_WAIT_MS = 5 * 60_000;
 

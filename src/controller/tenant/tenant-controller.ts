@@ -16,7 +16,8 @@ export interface TenantDependencies {
   readonly observer: ControllerObserver;
 }
 
-const WORKERS = 4;
+/** Most of their time is waiting for the API server. */
+const WORKERS = 16;
 
 /** Makes the tenant of a namespace with its first policy, and says of each tenant whether its namespace is still there. Keys are names of namespaces. */
 export function tenantController(dependencies: TenantDependencies): Controller {
