@@ -20,11 +20,24 @@ function groundEnvironment(): Record<string, string> {
   return Object.fromEntries(pairs.map((line) => line.split('=', 2) as [string, string]));
 }
 
-/** Runs a pod until it is ready, so that containers, their mounts and their network exist. */
+/** Runs a pod with a CSI volume until it is ready, so that containers, their mounts and their network exist. */
 async function runPod(): Promise<void> {
-  const { KUBECTL: kubectl = '', WORKLOAD_IMAGE: image = '' } = groundEnvironment();
+  const { KUBECTL: kubectl = '', WORKLOAD_IMAGE: image = '', STORAGE_CLASS: storageClassName = '' } = groundEnvironment();
   const config = ['--kubeconfig', join(cluster, 'kubeconfig')];
-  await run(kubectl, [...config, 'run', 'sleeper', `--image=${image}`, '--image-pull-policy=Never', '--', 'sleep', '1000']);
+  const claim = {
+    apiVersion: 'v1',
+    kind: 'PersistentVolumeClaim',
+    metadata: { name: 'data' },
+    spec: { accessModes: ['ReadWriteOnce'], storageClassName, resources: { requests: { storage: '1Mi' } } },
+  };
+  const sleeper = { name: 'sleeper', image, imagePullPolicy: 'Never', command: ['sleep', '1000'], volumeMounts: [{ name: 'data', mountPath: '/data' }] };
+  const pod = {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { name: 'sleeper' },
+    spec: { containers: [sleeper], volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }] },
+  };
+  await run(kubectl, [...config, 'apply', '-f', '-'], { input: JSON.stringify({ apiVersion: 'v1', kind: 'List', items: [claim, pod] }) });
   await run(kubectl, [...config, 'wait', 'pod/sleeper', '--for=condition=Ready', '--timeout=60s']);
 }
 
@@ -69,6 +82,7 @@ describe('make cluster-down', () => {
 
   it('is not needed before the next start: what a killed ground left is removed first', async () => {
     await up();
+    await runPod();
     process.kill(initOf(), 'SIGKILL');
     await until('the end of process 1', 10, () => Promise.resolve(pidNamespaceOf(initOf()) === undefined));
 

@@ -5,7 +5,7 @@ import { rm, rmdir, writeFile } from 'node:fs/promises';
 import { removeControlGroups } from './cgroups.ts';
 import { uninstallChart } from './chart.ts';
 import { CLUSTER, EXISTING_RECORD, HOST_LINK } from './layout.ts';
-import { forgetRecord, isAlive, readRecord, type Record } from './record.ts';
+import { forgetRecord, isAlive, readRecord, removableFolders, type Record } from './record.ts';
 import { run, until } from './run.ts';
 
 /** Takes this checkout's ground down, and what a dead one of another checkout left. @returns whether there was one. */
@@ -47,7 +47,7 @@ async function undo(record: Record): Promise<void> {
     if (readFileSync(name, 'utf8').trim() !== value) await writeFile(name, value);
   }
   await removeDirectory(record.directory);
-  for (const folder of record.folders.toReversed()) await rmdir(folder).catch(() => undefined); // Somebody else uses it by now.
+  for (const folder of (await removableFolders(record)).toReversed()) await rmdir(folder).catch(() => undefined); // Somebody else uses it by now.
   await forgetRecord();
 }
 

@@ -1,7 +1,8 @@
 // The record of the machine's one ground: written before anything is changed, so that whatever a killed run left behind is
 // found and undone by the next one, whichever checkout it runs in.
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { rename, rm, writeFile } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
 import { z } from 'zod';
 import { CLUSTER, EXISTING_RECORD, RECORD } from './layout.ts';
 
@@ -28,6 +29,24 @@ export function readRecord(file: string = RECORD): Record | undefined {
 export async function writeRecord(record: Record, file: string = RECORD): Promise<void> {
   await writeFile(`${file}.new`, JSON.stringify(record));
   await rename(`${file}.new`, file);
+}
+
+/**
+ * The mount points that a ground which ends may remove. Removing one under which another ground has its private folder
+ * would unmount that, so a running ground inherits them all.
+ *
+ * @param own - the file of the record of the ground that ends
+ */
+export async function removableFolders(record: Record, own: string = RECORD): Promise<readonly string[]> {
+  const family = /^tenant-backup-ground(-\d)?\.json$/;
+  const others = readdirSync(dirname(own)).filter((name) => family.test(name) && name !== basename(own));
+  for (const file of others.map((name) => join(dirname(own), name))) {
+    const heir = readRecord(file);
+    if (!heir || !isAlive(heir)) continue;
+    await writeRecord({ ...heir, folders: [...new Set([...heir.folders, ...record.folders])] }, file);
+    return [];
+  }
+  return record.folders;
 }
 
 export async function forgetRecord(): Promise<void> {
