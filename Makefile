@@ -62,14 +62,15 @@ cluster-down: $(NPM) ## Remove all of that again, after a crash too
 image: setup build ## Build the image from the Dockerfile, and put it onto the node of a running ground
 	@node test/ground/images.ts
 
-# DATA= names of scripts/bench/data.ts and replicate; RUNS= rounds; SCALE= a share of the full size; SEED=; FROM= a file of results.
+# DATA= names of scripts/bench/data.ts and replicate; RUNS= rounds; SCALE= a share of the full size; SEED=; PEERS= of those on PATH; FROM= a file of results.
 bench_options = $(if $(DATA),--data $(DATA)) $(if $(RUNS),--runs $(RUNS)) $(if $(SCALE),--scale $(SCALE)) $(if $(SEED),--seed $(SEED))
+bench_peers = $(if $(PEERS),--peers $(PEERS))
 
 bench: setup build ## Measure ours and every backup program on PATH on the same data, in turn (DATA= RUNS= SCALE=); reports and never fails on a time
-	-node scripts/bench.ts $(bench_options)
+	-node scripts/bench.ts $(bench_options) $(bench_peers)
 
 bench-check: setup build ## The same, then fail where a ratio is below its target (FROM=FILE: of results that are there); by hand
-	$(if $(FROM),,node scripts/bench.ts $(bench_options))
+	$(if $(FROM),,node scripts/bench.ts $(bench_options) $(bench_peers))
 	@node scripts/bench/check.ts $(FROM)
 
 bench-memory: setup build ## Run ours below a limit of 256 MiB on a million files and on 1 TiB of holes (DATA= SCALE=); as root

@@ -2,7 +2,8 @@
  * `make bench`: ours and every peer on PATH, on the same seeded data, in turn (A B A B), the median of each, and how many times ours it
  * takes. It reports and never fails on a time; `make bench-check` judges what it leaves in `.bench/results.json`.
  *
- *     node scripts/bench.ts [--data small,big,replicate] [--runs 3] [--scale 1] [--seed 1] [--json .bench/results.json]
+ *     node scripts/bench.ts [--data small,big,replicate] [--runs 3] [--scale 1] [--seed 1]
+ *         [--peers restic,kopia] [--json .bench/results.json]
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
@@ -25,6 +26,8 @@ const { values } = parseArgs({
     runs: { type: 'string', default: '3' },
     scale: { type: 'string', default: '1' },
     seed: { type: 'string', default: '1' },
+    /** Of those on PATH; all unless set. */
+    peers: { type: 'string' },
     json: { type: 'string', default: join(bench, 'results.json') },
   },
 });
@@ -42,7 +45,8 @@ say(`results are in ${values.json}`);
 async function backUp(name: DataName): Promise<Run> {
   say(`${name}: making data of seed ${values.seed} where it is not there yet`);
   const source = makeData(join(bench, 'data'), name, settings.seed, settings.scale);
-  const peers = [findOurs(checkout), ...findPeers()];
+  const wanted = values.peers?.split(',');
+  const peers = [findOurs(checkout), ...findPeers().filter((peer) => wanted?.includes(peer.name) ?? true)];
   const versions = versionsOf(peers.map((peer) => [peer.name, peer.version] as const));
   const rounds = await runRounds({ name, source, scale: settings.scale, rounds: settings.rounds, peers, workplace: join(bench, 'run'), say });
   say(`${name}: measuring the primitives alone`);

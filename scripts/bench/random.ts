@@ -1,3 +1,7 @@
+import { endianness } from 'node:os';
+
+const isLittleEndian = endianness() === 'LE';
+
 /** Seeded, so that a seed always gives the same data: xorshift128, one state for each stream. */
 export class Random {
   readonly #state: Uint32Array;
@@ -34,8 +38,15 @@ export class Random {
     return items[this.below(items.length)]!;
   }
 
+  /** Whole words; up to three bytes at the end stay as they are. */
   fill(bytes: Buffer): Buffer {
-    for (let at = 0; at + 4 <= bytes.length; at += 4) bytes.writeUInt32LE(this.word(), at);
+    const words = Math.floor(bytes.length / 4);
+    if (bytes.byteOffset % 4 === 0 && isLittleEndian) {
+      const view = new Uint32Array(bytes.buffer, bytes.byteOffset, words);
+      for (let i = 0; i < words; i += 1) view[i] = this.word();
+    } else {
+      for (let at = 0; at < words * 4; at += 4) bytes.writeUInt32LE(this.word(), at);
+    }
     return bytes;
   }
 
