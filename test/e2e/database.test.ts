@@ -42,14 +42,14 @@ done | psql -U postgres -h /run/postgresql -qv ON_ERROR_STOP=1 >/dev/null
 const FREEZE = ['sh', '-c', 'psql -U postgres -h /run/postgresql -qc CHECKPOINT; pkill -STOP -x postgres'];
 const THAW = ['sh', '-c', 'pkill -CONT -x postgres'];
 
-function database(): object {
-  const labels = { app: 'db' };
+function database(name: string, claimName: string): object {
+  const labels = { app: name };
   return {
     apiVersion: 'apps/v1',
     kind: 'StatefulSet',
-    metadata: { name: 'db', namespace: NAMESPACE },
+    metadata: { name, namespace: NAMESPACE },
     spec: {
-      serviceName: 'db',
+      serviceName: name,
       replicas: 1,
       selector: { matchLabels: labels },
       template: {
@@ -66,28 +66,35 @@ function database(): object {
               volumeMounts: [{ name: 'data', mountPath: '/data' }],
             },
           ],
-          volumes: [{ name: 'data', persistentVolumeClaim: { claimName: 'data' } }],
+          volumes: [{ name: 'data', persistentVolumeClaim: { claimName } }],
         },
       },
     },
   };
 }
 
-async function inDatabase(command: readonly string[], input?: string): Promise<string> {
-  return kubectl(['exec', ...(input === undefined ? [] : ['-i']), '-n', NAMESPACE, 'db-0', '--', ...command], input);
+async function inDatabase(command: readonly string[], input?: string, pod = 'db-0'): Promise<string> {
+  return kubectl(['exec', ...(input === undefined ? [] : ['-i']), '-n', NAMESPACE, pod, '--', ...command], input);
 }
 
-async function sql(query: string, name = 'postgres'): Promise<string> {
-  return inDatabase(['psql', '-U', 'postgres', '-h', '/run/postgresql', '-Atqv', 'ON_ERROR_STOP=1', '-d', name, '-c', query]);
+async function sql(query: string, name = 'postgres', pod?: string): Promise<string> {
+  return inDatabase(['psql', '-U', 'postgres', '-h', '/run/postgresql', '-Atqv', 'ON_ERROR_STOP=1', '-d', name, '-c', query], undefined, pod);
+}
+
+async function startDatabase(name: string, claim: string): Promise<void> {
+  await apply([database(name, claim)]);
+  await kubectl(['rollout', 'status', `statefulset/${name}`, '-n', NAMESPACE, '--timeout=180s']);
+  await inDatabase(['psql', '-U', 'postgres', '-h', '/run/postgresql', '-qv', 'ON_ERROR_STOP=1'], SCHEMA, `${name}-0`);
 }
 
 /** Everything that must hold of a database that was cut at one moment. Resolves to how many moves it has. */
-async function expectConsistent(name = 'postgres'): Promise<number> {
+async function expectConsistent(name = 'postgres', pod?: string): Promise<number> {
   const [sum, count, highest, wrong] = (
     await sql(
       `select (select sum(balance) from accounts), (select count(*) from moves), (select max(n) from moves),
        (select count(*) from accounts a where balance <> 1000 - 5 * (select count(*) from moves where from_id = a.id) + 5 * (select count(*) from moves where to_id = a.id))`,
       name,
+      pod,
     )
   ).split('|');
   expect({ sum, wrong, gaps: Number(highest) - Number(count) }).toEqual({ sum: '200000', wrong: '0', gaps: 0 });
@@ -95,21 +102,21 @@ async function expectConsistent(name = 'postgres'): Promise<number> {
 }
 
 /** Writes until it is stopped, beside the test. */
-function startLoad(): { stop: () => Promise<void> } {
+function startLoad(pod = 'db-0'): { stop: () => Promise<void> } {
   const env = environment();
-  const child = spawn(env['KUBECTL'] ?? 'kubectl', ['exec', '-n', NAMESPACE, 'db-0', '--', 'sh', '-c', LOAD], { env: { ...process.env, KUBECONFIG: env['KUBECONFIG'] }, stdio: 'ignore' });
+  const child = spawn(env['KUBECTL'] ?? 'kubectl', ['exec', '-n', NAMESPACE, pod, '--', 'sh', '-c', LOAD], { env: { ...process.env, KUBECONFIG: env['KUBECONFIG'] }, stdio: 'ignore' });
   const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
   return {
     stop: async () => {
-      await inDatabase(['sh', '-c', 'pkill -x psql; true']).catch(() => undefined);
+      await inDatabase(['sh', '-c', 'pkill -x psql; true'], undefined, pod).catch(() => undefined);
       child.kill('SIGKILL');
       await ended;
     },
   };
 }
 
-async function moves(): Promise<number> {
-  return Number(await sql('select coalesce(max(n), 0) from moves'));
+async function moves(pod?: string): Promise<number> {
+  return Number(await sql('select coalesce(max(n), 0) from moves', 'postgres', pod));
 }
 
 async function back(name: string): Promise<StatusLike> {
@@ -169,9 +176,8 @@ beforeAll(async () => {
   mkdirSync(directory, { recursive: true });
   await apply(locationObjects(NAMESPACE));
   await waitForCondition('bl', NAMESPACE, undefined, { type: 'Ready', status: 'True' });
-  await apply([namespaceObject(NAMESPACE), ...volumeObjects({ namespace: NAMESPACE, claim: 'data', directory }), database()]);
-  await kubectl(['rollout', 'status', 'statefulset/db', '-n', NAMESPACE, '--timeout=120s']);
-  await inDatabase(['psql', '-U', 'postgres', '-h', '/run/postgresql', '-qv', 'ON_ERROR_STOP=1'], SCHEMA);
+  await apply([namespaceObject(NAMESPACE), ...volumeObjects({ namespace: NAMESPACE, claim: 'data', directory })]);
+  await startDatabase('db', 'data');
 }, 600_000);
 
 afterAll(async () => {
@@ -258,4 +264,42 @@ describe('a database under write load', () => {
     const said = await waitForCondition('bk', 'undumped', NAMESPACE, { type: 'Stored', status: 'False', reason: 'StreamFailed' }, 120);
     expect(said.message).toMatch(/in pod db-0, container postgres, it ended with status 1: .*database "nowhere" does not exist/);
   }, 300_000);
+
+  it('is frozen for the cut of a snapshot only, and works on while that is read', async () => {
+    const env = environment();
+    const claim = { apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name: 'fast', namespace: NAMESPACE } };
+    await apply([{ ...claim, spec: { accessModes: ['ReadWriteOnce'], storageClassName: env['STORAGE_CLASS'], resources: { requests: { storage: '1Gi' } } } }]);
+    await startDatabase('snapped', 'fast');
+    await setPolicy({
+      copyMethod: 'Snapshot',
+      volumes: ['fast'],
+      workload: { kind: 'StatefulSet', name: 'snapped' },
+      hooks: { pre: [{ name: 'freeze', command: FREEZE }], post: [{ name: 'thaw', command: THAW }] },
+    });
+    const load = startLoad('snapped-0');
+    await waitFor('some load', 60, async () => (await moves('snapped-0')) > 500);
+    const before = await moves('snapped-0');
+    await apply([backupObject(NAMESPACE, 'snapped', 'daily')]);
+    // It is thawed before the mover starts, so it answers while the backup is not done.
+    await waitFor('the thaw before the transfer', 60, async () => {
+      const { status } = (await getObject<StatusLike>('bk', 'snapped', NAMESPACE)) ?? {};
+      const hooks = status?.['hooks'] as { name: string; state: string }[] | undefined;
+      return hooks?.some(({ name, state }) => name === 'thaw' && state === 'Succeeded') === true && status?.['jobName'] === undefined;
+    });
+    const meanwhile = await moves('snapped-0');
+    const backup = await waitForPhase('bk', 'snapped', NAMESPACE, ENDS, 180);
+    expect(conditionOf(backup, 'Stored')).toMatchObject({ status: 'True' });
+    expect(backup.status).toMatchObject({ copyMethod: 'Snapshot' });
+    expect(await newestWrite(String(backup.status?.['snapshotId']))).toBeLessThan(endOf(backup, 'freeze') + 1000);
+    expect(await moves('snapped-0')).toBeGreaterThan(meanwhile);
+    await load.stop();
+
+    await apply([restoreObject(NAMESPACE, 'snapped', 'snapped')]);
+    const restore = await waitForPhase('brs', 'snapped', NAMESPACE, ['Succeeded', 'Failed'], 240);
+    expect(conditionOf(restore, 'Succeeded')).toMatchObject({ status: 'True' });
+    await kubectl(['rollout', 'status', 'statefulset/snapped', '-n', NAMESPACE, '--timeout=120s']);
+    const count = await expectConsistent('postgres', 'snapped-0');
+    expect(count).toBeGreaterThanOrEqual(before);
+    expect(count).toBeLessThanOrEqual(meanwhile);
+  }, 600_000);
 });
