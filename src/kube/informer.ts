@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Query } from './connection.ts';
 import { isKubeError, KubeError } from './errors.ts';
 import type { ResourceClient, Selector } from './resource-client.ts';
 import { collectionPath, type KubeObject } from './resource-type.ts';
@@ -8,6 +9,8 @@ import { SharedStrings } from './shared-strings.ts';
 const ABSENT_LOOK_MS = 15_000;
 /** The server ends a watch after this long, jittered, so that a half-open connection cannot fool us for ever. */
 const WATCH_SECONDS = { least: 240, spread: 120 };
+/** For all of a kind in one answer. */
+const STREAM_SECONDS = 1200;
 const BACKOFF_MS = { first: 200, most: 15_000 };
 
 export interface InformerEvent<T> {
@@ -96,9 +99,12 @@ export class Informer<T extends KubeObject> {
   /** Runs until the signal fires. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
+    let streams = false;
     for (;;) {
+      let listing = true;
       try {
-        let version = await this.#relist(signal);
+        let version = await (streams ? this.#stream(signal) : this.#relist(signal));
+        listing = false;
         this.#absent = false;
         this.#synced.resolve(undefined);
         failures = 0;
@@ -113,7 +119,11 @@ export class Informer<T extends KubeObject> {
         if (this.#options.optional === true && isKubeError(error, 'NotFound')) {
           this.#becomeAbsent();
           await sleep(ABSENT_LOOK_MS, undefined, { signal }).catch(() => undefined);
+        } else if (listing && !streams && isKubeError(error, 'Expired')) {
+          // A slow server forgot the version of the listing before its last page, and would again: from page to page it never ends.
+          streams = true;
         } else if (!isKubeError(error, 'Expired')) {
+          streams = false;
           this.#options.onError?.(error);
           const pause = Math.min(BACKOFF_MS.most, BACKOFF_MS.first * 2 ** failures) * (0.5 + Math.random() / 2);
           failures += 1;
@@ -144,21 +154,42 @@ export class Informer<T extends KubeObject> {
     return resourceVersion;
   }
 
+  /** The same as `#relist`, in one request whose answer has no pages (Kubernetes KEP-3157). */
+  async #stream(signal: AbortSignal): Promise<string> {
+    const gone = new Set(this.#objects.keys());
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(STREAM_SECONDS * 1000)]);
+    const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan', timeoutSeconds: String(STREAM_SECONDS) };
+    for await (const { type, object } of this.#events(query, signal, limit)) {
+      if (type === 'BOOKMARK') {
+        if (object.metadata.annotations?.['k8s.io/initial-events-end'] !== 'true') continue;
+        for (const key of gone) this.#drop(key);
+        return object.metadata.resourceVersion;
+      }
+      gone.delete(keyOf(object));
+      if (type === 'DELETED') this.#drop(keyOf(object), object);
+      else this.#put(object);
+    }
+    throw new KubeError('Unavailable', `the listing of ${this.#client.type.plural} ended before its end`);
+  }
+
   /** @returns the version to go on from when the server ended the watch in good order */
   async #watch(from: string, signal: AbortSignal): Promise<string> {
     let version = from;
     const seconds = WATCH_SECONDS.least + Math.floor(Math.random() * WATCH_SECONDS.spread);
     // Half a minute of grace for the server's own end; past it the connection is dead.
     const limit = AbortSignal.any([signal, AbortSignal.timeout((seconds + 30) * 1000)]);
-    const lines = this.#client.connection.lines(collectionPath(await this.#client.servedType(signal), this.#options.namespace), {
-      query: {
-        watch: 'true',
-        allowWatchBookmarks: 'true',
-        resourceVersion: version,
-        timeoutSeconds: String(seconds),
-        labelSelector: this.#options.labelSelector,
-        fieldSelector: this.#options.fieldSelector,
-      },
+    for await (const { type, object } of this.#events({ resourceVersion: version, timeoutSeconds: String(seconds) }, signal, limit)) {
+      version = object.metadata.resourceVersion;
+      if (type === 'DELETED') this.#drop(keyOf(object), object);
+      else if (type !== 'BOOKMARK') this.#put(object);
+    }
+    return version;
+  }
+
+  async *#events(query: Query, signal: AbortSignal, limit: AbortSignal): AsyncGenerator<{ readonly type: string; readonly object: T }> {
+    const { labelSelector, fieldSelector, namespace } = this.#options;
+    const lines = this.#client.connection.lines(collectionPath(await this.#client.servedType(signal), namespace), {
+      query: { watch: 'true', allowWatchBookmarks: 'true', ...query, labelSelector, fieldSelector },
       signal: limit,
     });
     for await (const line of lines) {
@@ -166,11 +197,8 @@ export class Informer<T extends KubeObject> {
       if (type === 'ERROR') {
         throw new KubeError(object.code === 410 ? 'Expired' : 'Unavailable', `the watch of ${this.#client.type.plural} ended: ${object.message ?? 'no reason given'}`);
       }
-      version = object.metadata.resourceVersion;
-      if (type === 'DELETED') this.#drop(keyOf(object), object);
-      else if (type !== 'BOOKMARK') this.#put(object);
+      yield { type, object };
     }
-    return version;
   }
 
   #put(raw: T): void {

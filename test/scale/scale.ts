@@ -70,7 +70,7 @@ interface Night {
 /** Everything is due in one minute; in the middle of it the operator is killed and started anew. */
 async function night(world: World, first: OperatorProcess, { customers, audit, log }: Night): Promise<Pick<Measured, 'storm' | 'failures'>> {
   await world.startNodes(MOVER_TIME);
-  const slot = slotAfter(30_000 + customers.policies.length * 36);
+  const slot = slotAfter(60_000 + customers.policies.length * 60);
   say(`everything is scheduled for ${new Date(slot).toISOString()}`);
   await schedule(world.connection, customers, slot);
   for (;;) {

@@ -11,6 +11,10 @@ class ListWatchServer {
   items: KubeObject[] = [];
   version = '1';
   lists = 0;
+  /** Answers to listings with the second page forgotten. */
+  forgetful = false;
+  /** Listings that were asked for as one stream. */
+  streams: ServerResponse[] = [];
 
   constructor() {
     this.server = createServer((request, response) => {
@@ -19,10 +23,22 @@ class ListWatchServer {
       if (query.get('watch') === 'true') {
         response.writeHead(200);
         response.flushHeaders();
+        if (query.get('sendInitialEvents') === 'true') {
+          this.streams.push(response);
+          return;
+        }
         this.watches.push({ from: query.get('resourceVersion') ?? '', response });
         return;
       }
       this.lists += 1;
+      if (query.has('continue')) {
+        response.writeHead(410).end(JSON.stringify({ reason: 'Expired', message: 'The provided continue parameter is too old' }));
+        return;
+      }
+      if (this.forgetful) {
+        response.end(JSON.stringify({ items: this.items.slice(0, 1), metadata: { resourceVersion: this.version, continue: 'more' } }));
+        return;
+      }
       response.end(JSON.stringify({ items: this.items, metadata: { resourceVersion: this.version } }));
     });
   }
@@ -160,5 +176,27 @@ describe('Informer', () => {
     await until(() => events.length === 2);
     informer.remember(object('a', '5'));
     expect(informer.get('a', 'n')).toBeUndefined();
+  });
+
+  it('asks for one stream where the server forgot the listing before its last page, and drops what is gone only at its end', async () => {
+    api.items = [object('a', '5'), object('b', '6')];
+    api.forgetful = true;
+    running = informer.run(stop.signal);
+    await until(() => api.streams.length === 1);
+    expect(api.lists).toBe(2);
+    const send = (type: string, what: object) => api.streams[0]?.write(`${JSON.stringify({ type, object: what })}\n`);
+    send('ADDED', object('b', '6'));
+    send('BOOKMARK', { metadata: { resourceVersion: '7' } });
+    await until(() => informer.get('b', 'n') !== undefined);
+    expect(informer.get('a', 'n')).toBeDefined();
+    let isSynced = false;
+    void informer.synced.then(() => (isSynced = true));
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(isSynced).toBe(false);
+    send('BOOKMARK', { metadata: { resourceVersion: '9', annotations: { 'k8s.io/initial-events-end': 'true' } } });
+    await informer.synced;
+    expect(informer.get('a', 'n')).toBeUndefined();
+    await until(() => api.watches.length === 1);
+    expect(api.watches[0]?.from).toBe('9');
   });
 });
