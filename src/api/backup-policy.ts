@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { TransferProgress } from './backup.ts';
 import { Conditions } from './condition.ts';
-import { Annotations, CronSchedule, Duration, Labels, ObjectName, TimeZone } from './fields.ts';
+import { Annotations, CronSchedule, Duration, Labels, ObjectName, StorageSize, TimeZone } from './fields.ts';
 import { Hooks, Stream } from './hooks.ts';
 import { defineKind, immutable, listMap, type KubernetesResource } from './kind.ts';
 
@@ -82,6 +83,20 @@ export const BackupPolicySpec = z.object({
     description:
       'As many backups of the namespace as this, or more, deleted at once are kept until a person confirms each with the annotation `backup.dupp.de/confirm-deletion: "true"`. The last good backup always is.',
   }),
+  verification: z
+    .object({
+      interval: Duration.default('7d').meta({
+        description: 'How often what is stored is proven to be restorable. Each policy has its own time in it, the same every time; the first is an hour after the first backup at the earliest.',
+      }),
+      readDataPercent: z.int().min(1).max(100).default(10).meta({
+        description: 'Share of the stored data that is read back each time, another part every time, until all of it was. The structure of all of it is checked each time.',
+      }),
+      sampleFiles: z.int().min(1).max(10_000).default(50).meta({ description: 'Files of a backup that are restored into scratch space each time and compared with what was backed up.' }),
+      scratchSize: StorageSize.default('1Gi').meta({ description: 'Scratch space of the mover on its node. Files that are larger than four fifths of it are not tried.' }),
+      suspend: z.boolean().default(false).meta({ description: 'Verifies nothing while it is true.' }),
+    })
+    .prefault({})
+    .meta({ description: 'Backups are proven restorable on a schedule, not assumed.' }),
   history: z
     .object({
       failedBackups: z.int().min(0).max(1000).default(5).meta({ description: 'Failed, rejected and cancelled backups whose resources are kept, to see why.' }),
@@ -103,6 +118,37 @@ export const QuotaSlot = z.object({
   uid: z.string().min(1).max(64).meta({ description: 'UID of the Backup that holds the slot.' }),
   name: ObjectName.meta({ description: 'Name of that Backup.' }),
 });
+
+const VerificationStatus = z
+  .object({
+    phase: z.enum(['Queued', 'Running', 'Completed', 'Failed']).meta({ description: 'For people: how far the current or last verification is. Programs read the condition `Verified`.' }),
+    scheduledAt: z.string().meta({ format: 'date-time', description: 'The time that it was due.' }),
+    run: z.int().min(0).meta({ description: 'Counts the verifications that found everything sound; says which part of the data and which backup is next.' }),
+    queuedAt: z.string().optional().meta({ format: 'date-time', description: 'When it was queued.' }),
+    startedAt: z.string().optional().meta({ format: 'date-time', description: 'When its mover was admitted.' }),
+    attempt: z.int().min(1).meta({ description: 'Number of the current or last attempt, from 1.' }),
+    jobName: z.string().optional().meta({ description: "The current attempt's Job." }),
+    nextAttemptAt: z.string().optional().meta({ format: 'date-time', description: 'When the next attempt begins.' }),
+    message: z.string().optional().meta({ description: 'How it stands, in words.' }),
+    progress: TransferProgress.optional(),
+    completedAt: z.string().optional().meta({ format: 'date-time', description: 'When the last one ended.' }),
+    duration: z.string().optional().meta({ description: 'How long the last one took, for people.' }),
+    snapshots: z.int().min(0).optional().meta({ description: 'Snapshots of the tenant whose structure the last one checked.' }),
+    packs: z.int().min(0).optional().meta({ description: 'Packs that are there, all of which were looked at.' }),
+    packsRead: z.int().min(0).optional().meta({ description: 'Packs that were read whole.' }),
+    bytesRead: z.int().min(0).optional().meta({ description: 'Bytes of those.' }),
+    part: z.string().optional().meta({ description: 'Which part of the data that was, e.g. `3/10`.' }),
+    sampledBackup: z.string().optional().meta({ description: 'The Backup of which files were restored for a trial.' }),
+    filesCompared: z.int().min(0).optional().meta({ description: 'Files that were restored and compared.' }),
+    bytesCompared: z.int().min(0).optional().meta({ description: 'Bytes of those.' }),
+    filesTooLarge: z.int().min(0).optional().meta({ description: 'Files that the scratch space has no room for.' }),
+    problems: z.int().min(0).optional().meta({ description: 'What was found damaged.' }),
+    findings: z.array(z.string()).max(20).optional().meta({ description: 'The first of what was found damaged, in words.' }),
+    damagedBackups: z.array(z.string()).max(50).optional().meta({ description: 'Backups that cannot be restored whole, each with its first files.' }),
+    damagedPacks: z.array(z.string()).max(100).optional().meta({ description: 'Damaged packs; the next verification reads them again.' }),
+  })
+  .meta({ description: 'The current or last verification of what is stored.' });
+export type VerificationStatus = z.infer<typeof VerificationStatus>;
 
 export const BackupPolicyStatus = z.object({
   observedGeneration: z.int().min(0).optional().meta({ description: 'The generation that this status was decided for.' }),
@@ -133,6 +179,8 @@ export const BackupPolicyStatus = z.object({
     })
     .optional()
     .meta({ description: 'Automatic backups.' }),
+  lastVerified: z.string().optional().meta({ format: 'date-time', description: 'When everything that was looked at was last found sound.' }),
+  verification: VerificationStatus.optional(),
   lastBackup: z.string().optional().meta({ description: 'Name of the newest stored backup.' }),
   lastSuccess: z.string().optional().meta({ format: 'date-time', description: 'When the newest complete backup was stored.' }),
   conditions: Conditions.optional(),
@@ -156,6 +204,7 @@ export const backupPolicy = defineKind({
     { name: 'Used', type: 'string', jsonPath: '.status.quota.display', description: 'Manual backups that are kept, of how many.' },
     { name: 'Automatic', type: 'string', jsonPath: '.status.automatic.display', description: 'Automatic backups that are kept, of how many.' },
     { name: 'Next Run', type: 'string', jsonPath: '.status.automatic.nextRun', description: 'When the next automatic backup is due.' },
+    { name: 'Verified', type: 'date', jsonPath: '.status.lastVerified', description: 'Age of the last proof that what is stored can be restored.', priority: 1 },
     { name: 'Location', type: 'string', jsonPath: '.spec.location', description: 'Where the backups are kept.' },
     { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status', description: 'Whether a backup could be made now.' },
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason', description: 'Why it is ready or not.' },

@@ -76,6 +76,12 @@ export const TimeZone = withRules(
 
 export const Timestamp = z.string().meta({ format: 'date-time' });
 
+/** As Kubernetes writes storage: a whole number, or one with a suffix. */
+export const StorageSize = withRules(z.string().min(1).max(32), {
+  rule: "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
+  message: 'must be a quantity of storage above zero, such as `20Gi`',
+});
+
 /** Names a Secret in the operator's own namespace; nothing in a customer's namespace can name one. */
 export const SecretReference = z.object({
   name: ObjectName.meta({ description: "Name of the Secret, in the operator's namespace." }),

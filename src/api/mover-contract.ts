@@ -8,6 +8,9 @@ import { SnapshotId, TenantId } from './fields.ts';
 
 export const MOVER_CONTRACT_VERSION = 1;
 
+/** Where a mover that verifies restores files for a trial: an empty volume of the pod's own. */
+export const SCRATCH_DIRECTORY = '/scratch';
+
 /** Where a mover's pod finds what the operator gave it; both are keys of one mounted Secret. */
 export const ORDERS_DIRECTORY = '/run/tenant-backup';
 export const ORDERS_FILE = 'orders.json';
@@ -97,7 +100,21 @@ export const ForgetOrders = z.object({
 });
 export type ForgetOrders = z.infer<typeof ForgetOrders>;
 
-export const MoverOrders = z.discriminatedUnion('task', [BackupOrders, RestoreOrders, ForgetOrders]);
+export const VerifyOrders = z.object({
+  ...common,
+  task: z.literal('verify'),
+  /** The packs that are read whole: part `part`, from 1, of `of`. Structure is checked of all. */
+  readData: z.object({ part: z.int().min(1), of: z.int().min(1).max(256) }),
+  /** Packs that an earlier run found damaged; read again, whatever part they are of. */
+  damagedPacks: z.array(z.string()),
+  /** Files that are restored for a trial; which ones, the seed says. */
+  sample: z.object({ backup: z.string(), snapshotId: SnapshotId, files: z.int().min(1), bytes: z.int().min(1), seed: z.string() }),
+  /** An empty directory with room for them. */
+  scratch: z.string().min(1),
+});
+export type VerifyOrders = z.infer<typeof VerifyOrders>;
+
+export const MoverOrders = z.discriminatedUnion('task', [BackupOrders, RestoreOrders, ForgetOrders, VerifyOrders]);
 export type MoverOrders = z.infer<typeof MoverOrders>;
 
 const StaticCredentials = z.object({
@@ -145,7 +162,7 @@ export type MoverFailure = z.infer<typeof MoverFailure>;
 /** Left at `g<generation>/results/<uid>-<attempt number>.json`, and, with at most 5 warnings, as the termination message (≤ 2 KiB). */
 export const MoverResult = z.object({
   version: z.literal(MOVER_CONTRACT_VERSION),
-  task: z.enum(['backup', 'restore', 'forget']),
+  task: z.enum(['backup', 'restore', 'forget', 'verify']),
   attempt: z.string(),
   uid: z.string(),
   outcome: z.enum(['succeeded', 'failed']),
@@ -174,6 +191,23 @@ export const MoverResult = z.object({
     })
     .optional(),
   forget: z.object({ removed: z.array(z.string()), bytesFreed: z.int().min(0) }).optional(),
+  verify: z
+    .object({
+      snapshots: z.int().min(0),
+      packsChecked: z.int().min(0),
+      packsRead: z.int().min(0),
+      bytesRead: z.int().min(0),
+      filesCompared: z.int().min(0),
+      bytesCompared: z.int().min(0),
+      /** Files that the scratch space had no room for. */
+      filesTooLarge: z.int().min(0),
+      /** What was found damaged; `warnings` has the words. */
+      problems: z.int().min(0),
+      damagedPacks: z.array(z.string()),
+      /** Snapshots that cannot be restored whole, with how many files and the first of them. */
+      affected: z.array(z.object({ snapshotId: z.string(), files: z.int().min(0), paths: z.array(z.string()) })),
+    })
+    .optional(),
   /** `path: message` */
   warnings: z.array(z.string()),
   warningCount: z.int().min(0),

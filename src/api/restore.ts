@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { TransferProgress } from './backup.ts';
 import { Conditions } from './condition.ts';
-import { ObjectName, Timestamp } from './fields.ts';
+import { ObjectName, StorageSize, Timestamp } from './fields.ts';
 import { defineKind, immutable, listMap, withRules, type KubernetesResource } from './kind.ts';
 
 export const RESTORE_PHASES = [
@@ -36,12 +36,6 @@ const Source = withRules(
     message: 'newest: true or asOf, exactly one of them, goes with policy and not with backup',
   },
 );
-
-/** As Kubernetes writes storage: a whole number, or one with a suffix. */
-const StorageSize = withRules(z.string().min(1).max(32), {
-  rule: "isQuantity(self) && quantity(self).isGreaterThan(quantity('0'))",
-  message: 'must be a quantity of storage above zero, such as `20Gi`',
-});
 
 /** `{claim}` and `{restore}` stand for names; the rest is what names of objects are made of. */
 const NameTemplate = z

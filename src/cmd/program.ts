@@ -130,7 +130,7 @@ function describeReading(program: Command, context: ProcessContext, done: Done):
     });
   onRepository(program, 'check', 'Find out whether the repository is sound.')
     .addOption(new Option('--read-data', 'read and verify every pack').conflicts('readDataSubset'))
-    .option('--read-data-subset <percent>', 'read and verify a share of the packs, such as 10%')
+    .option('--read-data-subset <share>', 'read and verify a share of the packs, such as 10%, or one part of so many, such as 3/10')
     .option('--no-lock', 'take no lock, for a repository that cannot be written to; no prune may run meanwhile')
     .option('--retry-lock <time>', waitForLock)
     .action(async (options: unknown) => {

@@ -32,7 +32,7 @@ export interface Caches {
   readonly locations: Informer<BackupLocation>;
   /** By `namespace`, `namespaceUID` and `location`. */
   readonly tenants: Informer<BackupTenant>;
-  /** By `namespace` and `location`. */
+  /** By `namespace`, `location` and `verification` (its phase). */
   readonly policies: Informer<BackupPolicy>;
   /** By `namespace`; by `policy` (`namespace/policy`); by `stage`: `waiting`, `transferring`, `ending`; those that have not ended by `family`. */
   readonly backups: Informer<Backup>;
@@ -102,7 +102,7 @@ export const cacheIndexes = {
     namespaceUID: ({ spec }) => [spec.namespaceUID],
     location: ({ spec }) => [spec.location],
   } satisfies Index<BackupTenant>,
-  policies: { namespace, location: ({ spec }) => [spec.location] } satisfies Index<BackupPolicy>,
+  policies: { namespace, location: ({ spec }) => [spec.location], verification: ({ status }) => listed(status?.verification?.phase) } satisfies Index<BackupPolicy>,
   backups: { namespace, policy: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.policy}`], stage: stagesOfBackup, family: familyOfBackup } satisfies Index<Backup>,
   restores: {
     namespace,

@@ -4,7 +4,7 @@
  */
 export { allInformers, makeCaches, type Caches } from './caches.ts';
 export { locationController, type LocationDependencies } from './location/index.ts';
-export { moverControllers, type MoverControllersDependencies } from './mover-controllers.ts';
+export { moverContext, moverControllers, type MoverControllersDependencies } from './mover-controllers.ts';
 export { policyController, type PolicyDependencies } from './policy/index.ts';
 export {
   PortError,

@@ -6,29 +6,23 @@ import { AdmissionLock, LogListener, MoverQueues, QueueWaker, type MoverContext 
 import type { Ports } from './ports.ts';
 import { RestoreReconciler, watchForRestores } from './restore/index.ts';
 
-export interface MoverControllersDependencies {
+const MOVER_CONTAINER = 'mover';
+
+export interface MoverContextDependencies {
   readonly connection: KubeConnection;
   readonly caches: Caches;
-  readonly events: Pick<EventRecorder, 'record'>;
   readonly ports: Pick<Ports, 'clock' | 'credentialMinter' | 'resultReader'>;
-  /** Where movers run that need nothing of a customer's namespace. */
-  readonly moverNamespace: string;
   /** Image of movers where the BackupLocation names none. */
   readonly moverImage: string;
-  readonly observer: ControllerObserver;
+  readonly moverNamespace: string;
 }
 
-const MOVER_CONTAINER = 'mover';
-/** Most of their time is waiting for the API server. */
-const WORKERS = 16;
-
-/** The controllers of Backup and Restore. They share one queue for movers, so they are made together. */
-export function moverControllers(dependencies: MoverControllersDependencies): readonly Controller[] {
-  const { connection, caches, ports, events, observer } = dependencies;
+/** What every controller that has movers needs; one for all of them, for they share one queue. */
+export function moverContext({ connection, caches, ports, moverImage, moverNamespace }: MoverContextDependencies): MoverContext {
   const { clock } = ports;
   const queues = new MoverQueues({ caches, clock });
   queues.follow(caches);
-  const context: MoverContext = {
+  return {
     connection,
     caches,
     clock,
@@ -41,14 +35,38 @@ export function moverControllers(dependencies: MoverControllersDependencies): re
     queueOf: (location) => queues.of(location),
     admission: new AdmissionLock(),
     exec: (at, command, signal) => execForOutput(connection, at, command, signal),
-    defaultImage: dependencies.moverImage,
-    moverNamespace: dependencies.moverNamespace,
+    defaultImage: moverImage,
+    moverNamespace,
   };
+}
+
+export interface MoverControllersDependencies {
+  readonly connection: KubeConnection;
+  readonly caches: Caches;
+  readonly events: Pick<EventRecorder, 'record'>;
+  readonly context: MoverContext;
+  /** Where movers run that need nothing of a customer's namespace. */
+  readonly moverNamespace: string;
+  /** Puts a policy's key into its controller's queue: its verification may have a mover now. */
+  readonly wakePolicy: (key: string) => void;
+  readonly observer: ControllerObserver;
+}
+
+/** Most of their time is waiting for the API server. */
+const WORKERS = 16;
+
+/** The controllers of Backup and Restore. They share one queue for movers, so they are made together. */
+export function moverControllers(dependencies: MoverControllersDependencies): readonly Controller[] {
+  const { caches, events, observer, context, wakePolicy } = dependencies;
   const backups: BackupReconciler = new BackupReconciler(context, events, (key) => backup.queue.add(key));
   const restores: RestoreReconciler = new RestoreReconciler(context, events, (key) => restore.queue.add(key));
   const backup = new Controller({ name: 'backup', workers: WORKERS, reconcile: (key, signal) => backups.reconcile(key, signal), observer });
   const restore = new Controller({ name: 'restore', workers: WORKERS, reconcile: (key, signal) => restores.reconcile(key, signal), observer });
-  const waker = new QueueWaker(context, ({ task, namespace, name }) => (task === 'restore' ? restore : backup).queue.add(`${namespace}/${name}`));
+  const waker = new QueueWaker(context, ({ task, namespace, name }) => {
+    const key = `${namespace}/${name}`;
+    if (task === 'verify') wakePolicy(key);
+    else (task === 'restore' ? restore : backup).queue.add(key);
+  });
   watchForBackups(caches, context, waker, (key) => backup.queue.add(key));
   watchForRestores(caches, context, waker, (key) => restore.queue.add(key));
   return [backup, restore, copySweeper(dependencies)];

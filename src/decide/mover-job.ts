@@ -10,6 +10,7 @@ import {
   LABEL_TENANT,
   MANAGED_BY,
   ORDERS_DIRECTORY,
+  SCRATCH_DIRECTORY,
   GROUP,
   type BackupLocationSpec,
   type MoverOrders,
@@ -24,7 +25,7 @@ export const ANNOTATION_CREDENTIALS_EXPIRE = `${GROUP}/credentials-expire`;
 /** UIDs of the Backups that a forget Job covers, joined by commas. */
 export const ANNOTATION_FORGETS = `${GROUP}/forgets`;
 export const LABEL_LOCATION = `${GROUP}/location`;
-/** What a mover does, as the component label of its Job and pod: `mover-backup`, `mover-restore`, `mover-forget`. */
+/** What a mover does, as the component label of its Job and pod: `mover-backup`, `mover-restore`, `mover-forget`, `mover-verify`. */
 export type MoverComponent = `mover-${MoverOrders['task']}`;
 
 const CONTAINER = 'mover';
@@ -34,6 +35,8 @@ const CAPABILITIES = {
   backup: ['DAC_READ_SEARCH'],
   restore: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'],
   forget: [],
+  // Its trial is a restore, though into scratch space of its own.
+  verify: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'],
 } as const satisfies Record<MoverOrders['task'], readonly string[]>;
 
 export interface MoverJobInput {
@@ -51,6 +54,8 @@ export interface MoverJobInput {
   readonly claims: readonly string[];
   /** PersistentVolumeClaims that are mounted in place of claims, by the names of these. */
   readonly standIns?: Readonly<Record<string, string>>;
+  /** Size of the scratch space, as a quantity; none where it is absent. */
+  readonly scratch?: string;
   /** The customer's namespace, where `namespace` may be another one. */
   readonly home?: string;
   /** Where a running pod mounts the claims; undefined lets the volumes' own node affinity decide. */
@@ -137,6 +142,7 @@ function container(input: MoverJobInput) {
       { name: 'orders', mountPath: ORDERS_DIRECTORY, readOnly: true },
       { name: 'tmp', mountPath: '/tmp' },
       ...(input.hasBridge === true ? [streamsMount] : []),
+      ...(input.scratch === undefined ? [] : [{ name: 'scratch', mountPath: SCRATCH_DIRECTORY }]),
       ...input.claims.map((claim, index) => ({ name: volumeName(index), mountPath: mountPath(claim), readOnly })),
     ],
   };
@@ -147,6 +153,7 @@ function podVolumes(input: MoverJobInput) {
     { name: 'orders', secret: { secretName: input.name, defaultMode: 0o400 } },
     { name: 'tmp', emptyDir: {} },
     ...(input.hasBridge === true ? bridgeVolumes(input.name) : []),
+    ...(input.scratch === undefined ? [] : [{ name: 'scratch', emptyDir: { sizeLimit: input.scratch } }]),
     // Read-only at the mount, not at the claim: some drivers cannot publish one volume both ways on a node.
     ...input.claims.map((claim, index) => ({ name: volumeName(index), persistentVolumeClaim: { claimName: input.standIns?.[claim] ?? claim } })),
   ];

@@ -1,5 +1,6 @@
 import {
   MOVER_CONTRACT_VERSION,
+  SCRATCH_DIRECTORY,
   VOLUMES_DIRECTORY,
   type BackupLocationSpec,
   type BackupOrders,
@@ -7,6 +8,7 @@ import {
   type KmsSettings,
   type MoverKms,
   type RestoreOrders,
+  type VerifyOrders,
 } from '../api/index.ts';
 
 /** Names of KMS entries in orders and credentials. */
@@ -70,6 +72,15 @@ export interface ForgetOrdersInput extends OrdersBase {
 
 export function forgetOrders(input: ForgetOrdersInput): ForgetOrders {
   return { ...base(input), task: 'forget', snapshots: [...input.snapshots], uids: [...input.uids], prune: true };
+}
+
+export interface VerifyOrdersInput extends OrdersBase, Pick<VerifyOrders, 'readData' | 'sample'> {
+  readonly damagedPacks: readonly string[];
+}
+
+export function verifyOrders(input: VerifyOrdersInput): VerifyOrders {
+  const { readData, sample } = input;
+  return { ...base(input), task: 'verify', readData: { ...readData }, damagedPacks: [...input.damagedPacks], sample: { ...sample }, scratch: SCRATCH_DIRECTORY };
 }
 
 /** Where a mover finds a claim; the path that the snapshot records. */

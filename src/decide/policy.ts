@@ -10,6 +10,7 @@ import { isGood, storedAt } from './good.ts';
 import { excessBackups, excessRestores } from './history.ts';
 import type { Quota } from './quota.ts';
 import { decideRotation } from './rotation.ts';
+import type { VerificationPlan } from './verification-facts.ts';
 import { decideSchedule, type Missed, type Run, type ScheduleDecision } from './schedule.ts';
 
 export type WorkloadFinding = { readonly ok: true } | { readonly ok: false; readonly reason: string; readonly message: string };
@@ -28,6 +29,8 @@ export interface PolicyFacts {
   readonly quota: Quota;
   /** Reads schedules; left out, each is read anew. */
   readonly parse?: ScheduleParser | undefined;
+  /** What was decided of its verification. */
+  readonly verification: VerificationPlan;
 }
 
 export interface PolicyDecision {
@@ -58,13 +61,14 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
     quotaFull(facts.quota),
     scheduled(schedule),
     isolated(facts.location),
+    facts.verification.condition,
   ];
   const { history } = policy.spec;
   // A module that was ended leaves what it made: a person decides about that.
   const rotate = policy.spec.automatic === undefined ? [] : decideRotation(facts.backups, policy.spec.automatic.keep);
   const oldBackups = excessBackups(facts.backups, history.failedBackups, now);
   const oldRestores = excessRestores(facts.restores, history.restores, now);
-  const times = [protectedUntil, schedule.wakeAt, oldBackups.wakeAt, oldRestores.wakeAt].filter((time) => time !== undefined).filter((time) => time > now);
+  const times = [protectedUntil, schedule.wakeAt, oldBackups.wakeAt, oldRestores.wakeAt, facts.verification.wakeAt].filter((time) => time !== undefined).filter((time) => time > now);
   return {
     status: {
       observedGeneration: policy.metadata.generation,
@@ -72,6 +76,8 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
       volumes: readiness.volumes === undefined ? undefined : [...readiness.volumes],
       quota: facts.quota,
       automatic: automaticStatus(policy, schedule, stored),
+      lastVerified: facts.verification.lastVerified,
+      verification: facts.verification.status,
       lastBackup: stored.at(-1)?.metadata.name,
       lastSuccess: good?.status?.completedAt,
       conditions: mergeConditions(policy.status?.conditions, conditions, policy.metadata.generation, displayTime(now)),

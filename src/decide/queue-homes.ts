@@ -175,7 +175,7 @@ class Order {
 }
 
 function rankOf(mover: WaitingMover, before: number): number {
-  return Number(mover.automatic === true) * URGENCY + before;
+  return urgencyOf(mover) * URGENCY + before;
 }
 
 /** Where it is in a list sorted by arrival, or would be. */
@@ -201,7 +201,12 @@ function byArrivalAtHome(a: WaitingMover, b: WaitingMover): number {
 }
 
 function byUrgency(a: WaitingMover, b: WaitingMover): number {
-  return Number(a.automatic === true) - Number(b.automatic === true);
+  return urgencyOf(a) - urgencyOf(b);
+}
+
+/** The least first: nobody waits for a verification, and nobody soon for what a schedule made. */
+function urgencyOf({ task, automatic }: WaitingMover): number {
+  return task === 'verify' ? 2 : Number(automatic === true);
 }
 
 function byArrival(a: WaitingMover, b: WaitingMover): number {

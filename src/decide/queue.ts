@@ -1,17 +1,17 @@
 /**
  * Who may start a mover now. Everything here is derived from resources, so the queue survives a restart. What a person asked for
- * comes before what a schedule did: a night of thousands keeps nobody waiting who clicked. Then first in, first out inside a
+ * comes before what a schedule did: a night of thousands keeps nobody waiting who clicked; verifications come last of all. Then first in, first out inside a
  * namespace; between namespaces the one with the fewest movers comes first, so that a customer with fifty backups does not keep
  * the others waiting. One writer per tenant at a time is part of it: that is why no Lease per tenant exists.
  */
 import { Homes } from './queue-homes.ts';
 import { displayOrdinal } from './display.ts';
 
-export type MoverTask = 'backup' | 'restore' | 'forget';
+export type MoverTask = 'backup' | 'restore' | 'forget' | 'verify';
 
-/** Something that holds a mover's place now: a Backup that transfers, a Restore from its admission to its end, a forget Job. */
+/** Something that holds a mover's place now: a Backup that transfers, a Restore from its admission to its end, a forget Job, a verification. */
 export interface RunningMover {
-  /** Of the Backup or Restore that it works for. */
+  /** Of the Backup, Restore or BackupPolicy that it works for. */
   readonly uid: string;
   readonly task: MoverTask;
   readonly namespace: string;
@@ -189,9 +189,11 @@ class Ahead {
     return safetyFor !== undefined && (this.#homes.isTaken(safetyFor) || this.#uids.has(safetyFor));
   }
 
-  #hindranceOf({ namespace, node }: WaitingMover): Hindrance | undefined {
+  #hindranceOf({ namespace, node, task: wanted }: WaitingMover): Hindrance | undefined {
     const ahead = this.#tasks.get(namespace);
-    const tasks = [...this.#homes.tasksIn(namespace), ...(ahead === undefined ? [] : [ahead])];
+    // A verification reads only: it is in the way of nothing but what removes data.
+    const isInTheWay = (task: MoverTask) => task !== 'verify' || wanted === 'forget' || wanted === 'verify';
+    const tasks = [...this.#homes.tasksIn(namespace), ...(ahead === undefined ? [] : [ahead])].filter(isInTheWay);
     if (tasks.includes('restore')) return { reason: 'RestoreRunning', message: 'A Restore of this namespace runs; this starts when it has ended.' };
     const [task] = tasks;
     if (task !== undefined) return { reason: 'NamespaceBusy', message: `Another ${WORDS[task]} of this namespace runs; this starts when it has ended.` };
@@ -213,4 +215,4 @@ function displayPlace(place: number, automatic: boolean): string {
   return `about ${displayOrdinal(automatic ? 10 ** Math.ceil(Math.log10(place)) : step)}`;
 }
 
-const WORDS = { backup: 'backup', restore: 'restore', forget: 'deletion' } as const satisfies Record<MoverTask, string>;
+const WORDS = { backup: 'backup', restore: 'restore', forget: 'deletion', verify: 'verification' } as const satisfies Record<MoverTask, string>;

@@ -1,5 +1,5 @@
 /**
- * What a Job runs: reads its orders from a mounted file, backs up, restores or forgets with the engine, and leaves its result in the
+ * What a Job runs: reads its orders from a mounted file, backs up, restores, forgets or verifies with the engine, and leaves its result in the
  * bucket and as the termination message. It has no Kubernetes credentials and knows nothing of resources but their names.
  */
 export { runMover, type MoverEnvironment } from './run-mover.ts';

@@ -19,7 +19,7 @@ export interface MoverWork<Orders extends MoverOrders = MoverOrders> {
 }
 
 /** What a task adds to the result. */
-export type TaskOutcome = Pick<MoverResult, 'backup' | 'restore' | 'forget' | 'warnings' | 'warningCount'>;
+export type TaskOutcome = Pick<MoverResult, 'backup' | 'restore' | 'forget' | 'verify' | 'warnings' | 'warningCount'>;
 
 /** The locks of attempts that the operator knows to be dead are in nobody's way. */
 export function lockOptions(orders: MoverOrders): { hostname: string; deadHostnames: readonly string[] } {

@@ -7,7 +7,7 @@ import { printable } from './printable.ts';
 
 /** What can be told of orders that are refused, so that the refusal reaches the right resource. */
 export const OrdersOutline = z.object({
-  task: z.enum(['backup', 'restore', 'forget']).catch('backup'),
+  task: z.enum(['backup', 'restore', 'forget', 'verify']).catch('backup'),
   attempt: z.object({ name: z.string().catch(''), uid: z.string().catch('') }).catch({ name: '', uid: '' }),
 });
 export type OrdersOutline = z.infer<typeof OrdersOutline>;

@@ -12,6 +12,7 @@ import { readOrders } from './orders.ts';
 import { restoreTask } from './restore-task.ts';
 import { putResult, writeTerminationMessage } from './result.ts';
 import { openTenantStore } from './tenant-store.ts';
+import { verifyTask } from './verify-task.ts';
 
 export interface MoverEnvironment {
   /** Holds `orders.json` and `credentials.json`. */
@@ -88,6 +89,8 @@ function taskOf(work: Omit<MoverWork, 'orders'>, orders: MoverOrders): Promise<T
       return restoreTask({ ...work, orders });
     case 'forget':
       return forgetTask({ ...work, orders });
+    case 'verify':
+      return verifyTask({ ...work, orders });
   }
 }
 

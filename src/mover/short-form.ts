@@ -15,30 +15,40 @@ export function shortForm(result: MoverResult): string {
   return JSON.stringify(cutTo(result, LAST_CUT));
 }
 
-/** How much stays: characters of the failure's message, warnings and characters of each, ids of removed snapshots. */
+/** How much stays: characters of the failure's message, warnings and characters of each, ids of removed snapshots … */
 interface Cut {
   readonly message: number;
   readonly warnings: number;
   readonly warning: number;
   readonly removed: number;
+  /** Damaged packs, affected snapshots, and paths of each. */
+  readonly packs: number;
+  readonly snapshots: number;
+  readonly paths: number;
 }
 
 const CUTS: readonly Cut[] = [
-  { message: 900, warnings: 5, warning: 250, removed: 10 },
-  { message: 600, warnings: 5, warning: 100, removed: 5 },
-  { message: 400, warnings: 2, warning: 100, removed: 0 },
+  { message: 900, warnings: 5, warning: 250, removed: 10, packs: 3, snapshots: 2, paths: 2 },
+  { message: 600, warnings: 5, warning: 100, removed: 5, packs: 3, snapshots: 2, paths: 1 },
+  { message: 400, warnings: 2, warning: 100, removed: 0, packs: 1, snapshots: 1, paths: 0 },
 ];
 /** Whatever the script of the words, three bytes a character at most. */
-const LAST_CUT: Cut = { message: 200, warnings: 0, warning: 0, removed: 0 };
+const LAST_CUT: Cut = { message: 200, warnings: 0, warning: 0, removed: 0, packs: 0, snapshots: 0, paths: 0 };
 
 function cutTo(result: MoverResult, cut: Cut): MoverResult {
-  const { failure, forget } = result;
+  const { failure, forget, verify } = result;
   return {
     ...result,
     ...(failure === undefined ? {} : { failure: { ...failure, message: shorten(failure.message, cut.message) } }),
     ...(forget === undefined ? {} : { forget: { ...forget, removed: forget.removed.slice(0, cut.removed) } }),
+    ...(verify === undefined ? {} : { verify: cutVerify(verify, cut) }),
     warnings: result.warnings.slice(0, cut.warnings).map((warning) => shorten(warning, cut.warning)),
   };
+}
+
+function cutVerify(verify: NonNullable<MoverResult['verify']>, cut: Cut): NonNullable<MoverResult['verify']> {
+  const affected = verify.affected.slice(0, cut.snapshots).map((each) => ({ ...each, paths: each.paths.slice(0, cut.paths).map((path) => shorten(path, 100)) }));
+  return { ...verify, damagedPacks: verify.damagedPacks.slice(0, cut.packs), affected };
 }
 
 /** A path's end tells more than its beginning, and so does the message behind it: the middle goes. */

@@ -221,10 +221,38 @@ export interface PruneRequest extends LockOptions {
 export interface CheckRequest {
   /** Hold a shared lock meanwhile, so that no prune takes away what is being looked at; none unless set, nor in a read-only repository. */
   readonly lock?: LockOptions | undefined;
-  /** `all`, or a share of the packs: `{ percent: 10 }`. Structure and pack sizes are always checked. */
-  readonly readData?: 'none' | 'all' | { readonly percent: number; readonly seed?: string };
+  /** `all`, a share of the packs: `{ percent: 10 }`, or one of so many parts, which together are all. Structure and pack sizes are always checked. */
+  readonly readData?: 'none' | 'all' | { readonly percent: number; readonly seed?: string } | DataPart;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (progress: Progress) => void;
+}
+
+/** Part `part`, from 1, of `of` (256 at most), by the first byte of a pack's id, as restic's `--read-data-subset=n/t` has it; and these packs besides. */
+export interface DataPart {
+  readonly part: number;
+  readonly of: number;
+  readonly also?: readonly string[];
+}
+
+/** Files to restore for a trial, by the paths that the snapshot shows. */
+export interface FileSample {
+  readonly files: readonly { readonly path: string; readonly size: number }[];
+  /** Files that no room was given for. */
+  readonly tooLarge: number;
+}
+
+export interface FileComparison {
+  readonly files: number;
+  readonly bytes: number;
+  readonly differences: readonly { readonly path: string; readonly message: string }[];
+}
+
+/** A snapshot that cannot be restored whole. */
+export interface AffectedSnapshot {
+  readonly snapshotId: string;
+  readonly files: number;
+  /** The first of them. */
+  readonly paths: readonly string[];
 }
 
 export interface CheckOutcome {
@@ -252,6 +280,14 @@ export interface Engine {
   /** What a manifest of a snapshot must name: packs, index files, the snapshot file itself. Reads the snapshot's trees. */
   reachOf(repository: Repository, snapshot: string, signal?: AbortSignal): Promise<SnapshotReach>;
   check(repository: Repository, request: CheckRequest): Promise<CheckOutcome>;
+  /** Files of a snapshot, the same ones for the same seed; together no larger than `maxBytes`. */
+  sampleFiles(repository: Repository, request: { readonly snapshot: string; readonly seed: string; readonly count: number; readonly maxBytes: number; readonly signal?: AbortSignal | undefined }): Promise<FileSample>;
+  /** A pattern that matches this path and nothing beside it. */
+  literalPattern(path: string): string;
+  /** Compares what was restored to `target` with the snapshot's trees, by hashes of what lies on the disk. */
+  compareFiles(repository: Repository, request: { readonly snapshot: string; readonly target: string; readonly paths: readonly string[]; readonly signal?: AbortSignal | undefined }): Promise<FileComparison>;
+  /** Which snapshots need one of these packs, or what is in no index file. */
+  affectedBy(repository: Repository, request: { readonly packs: readonly string[]; readonly signal?: AbortSignal | undefined }): Promise<AffectedSnapshot[]>;
   /** The key material of the manifest MAC: HKDF input `encrypt ‖ mac.k ‖ mac.r` is never handed out, only MACs are made. */
   manifestMac(repository: Repository, canonicalJson: Uint8Array): Uint8Array;
   /** Writes the export index of `layout.md` for packs (every blob of each) as an encrypted restic index file; returns its bytes, in several buffers. */

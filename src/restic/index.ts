@@ -11,4 +11,5 @@ export { exportIndex } from './export-index.ts';
 export { ls } from './ls.ts';
 export { forget, planPrune, prune, reachOf } from './prune/index.ts';
 export { restore } from './restore/index.ts';
+export { affectedBy, compareFiles, literalPattern, sampleFiles } from './verify/index.ts';
 export { findParent, listSnapshots, manifestMac, resolveSnapshot } from './engine.ts';

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../src/api/index.ts';
 import { allInformers, locationController, makeCaches, policyController, tenantController, type RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, ResourceClient, resourceTypes, ScaleClient, type KubeObject, type ResourceType } from '../../src/kube/index.ts';
+import { idleMovers } from '../support/idle-movers.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { installCrds } from '../support/installed-crds.ts';
 
@@ -57,6 +58,7 @@ async function operator() {
     restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
     scales: new ScaleClient(connection),
     moverNamespace: 'movers',
+    movers: idleMovers(connection, caches, shared.clock),
   });
   const controllers = [
     locationController({ ...shared, secrets, operatorNamespace: 'default', locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations), probe }),

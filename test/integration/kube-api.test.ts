@@ -6,6 +6,7 @@ import { parse } from 'yaml';
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../src/api/index.ts';
 import { allInformers, locationController, makeCaches, policyController, tenantController, type Caches, type RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, isKubeError, ResourceClient, resourceTypes, ScaleClient, type Controller, type KubeObject, type NewObject, type ResourceType } from '../../src/kube/index.ts';
+import { idleMovers } from '../support/idle-movers.ts';
 import { ApiServer } from '../support/api-server.ts';
 
 const VERSION = 'backup.dupp.de/v1alpha1';
@@ -82,6 +83,7 @@ async function operator(): Promise<{ caches: Caches; controllers: readonly Contr
       restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
       scales: new ScaleClient(connection),
     moverNamespace: 'movers',
+    movers: idleMovers(connection, caches, shared.clock),
     }),
   ];
   const informers = [...allInformers(caches), secrets];

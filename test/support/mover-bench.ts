@@ -3,9 +3,9 @@ import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
-import { MoverLine, MoverResult, resultKey, type BackupOrders, type ForgetOrders, type MoverCredentials, type MoverOrders, type RestoreOrders } from '../../src/api/index.ts';
+import { MoverLine, MoverResult, resultKey, type BackupOrders, type ForgetOrders, type MoverCredentials, type MoverOrders, type RestoreOrders, type VerifyOrders } from '../../src/api/index.ts';
 import { openStore, type ObjectStore } from '../../src/storage/index.ts';
-import { backupOrders, forgetOrders, restoreOrders } from './mover-orders.ts';
+import { backupOrders, forgetOrders, restoreOrders, verifyOrders } from './mover-orders.ts';
 import { runProcess, type ProgramOptions } from './program.ts';
 import { startKms, startS3, type KmsService, type S3Service } from './services.ts';
 
@@ -64,6 +64,10 @@ export class MoverBench {
 
   forgetOrders(changes: Partial<ForgetOrders> = {}): ForgetOrders {
     return forgetOrders({ ...this.#services(), ...changes });
+  }
+
+  verifyOrders(changes: Partial<VerifyOrders> & Pick<VerifyOrders, 'sample' | 'scratch'>): VerifyOrders {
+    return verifyOrders({ ...this.#services(), ...changes });
   }
 
   credentials(changes: Partial<MoverCredentials> = {}): MoverCredentials {

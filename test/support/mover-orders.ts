@@ -1,5 +1,5 @@
 // Orders as the operator writes them, for tests that change one thing.
-import type { BackupOrders, ForgetOrders, RestoreOrders } from '../../src/api/index.ts';
+import type { BackupOrders, ForgetOrders, RestoreOrders, VerifyOrders } from '../../src/api/index.ts';
 
 export const TENANT = 'a'.repeat(32);
 
@@ -31,4 +31,8 @@ export function restoreOrders(changes: Partial<RestoreOrders> & Pick<RestoreOrde
 
 export function forgetOrders(changes: Partial<ForgetOrders> = {}): ForgetOrders {
   return { ...common, task: 'forget', snapshots: [], uids: [], prune: true, ...changes };
+}
+
+export function verifyOrders(changes: Partial<VerifyOrders> & Pick<VerifyOrders, 'sample' | 'scratch'>): VerifyOrders {
+  return { ...common, task: 'verify', readData: { part: 1, of: 1 }, damagedPacks: [], ...changes };
 }

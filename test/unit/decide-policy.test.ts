@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import type { Backup, BackupLocation, BackupPolicy, BackupPolicyStatus, BackupTenant } from '../../src/api/index.ts';
 import type { ClaimFact } from '../../src/decide/observed.ts';
 import { NO_STORAGE } from '../support/storage-facts.ts';
+import { NOT_VERIFIED, VERIFICATION } from '../support/verification-facts.ts';
 import { decidePolicy, type PolicyFacts } from '../../src/decide/policy.ts';
 
 const NOW = Date.parse('2026-03-20T10:00:00Z');
@@ -14,7 +15,7 @@ function policy(changed: Partial<BackupPolicy['spec']> = {}, status?: BackupPoli
     apiVersion: 'backup.dupp.de/v1alpha1',
     kind: 'BackupPolicy',
     metadata: { name: 'daily', namespace: 'n', uid: 'p', resourceVersion: '1', generation: 2, creationTimestamp: '2026-01-01T00:00:00Z' },
-    spec: { location: 'here', copyMethod: 'Direct', groupSnapshot: 'Auto', quota: { maxBackups: 7 }, shrinkWarningPercent: 50, confirmDeletionsFrom: 5, history: { failedBackups: 5, restores: 10 }, mover: {}, ...changed },
+    spec: { location: 'here', copyMethod: 'Direct', groupSnapshot: 'Auto', quota: { maxBackups: 7 }, shrinkWarningPercent: 50, confirmDeletionsFrom: 5, verification: VERIFICATION, history: { failedBackups: 5, restores: 10 }, mover: {}, ...changed },
     ...(status ? { status } : {}),
   };
 }
@@ -42,6 +43,7 @@ function facts(changed: Partial<PolicyFacts> = {}): PolicyFacts {
     restores: [],
     workload: { ok: true },
     quota: { used: 0, max: 7, display: '0/7', slots: [] },
+    verification: NOT_VERIFIED,
     ...changed,
   };
 }

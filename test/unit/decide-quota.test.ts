@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Backup, BackupPhase, BackupPolicy } from '../../src/api/index.ts';
+import { VERIFICATION } from '../support/verification-facts.ts';
 import { decideQuota, type Quota } from '../../src/decide/quota.ts';
 
 function policy(max: number, quota?: Quota): BackupPolicy {
@@ -7,7 +8,7 @@ function policy(max: number, quota?: Quota): BackupPolicy {
     apiVersion: 'backup.dupp.de/v1alpha1',
     kind: 'BackupPolicy',
     metadata: { name: 'daily', namespace: 'n', uid: 'p', resourceVersion: '1', generation: 1, creationTimestamp: '2026-01-01T00:00:00Z' },
-    spec: { location: 'l', copyMethod: 'Direct', groupSnapshot: 'Auto', quota: { maxBackups: max }, maxAge: '14d', shrinkWarningPercent: 50, confirmDeletionsFrom: 5, history: { failedBackups: 5, restores: 10 }, mover: {} },
+    spec: { location: 'l', copyMethod: 'Direct', groupSnapshot: 'Auto', quota: { maxBackups: max }, maxAge: '14d', shrinkWarningPercent: 50, confirmDeletionsFrom: 5, verification: VERIFICATION, history: { failedBackups: 5, restores: 10 }, mover: {} },
     ...(quota ? { status: { quota } } : {}),
   };
 }

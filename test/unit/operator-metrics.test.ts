@@ -18,10 +18,12 @@ async function scrape(policies: BackupPolicy[]): Promise<string[]> {
 
 describe('metrics of policies', () => {
   it('tell how fresh the backups are and when the next is due', async () => {
-    const status = { lastSuccess: '2026-03-20T02:00:10Z', conditions, automatic: { kept: 7, display: '7/7', nextRun: '2026-03-21T02:00:00Z', lastMissed: '2026-03-01T02:00:00Z' } };
+    const status = { lastSuccess: '2026-03-20T02:00:10Z', lastVerified: '2026-03-19T02:00:00Z', conditions, automatic: { kept: 7, display: '7/7', nextRun: '2026-03-21T02:00:00Z', lastMissed: '2026-03-01T02:00:00Z' } };
     expect(await scrape([policy('nightly', { automatic }, status)])).toEqual([
       'tenant_backup_policy_last_success_timestamp_seconds{namespace="shop",policy="nightly"} 1773972010',
       'tenant_backup_policy_protected{namespace="shop",policy="nightly"} 1',
+      'tenant_backup_policy_last_verified_timestamp_seconds{namespace="shop",policy="nightly"} 1773885600',
+      'tenant_backup_policy_verified{namespace="shop",policy="nightly"} -1',
       'tenant_backup_policy_next_run_timestamp_seconds{namespace="shop",policy="nightly"} 1774058400',
       'tenant_backup_policy_last_missed_timestamp_seconds{namespace="shop",policy="nightly"} 1772330400',
       'tenant_backup_policy_automatic_backups{namespace="shop",policy="nightly"} 7',
@@ -32,6 +34,8 @@ describe('metrics of policies', () => {
     expect(await scrape([policy('manual', {})])).toEqual([
       'tenant_backup_policy_last_success_timestamp_seconds{namespace="shop",policy="manual"} 0',
       'tenant_backup_policy_protected{namespace="shop",policy="manual"} 0',
+      'tenant_backup_policy_last_verified_timestamp_seconds{namespace="shop",policy="manual"} 0',
+      'tenant_backup_policy_verified{namespace="shop",policy="manual"} -1',
     ]);
   });
 });

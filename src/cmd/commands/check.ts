@@ -9,6 +9,9 @@ import { printable } from '../../mover/printable.ts';
 import { formatCount } from '../quantity.ts';
 import { withRepository } from '../repository-access.ts';
 
+/** Parts are told apart by one byte. */
+const MOST_PARTS = 256;
+
 const CheckOptions = RepositoryOptions.extend({
   retryLock: RetryLock,
   /** commander's form of `--no-lock`. */
@@ -16,17 +19,24 @@ const CheckOptions = RepositoryOptions.extend({
   readData: z.boolean().default(false),
   readDataSubset: z
     .string()
-    .regex(/^[0-9]+(\.[0-9]+)?%$/, 'a share of the packs, such as 10%')
-    .transform((text) => Number(text.slice(0, -1)))
-    .refine((percent) => percent > 0 && percent <= 100, 'a share above 0% and up to 100%')
+    .regex(/^([0-9]+(\.[0-9]+)?%|[0-9]+\/[0-9]+)$/, 'a share of the packs, such as 10%, or one part of so many, such as 3/10')
+    .transform(subsetOf)
+    .refine((subset) => 'part' in subset || (subset.percent > 0 && subset.percent <= 100), 'a share above 0% and up to 100%')
+    .refine((subset) => !('part' in subset) || (subset.part >= 1 && subset.part <= subset.of && subset.of <= MOST_PARTS), `a part from 1 on of ${MOST_PARTS} at most, such as 3/10`)
     .optional(),
 });
+
+/** `10%`, or `3/10` as restic has it: the same packs each time, and all of them in ten runs. */
+function subsetOf(text: string): { readonly percent: number } | { readonly part: number; readonly of: number } {
+  const [part, of] = text.split('/').map(Number);
+  return of === undefined ? { percent: Number(text.slice(0, -1)) } : { part: part ?? 0, of };
+}
 
 /** `tenant-backup check`: whether everything that the snapshots need is there and sound; exit status 6 when it is not. */
 export async function check(given: unknown, context: ProcessContext): Promise<ExitStatus> {
   const options = readOptions(CheckOptions, given);
   const output = outputFor(options, context);
-  const readData: CheckRequest['readData'] = options.readData ? 'all' : options.readDataSubset === undefined ? 'none' : { percent: options.readDataSubset };
+  const readData: CheckRequest['readData'] = options.readData ? 'all' : (options.readDataSubset ?? 'none');
   const progress = output.progress();
   const outcome = await withRepository(options, context, ({ engine, repository }) =>
     engine.check(repository, { readData, lock: options.lock ? lockOptionsOf(options) : undefined, signal: context.signal, onProgress: progress.update }),

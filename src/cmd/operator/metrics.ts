@@ -116,6 +116,11 @@ function watchPolicies(registers: Registry[], caches: Pick<WatchedCaches, 'polic
   perPolicy('protected', '1 while the condition Protected of a policy holds.', ({ status }) =>
     Number(status?.conditions?.some(({ type, status: holds }) => type === 'Protected' && holds === 'True') === true),
   );
+  perPolicy('last_verified_timestamp_seconds', 'When what a policy has stored was last found sound and restorable; 0 where it never was.', ({ status }) => seconds(status?.lastVerified));
+  perPolicy('verified', '1 while the condition Verified of a policy holds, 0 while it does not, -1 while nothing is known yet.', ({ status }) => {
+    const is = status?.conditions?.find(({ type }) => type === 'Verified')?.status;
+    return is === 'True' ? 1 : is === 'False' ? 0 : -1;
+  });
   perPolicy('next_run_timestamp_seconds', 'When the next automatic backup of a policy with a schedule is due; 0 while there is none.', ({ spec, status }) =>
     spec.automatic === undefined ? undefined : seconds(status?.automatic?.nextRun),
   );

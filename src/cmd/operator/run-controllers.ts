@@ -1,5 +1,5 @@
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../api/index.ts';
-import { allInformers, locationController, makeCaches, moverControllers, policyController, tenantController, type Caches, type Ports, type RawSecret } from '../../controller/index.ts';
+import { allInformers, locationController, makeCaches, moverContext, moverControllers, policyController, tenantController, type Caches, type Ports, type RawSecret } from '../../controller/index.ts';
 import { ResourceClient, resourceTypes, ScaleClient, type Controller, type EventRecorder, type Informer, type KubeConnection } from '../../kube/index.ts';
 import { Gauge } from 'prom-client';
 import type { OperatorMetrics } from './metrics.ts';
@@ -52,6 +52,20 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
   const { clock } = ports;
   const backups = new ResourceClient<Backup>(connection, resourceTypes.backups);
   const scales = new ScaleClient(connection);
+  const { moverImage, moverNamespace } = options;
+  const movers = moverContext({ connection, caches, ports, moverImage, moverNamespace });
+  const policies = policyController({
+    caches,
+    policies: new ResourceClient<BackupPolicy>(connection, resourceTypes.backupPolicies),
+    backups,
+    restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
+    scales,
+    events,
+    clock,
+    moverNamespace,
+    movers,
+    observer,
+  });
   return [
     locationController({
       caches,
@@ -71,18 +85,8 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       newTenantId: options.newTenantId,
       observer,
     }),
-    policyController({
-      caches,
-      policies: new ResourceClient<BackupPolicy>(connection, resourceTypes.backupPolicies),
-      backups,
-      restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
-      scales,
-      events,
-      clock,
-      moverNamespace: options.moverNamespace,
-      observer,
-    }),
-    ...moverControllers({ connection, caches, events, ports, moverImage: options.moverImage, moverNamespace: options.moverNamespace, observer }),
+    policies,
+    ...moverControllers({ connection, caches, events, context: movers, moverNamespace, wakePolicy: (key) => policies.queue.add(key), observer }),
   ];
 }
 

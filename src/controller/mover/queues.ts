@@ -1,4 +1,4 @@
-import { LABEL_COMPONENT, LABEL_NAMESPACE, type Backup, type Restore } from '../../api/index.ts';
+import { LABEL_COMPONENT, LABEL_NAMESPACE, type Backup, type BackupPolicy, type Restore } from '../../api/index.ts';
 import {
   LABEL_LOCATION,
   MoverLine,
@@ -11,6 +11,7 @@ import {
   safetyFor,
   waitingBackup,
   waitingRestore,
+  waitingVerification,
   type MoverTask,
   type RunningMover,
   type WaitingMover,
@@ -24,7 +25,9 @@ import type { MoverContext } from './mover-context.ts';
 
 type Context = { readonly caches: MoverContext['caches']; readonly clock: MoverContext['clock'] };
 
-/** What one Backup or Restore has of a queue, by itself and through Jobs that work for it. */
+const TASKS = ['backup', 'restore', 'forget', 'verify'] as const satisfies readonly MoverTask[];
+
+/** What one Backup, Restore or verification has of a queue, by itself and through Jobs that work for it. */
 interface Entry {
   object: { readonly running?: RunningMover | undefined; readonly waiting?: WaitingMover | undefined; readonly dueAt?: number };
   readonly jobs: Map<string, RunningMover>;
@@ -56,7 +59,10 @@ export class MoverQueues {
       if (type !== 'deleted' && job !== undefined) this.#seeJob(job, true);
     });
     // Where a Backup or Restore is kept follows from these.
-    caches.policies.listen(({ type, object }) => type === 'modified' || this.#seeNamespace(object.metadata.namespace ?? ''));
+    caches.policies.listen(({ type, object }) => {
+      if (type !== 'modified') this.#seeNamespace(object.metadata.namespace ?? '');
+      this.#see(object.metadata.uid, type === 'deleted' ? {} : ofPolicy(object));
+    });
     caches.tenants.listen(({ type, object }) => type === 'modified' || this.#seeNamespace(object.spec.namespace));
     caches.namespaces.listen(({ type, object }) => type === 'modified' || this.#seeNamespace(object.metadata.name));
     const nodeLimits = new Map<string, number | undefined>();
@@ -75,6 +81,7 @@ export class MoverQueues {
     const open = [...caches.backups.byIndex('stage', 'waiting'), ...caches.backups.byIndex('stage', 'transferring'), ...caches.backups.byIndex('stage', 'ending')];
     for (const backup of open) this.#see(backup.metadata.uid, this.#ofBackup(backup));
     for (const restore of caches.restores.byIndex('stage', 'open')) this.#see(restore.metadata.uid, this.#ofRestore(restore));
+    for (const phase of ['Queued', 'Running']) for (const policy of caches.policies.byIndex('verification', phase)) this.#see(policy.metadata.uid, ofPolicy(policy));
     for (const job of caches.jobs.list()) this.#seeJob(job, true);
   }
 
@@ -159,7 +166,7 @@ export class MoverQueues {
     const labels = job.metadata.labels ?? {};
     const location = this.#context.caches.locations.list().find(({ metadata }) => labelValue(metadata.name) === labels[LABEL_LOCATION])?.metadata.name;
     if (isThere && ended === undefined && location !== undefined) {
-      const task = labels[LABEL_COMPONENT] === 'mover-restore' ? 'restore' : labels[LABEL_COMPONENT] === 'mover-forget' ? 'forget' : 'backup';
+      const task = TASKS.find((each) => labels[LABEL_COMPONENT] === `mover-${each}`) ?? 'backup';
       entry.jobs.set(keyOf(job), { uid: owner.uid, task, namespace: labels[LABEL_NAMESPACE] ?? job.metadata.namespace ?? '', location, safetyFor: undefined, node: this.#nodeOf(job) });
     } else {
       entry.jobs.delete(keyOf(job));
@@ -198,6 +205,15 @@ export class MoverQueues {
     this.#lines.set(location, line);
     return line;
   }
+}
+
+/** Of its verification; a policy has no other mover. */
+function ofPolicy(policy: BackupPolicy): Entry['object'] {
+  const verification = policy.status?.verification;
+  if (verification?.phase === 'Running') return { running: waitingVerification(policy) };
+  if (verification?.phase !== 'Queued') return {};
+  const dueAt = Date.parse(verification.nextAttemptAt ?? '');
+  return Number.isNaN(dueAt) ? { waiting: waitingVerification(policy) } : { waiting: waitingVerification(policy), dueAt };
 }
 
 function runningOf({ object, jobs }: Entry): RunningMover | undefined {

@@ -1,15 +1,16 @@
 import type { BackupPolicy, Backup, Restore } from '../../api/index.ts';
 import { decidePolicy } from '../../decide/policy.ts';
 import { rememberingParser, type ScheduleParser } from '../../decide/cron.ts';
-import { displayTime, hasEnded, restoredBackup } from '../../decide/index.ts';
+import { displayTime, hasEnded, restoredBackup, verificationTakesPlace } from '../../decide/index.ts';
 import { decideQuota, type Quota } from '../../decide/quota.ts';
 import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { observeStorage } from '../copy/index.ts';
-import { observeClaims } from '../mover/index.ts';
+import { observeClaims, watchMovers, type MoverContext } from '../mover/index.ts';
 import { onLocationChange } from '../mover/mover-sources.ts';
 import type { Clock } from '../ports.ts';
 import { applyRotation, applyRun, applyTidying, tellMissed } from './automatic-backups.ts';
+import { Verifications } from './verifications.ts';
 import { WorkloadCheck } from './workload-check.ts';
 
 export interface PolicyDependencies {
@@ -21,6 +22,8 @@ export interface PolicyDependencies {
   readonly events: EventRecorder;
   readonly clock: Clock;
   readonly moverNamespace: string;
+  /** What movers that verify are started and watched with. */
+  readonly movers: MoverContext;
   readonly observer: ControllerObserver;
 }
 
@@ -32,13 +35,15 @@ const LONGEST_WAIT_MS = 5 * 60_000;
 interface Memory {
   readonly workloads: WorkloadCheck;
   readonly parse: ScheduleParser;
+  readonly verifications: Verifications;
 }
 
-/** Says of each policy whether a backup could be made and whether the customer is protected, grants the slots of its quota, and makes and rotates automatic backups. */
+/** Says of each policy whether a backup could be made and whether the customer is protected, grants the slots of its quota, makes and rotates automatic backups, and has what is stored verified. */
 export function policyController(dependencies: PolicyDependencies): Controller {
   const { caches, scales, clock } = dependencies;
-  const memory: Memory = { workloads: new WorkloadCheck(scales, clock), parse: rememberingParser() };
-  const controller = new Controller({
+  const verifications = new Verifications(dependencies.movers, (key) => controller.queue.add(key));
+  const memory: Memory = { workloads: new WorkloadCheck(scales, clock), parse: rememberingParser(), verifications };
+  const controller: Controller = new Controller({
     name: 'policy',
     workers: WORKERS,
     reconcile: (key, signal) => reconcile(dependencies, memory, key, signal),
@@ -60,10 +65,18 @@ export function policyController(dependencies: PolicyDependencies): Controller {
   caches.tenants.listen(({ object }) => ofNamespace(object.spec.namespace));
   caches.namespaces.listen(({ object }) => ofNamespace(object.metadata.name));
   onLocationChange(caches, (location) => addAll(caches.policies.byIndex('location', location)));
+  watchMovers(caches, 'BackupPolicy', (key) => controller.queue.add(key));
   return controller;
 }
 
-async function reconcile(dependencies: PolicyDependencies, { workloads, parse }: Memory, key: string, signal: AbortSignal): Promise<ReconcileResult> {
+async function reconcile(dependencies: PolicyDependencies, memory: Memory, key: string, signal: AbortSignal): Promise<ReconcileResult> {
+  const [namespace, name = ''] = key.split('/');
+  const policy = dependencies.caches.policies.get(name, namespace);
+  const once = (): Promise<ReconcileResult> => reconcileOnce(dependencies, memory, key, signal);
+  return policy !== undefined && verificationTakesPlace(policy) ? dependencies.movers.admission.run(once) : once();
+}
+
+async function reconcileOnce(dependencies: PolicyDependencies, { workloads, parse, verifications }: Memory, key: string, signal: AbortSignal): Promise<ReconcileResult> {
   const { caches, policies, clock } = dependencies;
   const [namespace = '', name = ''] = key.split('/');
   const cached = caches.policies.get(name, namespace);
@@ -74,6 +87,8 @@ async function reconcile(dependencies: PolicyDependencies, { workloads, parse }:
   const { policy, quota, backups } = settled;
   const home = caches.namespaces.get(namespace);
   const workload = await workloads.check(namespace, policy.spec.workload, signal);
+  const { facts, plan } = await verifications.decide(policy, backups, signal);
+  const verification = await verifications.before(facts, plan, signal);
   const decision = decidePolicy(
     policy,
     {
@@ -87,6 +102,7 @@ async function reconcile(dependencies: PolicyDependencies, { workloads, parse }:
       workload: workload.finding,
       quota,
       parse,
+      verification,
     },
     clock.now(),
   );
@@ -95,9 +111,11 @@ async function reconcile(dependencies: PolicyDependencies, { workloads, parse }:
   const written = await policies.writeStatus(policy, decision.status, signal);
   caches.policies.remember(written);
   tellChanges(dependencies.events, policy, written);
+  await verifications.after(facts, verification, signal);
   if (decision.missed !== undefined) tellMissed(dependencies.events, policy, decision.missed);
   await applyRotation(dependencies, policy, { rotate: decision.rotate, rotatesMany: decision.rotatesMany, at: displayTime(clock.now()) }, signal);
   await applyTidying(dependencies, decision.tidy, signal);
+  if (verification.again === true) return { requeueAfterMs: 0 };
   const wake = decision.wakeAt === undefined ? undefined : Math.min(decision.wakeAt - clock.now(), LONGEST_WAIT_MS);
   const waits = [wake, workload.againInMs].filter((wait) => wait !== undefined);
   return waits.length > 0 ? { requeueAfterMs: Math.max(1000, Math.min(...waits)) } : {};
@@ -135,7 +153,7 @@ async function settleQuota({ policies, backups, caches }: PolicyDependencies, ca
   return { policy, quota: decideQuota(policy, live), backups: live };
 }
 
-const TOLD = ['Ready', 'Protected', 'QuotaFull', 'Scheduled'] as const;
+const TOLD = ['Ready', 'Protected', 'QuotaFull', 'Scheduled', 'Verified'] as const;
 /** A condition that says something bad when it is True. */
 const BAD_WHEN_TRUE: ReadonlySet<string> = new Set(['QuotaFull']);
 

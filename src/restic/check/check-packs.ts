@@ -66,6 +66,10 @@ export async function checkPacks(repository: OpenRepository, index: TableIndex, 
 export function choosePacks(packs: readonly Id[], readData: NonNullable<CheckRequest['readData']>): ReadonlySet<Id> {
   if (readData === 'none') return new Set();
   if (readData === 'all') return new Set(packs);
+  if ('part' in readData) {
+    const also = new Set(readData.also);
+    return new Set(packs.filter((id) => Number.parseInt(id.slice(0, 2), 16) % readData.of === readData.part - 1 || also.has(id)));
+  }
   const seed = readData.seed ?? randomBytes(8).toString('hex');
   const ranked = packs.map((id) => ({ id, rank: hash('sha256', `${seed} ${id}`, 'hex') })).sort((one, other) => (one.rank < other.rank ? -1 : 1));
   return new Set(ranked.slice(0, Math.ceil((packs.length * Math.min(Math.max(readData.percent, 0), 100)) / 100)).map(({ id }) => id));
