@@ -7,6 +7,7 @@ import type { Sample } from './results.ts';
 
 export type Command = readonly string[];
 
+const checkout = join(import.meta.dirname, '..', '..');
 /** ms between looks at the memory of a running command */
 const lookEvery = 10;
 
@@ -18,7 +19,25 @@ export interface Measured extends Sample {
   readonly output: string;
 }
 
-/** Runs a command to its end. @throws Error with what it said, when it ends with another status than 0 */
+/** A command that ended with another status than 0. */
+export class CommandFailed extends Error {
+  override readonly name = 'CommandFailed';
+  /** The end of what it said, in one line and without the folders of this machine: fit for a report. */
+  readonly said: string;
+
+  constructor(command: Command, status: number | null, said: string) {
+    super(`${command.join(' ')} ended with ${status ?? 'a signal'}:\n${said.slice(-4000)}`);
+    this.said = said.replaceAll(checkout, '').replaceAll(/\s+/g, ' ').trim().slice(-300);
+  }
+}
+
+/** For reports: what a failure says, without the folders of this machine. */
+export function saidBy(error: unknown): string {
+  if (error instanceof CommandFailed) return error.said;
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** Runs a command to its end. @throws CommandFailed */
 export async function measure(command: Command, env: Readonly<Record<string, string>> = {}): Promise<Measured> {
   const child = spawn('/bin/bash', ['-c', timed, 'measure', ...command], { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe', 'pipe'] });
   const peaks = new Map<number, number>();
@@ -28,7 +47,7 @@ export async function measure(command: Command, env: Readonly<Record<string, str
   try {
     const ended = new Promise<number | null>((resolve, reject) => child.on('error', reject).on('close', resolve));
     const [status, output, said, times] = await Promise.all([ended, text(child.stdout!), text(child.stderr!), text(child.stdio[3] as Readable)]);
-    if (status !== 0) throw new Error(`${command.join(' ')} ended with ${status ?? 'a signal'}:\n${(output + said).slice(-4000)}`);
+    if (status !== 0) throw new CommandFailed(command, status, output + said);
     const [seconds = 0, user = 0, system = 0] = times.trim().split(' ').map(Number);
     return { seconds, cpuSeconds: user + system, peakMiB: [...peaks.values()].reduce((sum, kib) => sum + kib, 0) / 1024, output };
   } finally {

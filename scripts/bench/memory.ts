@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { makeMemoryGroup, NoMemoryLimit } from './cgroup.ts';
 import { change } from './change.ts';
 import { dataNames, makeData, type DataName } from './data.ts';
-import { measure, sizeBelow, type Command } from './measure.ts';
+import { measure, saidBy, sizeBelow, type Command } from './measure.ts';
 import { findOurs } from './peers.ts';
 import { describeMachine, mergeResults, type ConfinedStep } from './results.ts';
 import { differences } from './same-tree.ts';
@@ -92,9 +92,9 @@ async function confined(step: string, command: Command): Promise<ConfinedStep> {
   try {
     const { said, seconds, cpuSeconds } = await measure(group.confine(command)).then(
       (measured) => ({ ...measured, said: 'well' }),
-      (error: unknown) => ({ seconds: 0, cpuSeconds: 0, said: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) => ({ seconds: 0, cpuSeconds: 0, said: saidBy(error) }),
     );
-    const ended = group.kills() > 0 ? 'killed for its memory' : said.replaceAll(/\s+/g, ' ').slice(-300);
+    const ended = group.kills() > 0 ? 'killed for its memory' : said;
     return { step, seconds, cpuSeconds, peakMiB: peak / MIB, groupMiB: group.peakBytes() / MIB, ended };
   } finally {
     clearInterval(timer);

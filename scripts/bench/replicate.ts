@@ -6,7 +6,7 @@ import { openStore } from '../../src/storage/index.ts';
 import { binary } from '../../test/ground/binaries.ts';
 import { S3_REGION, generateCredentials, minioCommand, setUpS3, type Credentials } from '../../test/ground/s3.ts';
 import { freePort, startProcess } from '../../test/support/loopback-process.ts';
-import { measure, measureAll, type Command } from './measure.ts';
+import { measure, measureAll, saidBy, type Command } from './measure.ts';
 import { findOurs, isOnPath } from './peers.ts';
 import { Random } from './random.ts';
 import { ours, type Run, type StepName } from './results.ts';
@@ -62,7 +62,7 @@ export async function runReplication(options: ReplicateOptions): Promise<Pick<Ru
             say(describe(`${count} objects`, step, name, sample));
           } catch (error) {
             if (name === ours) throw error;
-            failures[name] = error instanceof Error ? error.message : String(error);
+            failures[name] = saidBy(error);
             say(`${name} is left out from here on: ${failures[name]}`);
           }
         }

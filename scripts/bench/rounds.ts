@@ -3,7 +3,7 @@ import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { change } from './change.ts';
 import type { DataName } from './data.ts';
-import { measure, measureAll, sizeBelow, type Command } from './measure.ts';
+import { measure, measureAll, saidBy, sizeBelow, type Command } from './measure.ts';
 import type { Peer } from './peers.ts';
 import { ours, type Run, type Sample, type Step, type StepName } from './results.ts';
 
@@ -121,7 +121,7 @@ class RoundsOf {
         await work(contestant);
       } catch (error) {
         if (name === ours) throw error;
-        this.outcome.failures[name] = error instanceof Error ? error.message : String(error);
+        this.outcome.failures[name] = saidBy(error);
         this.#options.say(`${name} is left out from here on: ${this.outcome.failures[name]}`);
       }
     }

@@ -35,7 +35,7 @@ export function runTable(name: string, run: Run): string {
   const rows = Object.keys(run.programs).map((program) => [program, ...columns.map((column) => cell(run, program, column))]);
   return [
     ...markdown([name, ...columns.map(({ title }) => title)], rows),
-    ...Object.entries(run.failures).map(([program, said]) => `\n${program} gave up: ${said.split('\n')[0] ?? ''}`),
+    ...Object.entries(run.failures).map(([program, said]) => `\n${program} gave up: ${said}`),
     ...efficiencyText(run),
   ].join('\n');
 }
