@@ -70,9 +70,9 @@ export class ApiServer {
   }
 
   /** A connection of its own, as another operator would have; closed with the server. */
-  connect(): KubeConnection {
+  connect(user: string = ADMIN): KubeConnection {
     const config = new KubeConfig();
-    config.loadFromString(this.#kubeconfig(ADMIN));
+    config.loadFromString(this.#kubeconfig(user));
     const connection = new KubeConnection(config);
     this.#connections.push(connection);
     return connection;
