@@ -19,6 +19,8 @@ export interface ClaimFact {
   readonly restoreUid?: string | undefined;
   /** Of the CSI volume that it is bound to; undefined for one that is none. */
   readonly driver?: string | undefined;
+  /** False while the volume that it is bound to is not known yet. */
+  readonly isVolumeSeen?: boolean;
 }
 
 /** Any pod of the namespace that is not ended, and what it mounts. */

@@ -55,6 +55,9 @@ function hindrance(claim: ClaimFact): Failure | undefined {
       message: `PersistentVolumeClaim ${claim.name} is ${claim.phase || 'Pending'}, not Bound. \`kubectl describe pvc ${claim.name}\` says what it waits for.`,
     };
   }
+  if (claim.isVolumeSeen === false) {
+    return { reason: 'VolumeUnbound', message: `PersistentVolumeClaim ${claim.name} is bound to a PersistentVolume that is not seen yet. \`kubectl describe pvc ${claim.name}\` names it.` };
+  }
   if (claim.volumeMode === 'Block') {
     return {
       reason: 'VolumeIsBlock',

@@ -18,6 +18,7 @@ const SYSTEM = 'tenant-backup-system';
 const MOVERS = `${SYSTEM}-movers`;
 const OPERATOR = `system:serviceaccount:${SYSTEM}:tenant-backup`;
 const NS = 'customer';
+const OTHER = 'customer-with-two';
 const DRIVER = 'csi.test';
 const VERSION = 'backup.dupp.de/v1alpha1';
 
@@ -68,15 +69,23 @@ async function installSnapshotApi(): Promise<void> {
 }
 
 /** Bound volumes of the driver, as they are after their provisioner's work. */
-async function volume(name: string): Promise<void> {
+async function volume(namespace: string, name: string): Promise<void> {
   const capacity = { storage: '1Gi' };
   const accessModes = ['ReadWriteOnce'];
-  const claimRef = { namespace: NS, name };
-  const spec = { capacity, accessModes, storageClassName: 'fast', csi: { driver: DRIVER, volumeHandle: name }, claimRef };
-  await admin(resourceTypes.persistentVolumes).create({ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: `pv-${name}` }, spec });
-  const claim = { accessModes, storageClassName: 'fast', volumeName: `pv-${name}`, resources: { requests: capacity } };
-  await admin(resourceTypes.persistentVolumeClaims).create({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name, namespace: NS }, spec: claim });
-  await admin(resourceTypes.persistentVolumeClaims).patch(name, NS, { status: { phase: 'Bound', capacity } }, { subresource: 'status' });
+  const claimRef = { namespace, name };
+  const volumeName = `pv-${namespace}-${name}`;
+  const spec = { capacity, accessModes, storageClassName: 'fast', csi: { driver: DRIVER, volumeHandle: volumeName }, claimRef };
+  await admin(resourceTypes.persistentVolumes).create({ apiVersion: 'v1', kind: 'PersistentVolume', metadata: { name: volumeName }, spec });
+  const claim = { accessModes, storageClassName: 'fast', volumeName, resources: { requests: capacity } };
+  await admin(resourceTypes.persistentVolumeClaims).create({ apiVersion: 'v1', kind: 'PersistentVolumeClaim', metadata: { name, namespace }, spec: claim });
+  await admin(resourceTypes.persistentVolumeClaims).patch(name, namespace, { status: { phase: 'Bound', capacity } }, { subresource: 'status' });
+}
+
+/** A namespace with a policy, and volumes of the driver. */
+async function customer(namespace: string, volumes: readonly string[]): Promise<void> {
+  await admin(resourceTypes.namespaces).create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } });
+  for (const name of volumes) await volume(namespace, name);
+  await admin(resourceTypes.backupPolicies).create({ apiVersion: VERSION, kind: 'BackupPolicy', metadata: { name: 'daily', namespace }, spec: { location: 'here' } });
 }
 
 async function startOperator(): Promise<void> {
@@ -139,16 +148,14 @@ beforeAll(async () => {
   api = await ApiServer.start({ users: { [OPERATOR]: ['system:serviceaccounts', `system:serviceaccounts:${SYSTEM}`, 'system:authenticated'] } });
   await installCrds(api.connect());
   await applyChart();
-  await admin(resourceTypes.namespaces).create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: NS } });
-  await admin(resourceTypes.storageClasses).create({ apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'fast' }, provisioner: DRIVER } as NewObject);
+  await admin(resourceTypes.storageClasses).create({ apiVersion: 'storage.k8s.io/v1', kind: 'StorageClass', metadata: { name: 'fast' }, provisioner: DRIVER });
   const secret = { name: 'none' };
   const kms = { provider: 'aws', aws: { keyId: 'alias/k', credentialsSecretRef: secret } };
   await admin(resourceTypes.backupLocations).create({ apiVersion: VERSION, kind: 'BackupLocation', metadata: { name: 'here' }, spec: { s3: { bucket: 'backups', credentialsSecretRef: secret }, kms } });
   const ready = { type: 'Ready', status: 'True', reason: 'Usable', message: '', lastTransitionTime: new Date().toISOString() };
   await statusOf(resourceTypes.backupLocations, 'here', undefined, { conditions: [ready] });
-  await volume('data');
   await startOperator();
-  await admin(resourceTypes.backupPolicies).create({ apiVersion: VERSION, kind: 'BackupPolicy', metadata: { name: 'daily', namespace: NS }, spec: { location: 'here' } });
+  await customer(NS, ['data']);
 }, 180_000);
 
 afterAll(async () => {
@@ -167,7 +174,7 @@ describe('an operator with the rights of the chart', () => {
     await installSnapshotApi();
     await until('the class to be taken', 10, async () => {
       try {
-        await admin(resourceTypes.volumeSnapshotClasses).create({ apiVersion: 'snapshot.storage.k8s.io/v1', kind: 'VolumeSnapshotClass', metadata: { name: 'snap' }, driver: DRIVER, deletionPolicy: 'Retain' } as NewObject);
+        await admin(resourceTypes.volumeSnapshotClasses).create({ apiVersion: 'snapshot.storage.k8s.io/v1', kind: 'VolumeSnapshotClass', metadata: { name: 'snap' }, driver: DRIVER, deletionPolicy: 'Retain' });
         return true;
       } catch (error) {
         if (isKubeError(error, 'NotFound')) return false;
@@ -196,9 +203,24 @@ describe('an operator with the rights of the chart', () => {
     await admin(resourceTypes.backups).patch('first', NS, { spec: { cancel: true } });
     await untilSwept();
     expect((await admin(resourceTypes.persistentVolumeClaims).list({ namespace: NS })).items.map(({ metadata }) => metadata.name)).toEqual(['data']);
-    expect((await admin(resourceTypes.persistentVolumes).list()).items.map(({ metadata }) => metadata.name)).toEqual(['pv-data']);
+    expect((await admin(resourceTypes.persistentVolumes).list()).items.map(({ metadata }) => metadata.name)).toEqual(['pv-customer-data']);
     expect(failures.filter((error) => isKubeError(error, 'Forbidden') || isKubeError(error, 'Invalid') || isKubeError(error, 'BadRequest')).map(String)).toEqual([]);
   }, 120_000);
+
+  it('labels the volumes of a group and cuts it, woken by what it sees alone', async () => {
+    await customer(OTHER, ['data', 'logs']);
+    await admin(resourceTypes.volumeGroupSnapshotClasses).create({ kind: 'VolumeGroupSnapshotClass', metadata: { name: 'group' }, driver: DRIVER, deletionPolicy: 'Delete' } as NewObject);
+    await admin(resourceTypes.backups).create({ apiVersion: VERSION, kind: 'Backup', metadata: { name: 'pair', namespace: OTHER }, spec: { policy: 'daily' } });
+    const group = await until('the group', 30, async () => (await admin(resourceTypes.volumeGroupSnapshots).list({ namespace: OTHER })).items[0]);
+    const { matchLabels } = (group.spec?.['source'] as { selector: { matchLabels: Record<string, string> } }).selector;
+    for (const name of ['data', 'logs']) expect((await admin(resourceTypes.persistentVolumeClaims).get(name, OTHER))?.metadata.labels).toMatchObject(matchLabels);
+    await admin(resourceTypes.backups).patch('pair', OTHER, { spec: { cancel: true } });
+    await until('group and labels to be gone', 30, async () => {
+      const groups = (await admin(resourceTypes.volumeGroupSnapshots).list()).items.length;
+      const claims = (await admin(resourceTypes.persistentVolumeClaims).list({ namespace: OTHER })).items;
+      return groups === 0 && !JSON.stringify(claims.map(({ metadata }) => metadata.labels ?? {})).includes('group-');
+    });
+  }, 90_000);
 
   it('may change nothing of a customer, and delete nothing of theirs', async () => {
     const asOperator = (type: ResourceType) => new ResourceClient(api.connect(OPERATOR), type);
@@ -208,7 +230,7 @@ describe('an operator with the rights of the chart', () => {
       () => asOperator(resourceTypes.persistentVolumeClaims).delete('data', NS),
       () => asOperator(resourceTypes.persistentVolumeClaims).patch('data', NS, { metadata: { labels: { 'app.kubernetes.io/managed-by': 'tenant-backup' } } }),
       () => asOperator(resourceTypes.persistentVolumeClaims).patch('data', NS, { metadata: { labels: { anything: 'x' } } }),
-      () => asOperator(resourceTypes.persistentVolumes).patch('pv-data', undefined, { spec: { persistentVolumeReclaimPolicy: 'Delete' } }),
+      () => asOperator(resourceTypes.persistentVolumes).patch('pv-customer-data', undefined, { spec: { persistentVolumeReclaimPolicy: 'Delete' } }),
       () => asOperator(resourceTypes.volumeSnapshots).delete('theirs', NS),
       () => asOperator(resourceTypes.volumeSnapshots).create({ ...theirs, metadata: { name: 'another', namespace: NS } }),
     ];

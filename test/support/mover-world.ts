@@ -67,6 +67,8 @@ export class MoverWorld {
   blind = false;
   /** The caches do not show snapshots of volumes yet. */
   blindToCopies = false;
+  /** The caches show no Backups. */
+  blindToBackups = false;
   /** The bucket's results. */
   reader: ResultReader = { read: (_location, _tenant, key) => Promise.resolve(this.results.get(key)) };
   /** The node that new pods run on. */
@@ -133,7 +135,7 @@ export class MoverWorld {
         locations: cluster.cache<BackupLocation>('backuplocations'),
         tenants: cluster.cache<BackupTenant>('backuptenants', cacheIndexes.tenants),
         policies: cluster.cache<BackupPolicy>('backuppolicies', cacheIndexes.policies),
-        backups: cluster.cache<Backup>('backups', cacheIndexes.backups, ({ spec }) => !this.blind || spec.trigger !== 'Safety'),
+        backups: cluster.cache<Backup>('backups', cacheIndexes.backups, ({ spec }) => !this.blindToBackups && (!this.blind || spec.trigger !== 'Safety')),
         restores: cluster.cache<Restore>('restores', cacheIndexes.restores),
         jobs: cluster.cache<RawJob>('jobs', cacheIndexes.jobs, (job) => !this.blind && isOurs(job)),
         moverPods: cluster.cache<RawPod>('pods', cacheIndexes.moverPods, (pod) => !this.blind && isOurs(pod)),

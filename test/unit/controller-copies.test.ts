@@ -291,6 +291,24 @@ describe('what a customer deletes meanwhile', () => {
   }, 60_000);
 });
 
+describe('the sweeper', () => {
+  it('leaves alone what is for a Backup that its cache does not show yet', async () => {
+    const { world } = setUp();
+    world.createBackup('first');
+    for (let turn = 0; turn < 3; turn++) await world.turn();
+    const count = () => world.cluster.all('volumesnapshots').length;
+    expect(count()).toBeGreaterThan(0);
+    world.blindToBackups = true;
+    const before = count();
+    await world.turn();
+    expect(count()).toBe(before);
+    world.cluster.change('backups', NS, 'first', { metadata: { finalizers: null } });
+    world.cluster.remove('backups', NS, 'first');
+    await world.settle();
+    expect(count()).toBe(0);
+  });
+});
+
 describe('a backup by way of copies that is stopped', () => {
   const stops: readonly [string, (made: { world: MoverWorld }) => void][] = [
     ['cancelled', ({ world }) => world.cluster.change('backups', NS, 'first', { spec: { cancel: true } })],

@@ -1,8 +1,8 @@
 import { LABEL_COMPONENT, type Backup } from '../../api/index.ts';
-import { coveredBy, familyOf, isTerminal } from '../../decide/index.ts';
+import { coveredBy, familyOf, familyOfLabel, isTerminal } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
-import { groupOwner } from '../slim-objects.ts';
+import { ANNOTATION_GROUP_HANDLE, groupOwner } from '../slim-objects.ts';
 import { jobFact } from '../mover/facts.ts';
 import { locationOf, onLocationChange, watchMovers, type MoverContext, type QueueWaker } from '../mover/index.ts';
 
@@ -32,10 +32,22 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
   });
   caches.claims.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
   const ofFamily = (name: string | undefined) => wakeAll(caches.backups.byIndex('family', familyOf(name ?? '') ?? ''));
-  caches.claims.listen(({ object }) => ofFamily(object.metadata.name));
+  caches.claims.listen(({ object: { metadata } }) => {
+    ofFamily(metadata.name);
+    // One of the customer that got the label of a group.
+    for (const label of Object.keys(metadata.labels ?? {})) wakeAll(caches.backups.byIndex('family', familyOfLabel(label) ?? ''));
+  });
+  caches.volumes.listen(({ object: { spec } }) => {
+    ofFamily(spec?.claimRef?.name);
+    wakeAll(inNamespace(spec?.claimRef?.namespace), isWaiting);
+  });
   caches.snapshots.listen(({ object: { metadata } }) => ofFamily(familyOf(metadata.name) === undefined ? groupOwner(metadata) : metadata.name));
   caches.groups.listen(({ object }) => ofFamily(object.metadata.name));
-  caches.snapshotContents.listen(({ object }) => ofFamily(object.spec?.volumeSnapshotRef?.name));
+  caches.snapshotContents.listen(({ object: { metadata, spec } }) => {
+    ofFamily(spec?.volumeSnapshotRef?.name);
+    // Whose group it is part of cannot be seen on it; few are being snapshotted at a time.
+    if (metadata.annotations?.[ANNOTATION_GROUP_HANDLE] !== undefined) wakeAll(caches.backups.byIndex('stage', 'transferring'), ({ status }) => status?.groupSnapshotClass !== undefined);
+  });
   const anywhere = () => wakeAll(caches.backups.byIndex('stage', 'waiting'));
   caches.snapshotClasses.listen(anywhere);
   caches.groupClasses.listen(anywhere);

@@ -1,6 +1,6 @@
-import { LABEL_BACKUP_UID, LABEL_COMPONENT, LABEL_NAMESPACE } from '../../api/index.ts';
+import { LABEL_BACKUP, LABEL_BACKUP_UID, LABEL_COMPONENT, LABEL_NAMESPACE } from '../../api/index.ts';
 import { decideSweep, familyOfLabel, isEnding, type FamilyFacts, type SweepStep } from '../../decide/index.ts';
-import { ResourceClient, isKubeError, resourceTypes, type KubeConnection } from '../../kube/index.ts';
+import { ResourceClient, isKubeError, resourceTypes, type KubeConnection, type KubeObject } from '../../kube/index.ts';
 import type { Cache } from '../caches.ts';
 import type { MoverContext } from '../mover/index.ts';
 import type { RawGroupContent, RawSecret, RawSnapshot, RawSnapshotContent } from '../raw-objects.ts';
@@ -23,7 +23,11 @@ const MOVER = 'mover-backup';
 
 /** Removes what is left of one backup's copies, as far as it can go now; what follows wakes it again. */
 export async function sweepFamily(context: SweepContext, family: string, signal: AbortSignal): Promise<void> {
-  for (const step of decideSweep(observe(context, family))) {
+  const { facts, owner } = observe(context, family);
+  const steps = decideSweep(facts);
+  // The watch of Backups may be behind that of what another replica has just made for one.
+  if (steps.length === 0 || (facts.orphaned && owner !== undefined && (await isThere(context, owner, signal)))) return;
+  for (const step of steps) {
     try {
       await apply(context, step, signal);
     } catch (error) {
@@ -32,7 +36,28 @@ export async function sweepFamily(context: SweepContext, family: string, signal:
   }
 }
 
-function observe({ caches, moverNamespace }: SweepContext, family: string): FamilyFacts {
+interface Owner {
+  readonly uid: string;
+  readonly name: string;
+  readonly namespace: string;
+}
+
+/** The Backup that labels tell of. */
+function ownerOf(things: readonly KubeObject[]): Owner | undefined {
+  for (const { metadata } of things) {
+    const { [LABEL_BACKUP_UID]: uid, [LABEL_BACKUP]: name, [LABEL_NAMESPACE]: namespace } = metadata.labels ?? {};
+    if (uid !== undefined && name !== undefined && namespace !== undefined) return { uid, name, namespace };
+  }
+  return undefined;
+}
+
+async function isThere({ connection }: SweepContext, { uid, name, namespace }: Owner, signal: AbortSignal): Promise<boolean> {
+  const found = await new ResourceClient(connection, resourceTypes.backups).get(name, namespace, signal);
+  return found?.metadata.uid === uid;
+}
+
+/** What is there of the family, and whose it is. */
+function observe({ caches, moverNamespace }: SweepContext, family: string): { readonly facts: FamilyFacts; readonly owner: Owner | undefined } {
   const backups = caches.backups.byIndex('family', family);
   const jobs = caches.jobs.byIndex('family', family).filter(({ metadata }) => metadata.labels?.[LABEL_COMPONENT] === MOVER);
   const secrets = caches.moverSecrets.byIndex('family', family).filter(({ metadata }) => metadata.labels?.[LABEL_COMPONENT] === MOVER);
@@ -42,11 +67,10 @@ function observe({ caches, moverNamespace }: SweepContext, family: string): Fami
   const snapshots = caches.snapshots.byIndex('family', family).filter(({ metadata }) => metadata.labels?.[LABEL_COMPONENT] === COPY || groupOwner(metadata) !== undefined);
   const groupContents = caches.groupContents.byIndex('family', family);
   const wanted = backups.some((backup) => !isEnding(backup));
+  const owner = ownerOf([...jobs, ...secrets, ...claims, ...snapshots, ...groups]);
   // Movers of an ended backup are removed by its own controller; only one that is gone leaves them to us.
-  const orphaned = ![...jobs, ...secrets].some(({ metadata: { labels } }) =>
-    caches.backups.byIndex('namespace', labels?.[LABEL_NAMESPACE] ?? '').some(({ metadata: { uid } }) => uid === labels?.[LABEL_BACKUP_UID]),
-  );
-  return {
+  const orphaned = owner === undefined || !caches.backups.byIndex('namespace', owner.namespace).some(({ metadata: { uid } }) => uid === owner.uid);
+  const facts = {
     wanted,
     orphaned,
     moverNamespace,
@@ -62,6 +86,7 @@ function observe({ caches, moverNamespace }: SweepContext, family: string): Fami
       Object.keys(labels ?? {}).flatMap((label) => (familyOfLabel(label) === family ? [{ namespace, name, label }] : [])),
     ),
   };
+  return { facts, owner };
 }
 
 /** Those of the family's snapshots, and those of its group, which do not show it themselves. */

@@ -19,6 +19,7 @@ export function claimFact({ metadata, spec, status }: RawClaim, volume: RawVolum
     storageClassName: spec?.storageClassName,
     restoreUid: metadata.labels?.[LABEL_RESTORE_UID],
     driver: volume?.spec?.csi?.driver,
+    isVolumeSeen: volume !== undefined || !spec?.volumeName,
   };
 }
 

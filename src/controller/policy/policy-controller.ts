@@ -59,6 +59,7 @@ export function policyController(dependencies: PolicyDependencies): Controller {
     if (type !== 'deleted' && hasEnded(object)) ofNamespace(object.metadata.namespace);
   });
   caches.claims.listen(({ object }) => ofNamespace(object.metadata.namespace));
+  caches.volumes.listen(({ object }) => ofNamespace(object.spec?.claimRef?.namespace));
   const all = (): void => addAll(caches.policies.list());
   caches.snapshotClasses.listen(all);
   caches.storageClasses.listen(all);
