@@ -209,7 +209,7 @@ describe('an operator with the rights of the chart', () => {
 
   it('labels the volumes of a group and cuts it, woken by what it sees alone', async () => {
     await customer(OTHER, ['data', 'logs']);
-    await admin(resourceTypes.volumeGroupSnapshotClasses).create({ kind: 'VolumeGroupSnapshotClass', metadata: { name: 'group' }, driver: DRIVER, deletionPolicy: 'Delete' } as NewObject);
+    await admin(resourceTypes.volumeGroupSnapshotClasses).create({ kind: 'VolumeGroupSnapshotClass', metadata: { name: 'group' }, driver: DRIVER, deletionPolicy: 'Delete' });
     await admin(resourceTypes.backups).create({ apiVersion: VERSION, kind: 'Backup', metadata: { name: 'pair', namespace: OTHER }, spec: { policy: 'daily' } });
     const group = await until('the group', 30, async () => (await admin(resourceTypes.volumeGroupSnapshots).list({ namespace: OTHER })).items[0]);
     const { matchLabels } = (group.spec?.['source'] as { selector: { matchLabels: Record<string, string> } }).selector;
