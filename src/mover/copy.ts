@@ -1,4 +1,5 @@
 import { decodeFirstWrappings } from '../keys/index.ts';
+import { memoryPlan } from '../restic/memory-plan.ts';
 import { StorageError, type ObjectInfo, type ObjectStore, type Retention } from '../storage/index.ts';
 import { ByteBudget } from './byte-budget.ts';
 import { promisedHash, verifyContent } from './content-name.ts';
@@ -8,8 +9,6 @@ import { decodeManifest } from './manifest.ts';
 
 /** Objects in flight at a time. */
 const PARALLEL_COPIES = 16;
-/** Bytes in flight at a time. */
-const BYTES_IN_FLIGHT = 160 * 1024 * 1024;
 
 export interface CopyProgress {
   readonly objectsDone: number;
@@ -43,7 +42,7 @@ export interface CopyOutcome {
 export async function copyRepository(request: CopyRequest): Promise<CopyOutcome> {
   const { from, to, signal, onProgress } = request;
   const plan = await planCopy(from, to, signal);
-  const budget = new ByteBudget(BYTES_IN_FLIGHT);
+  const budget = new ByteBudget(memoryPlan().copied);
   let objectsDone = 0;
   let bytesDone = 0;
   for (const part of plan.parts) {

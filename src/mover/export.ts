@@ -1,13 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { open, rename, unlink } from 'node:fs/promises';
 import { EngineError, REPAIR } from '../restic/errors.ts';
+import { memoryPlan } from '../restic/memory-plan.ts';
 import type { ObjectStore } from '../storage/index.ts';
 import { damagedContent, promisedHash, verifyContent } from './content-name.ts';
 import { exportLayout, type ExportLayout, type ExportSegment } from './export-layout.ts';
 import { findManifest } from './manifest-store.ts';
 
-/** Objects that are fetched ahead of the one that is being written. */
-const READ_AHEAD = 4;
 /** Larger objects (the index of a huge repository) are streamed instead of held. Bytes. */
 const HELD_OBJECT = 64 * 1024 * 1024;
 
@@ -86,9 +85,11 @@ export async function* exportBytes(store: ObjectStore, layout: ExportLayout, ran
   const end = range.end ?? layout.size;
   const wanted = layout.segments.filter(({ offset, size }) => offset < end && offset + size > start);
   const fetched: (Promise<Uint8Array> | undefined)[] = [];
+  // Every other segment is the header of an object.
+  const readAhead = 2 * memoryPlan().packsAtOnce;
   let ahead = 0;
   for (const [index, segment] of wanted.entries()) {
-    for (; ahead < wanted.length && ahead < index + 2 * READ_AHEAD; ahead += 1) {
+    for (; ahead < wanted.length && ahead < index + readAhead; ahead += 1) {
       const next = wanted[ahead];
       if (next !== undefined) fetched[ahead] = fetchHeld(store, next, start, end, range.signal);
     }

@@ -2,6 +2,7 @@ import type { BackupOutcome, BackupRequest, BackupSource, SnapshotReach, StreamS
 import { EngineError } from '../errors.ts';
 import { byteString, byteStringFromText, encodeSnapshot, formatTime, gearTable, gearTableInfo, gearTableLength, TimeFormatter, type ByteString, type Id, type Node } from '../format/index.ts';
 import { compileGlobs, errnoCodeOf, openSourceReader, type FileStat, type SourceReader, type WalkStep } from '../fs/index.ts';
+import { memoryPlanOf, workersWithin } from '../memory-plan.ts';
 import { WorkerPool } from '../pipeline/worker-pool.ts';
 import { loadSnapshot, type ListedFile, type OpenRepository, type PackingWriter, type TableIndex } from '../repository/index.ts';
 import { Archive } from './archive.ts';
@@ -105,7 +106,11 @@ export class BackupRun {
     readonly onError: (error: unknown) => void;
   }): WorkerPool {
     const { index, reach, writer, material, onResult, onError } = parts;
+    const limit = process.constrainedMemory();
+    const { workers, packTarget } = memoryPlanOf(limit);
     const pool = new WorkerPool({
+      mostWorkers: workers,
+      packTarget,
       material,
       gear: gearTable(this.#repository.key.derive(gearTableInfo, gearTableLength)),
       tableBuffers: () => index.table.buffers,
@@ -114,10 +119,14 @@ export class BackupRun {
       onResult,
       onBatch: () => {
         index.table.growIfNeeded();
+        pool.shrinkTo(workersWithin(limit, index.table.bytes));
         this.#statistics.report();
       },
       onPack: (pack, release) => {
         writer.uploader.upload(pack, release);
+      },
+      onLeft: (open) => {
+        writer.data.finishOthers(open);
       },
       onError,
     });

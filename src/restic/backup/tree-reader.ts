@@ -1,9 +1,7 @@
-import { damaged, keyOfBytes, keyOfHex, type BlobLocation, type Id } from '../format/index.ts';
+import { damaged, keyOfBytes, keyOfHex, letGo, type BlobLocation, type Id } from '../format/index.ts';
+import { memoryPlan } from '../memory-plan.ts';
 import { BlobCodec } from '../pipeline/blob-codec.ts';
 import { keyOf, type OpenRepository, type TableIndex } from '../repository/index.ts';
-
-/** Packs of trees that are kept, bytes: a walk comes back to the same few. */
-const keptBytes = 48 * 1024 * 1024;
 
 /** A tree that claims to be larger is an attack on our memory; a million entries stay below. */
 const maxTreeLength = 1024 * 1024 * 1024;
@@ -17,6 +15,8 @@ export class TreeReader {
   readonly #codec: BlobCodec;
   readonly #digest = new Int32Array(8);
   readonly #wanted = new Int32Array(8);
+  /** Packs of trees that are kept, bytes: a walk comes back to the same few. */
+  readonly #keptBytes = memoryPlan().keptTrees;
   #kept = 0;
 
   constructor(repository: OpenRepository, index: TableIndex, signal: AbortSignal | undefined) {
@@ -39,9 +39,10 @@ export class TreeReader {
     this.#packs.set(place.packId, pack);
     this.#kept += pack.length;
     for (const [oldest, bytes] of this.#packs) {
-      if (this.#kept <= keptBytes || oldest === place.packId) break;
+      if (this.#kept <= this.#keptBytes || oldest === place.packId) break;
       this.#packs.delete(oldest);
       this.#kept -= bytes.length;
+      letGo(bytes);
     }
     return this.#open(id, place, pack);
   }

@@ -2,13 +2,13 @@ import { hash, randomBytes } from 'node:crypto';
 import type { CheckRequest } from '../contract.ts';
 import { damaged, type Id, type PackContents } from '../format/index.ts';
 import { keyOf, type OpenRepository, type TableIndex } from '../repository/index.ts';
+import { memoryPlan } from '../memory-plan.ts';
 import type { WriteResult } from '../restore/messages.ts';
 import { RestoreWorkers } from '../restore/workers.ts';
 import type { Problems } from './problems.ts';
 
 const advice = 'Copy it back from the other data center. Without it, files that need its data cannot be restored: `restore` names them, and brings the rest when damage is skipped.';
-/** Packs in memory at once when they are read whole, 16 MiB each; headers are small. */
-const packsAtOnce = 4;
+/** Headers are small. */
 const headersAtOnce = 16;
 /** Less than this is read before threads would have started. */
 const largeBytes = 16 * 1024 * 1024;
@@ -54,7 +54,7 @@ export async function checkPacks(repository: OpenRepository, index: TableIndex, 
       done(pack.id);
     };
     const [read, others] = [true, false].map((isChosen) => [...present.keys()].filter((id) => chosen.has(id) === isChosen));
-    await inParallel(index.contentsInGroups(read ?? []), packsAtOnce, one);
+    await inParallel(index.contentsInGroups(read ?? []), memoryPlan().packsAtOnce, one);
     await inParallel(index.contentsInGroups(others ?? []), headersAtOnce, one);
   } finally {
     await workers.close();
@@ -90,7 +90,7 @@ async function readPack(repository: OpenRepository, { pack, size, isLarge, worke
   const isNamedRightly = hash('sha256', bytes, 'hex') === pack.id;
   if (isNamedRightly) assertSameBlobs(pack, await repository.loadPackHeader(pack.id, size, signal));
   const blobs = pack.blobs.map(({ id, offset, length, uncompressedLength }) => ({ id, offset, length, uncompressedLength, writes: [] }));
-  const task = { kind: 'write' as const, number: nextNumber(pack), bytes: Uint8Array.from(bytes), isPlain: false, files: [], blobs };
+  const task = { kind: 'write' as const, number: nextNumber(pack), bytes, isPlain: false, files: [], blobs };
   const { damagedBlobs } = (await workers.run(task, isLarge)) as WriteResult;
   const bad = damagedBlobs.flatMap((index) => pack.blobs[index]?.id ?? []);
   if (bad.length > 0) throw damaged(what, `${String(bad.length)} of its ${String(pack.blobs.length)} blobs do not verify (${bad.slice(0, 3).join(', ')}${bad.length > 3 ? ', …' : ''})`);

@@ -13,9 +13,13 @@ export const zstdMaxLevel = 11;
 /** Large index files are mostly ids, which are random: the fastest level leaves them as small as any other. */
 const fastFrom = 1024 * 1024;
 
+/** For what is one text: an index, a tree. */
+export function levelFor(length: number): number {
+  return length >= fastFrom ? 1 : zstdLevel;
+}
+
 export function compress(plaintext: Uint8Array): Uint8Array {
-  const level = plaintext.length >= fastFrom ? 1 : zstdLevel;
-  return zstdCompressSync(plaintext, { params: { [constants.ZSTD_c_compressionLevel]: level } });
+  return zstdCompressSync(plaintext, { params: { [constants.ZSTD_c_compressionLevel]: levelFor(plaintext.length) } });
 }
 
 /**

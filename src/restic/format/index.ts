@@ -16,6 +16,7 @@ export { IndexWriter } from './index-writer.ts';
 export { IndexScanner, scanIndex, type IndexVisitor } from './index-scan.ts';
 export { isId } from './json.ts';
 export { encodeKeyFile, openKeyFile, parseKeyFile, type KeyFile } from './key-file.ts';
+export { letGo } from './let-go.ts';
 export { encodeLock, parseLock, type LockFile } from './lock-file.ts';
 export type { ExtendedAttribute, Id, Node, NodeType, Tree, Uint64 } from './node.ts';
 export { encodePackHeader, entryLengthOf, headerLengthLength, maxBlobsOfPack, maxHeaderLength, parsePackHeader, scanPackHeader } from './pack-header.ts';

@@ -1,7 +1,7 @@
 import { compress, decompress } from './compression.ts';
 import type { CipherKey } from './crypto.ts';
 import { damaged } from './damaged.ts';
-import { ZstdStream } from './zstd-stream.ts';
+import { FrameCompressor, ZstdStream } from './zstd-stream.ts';
 
 /**
  * The plaintext of snapshots, index and lock files (design.rst "Unpacked Data Format"): JSON as it is in version 1; in
@@ -45,10 +45,17 @@ export interface SealedFile {
  */
 export function sealUnpacked(key: CipherKey, version: 1 | 2, write: (emit: (json: Uint8Array) => void) => void): SealedFile {
   const sealing = key.sealing();
-  if (version === 2) sealing.push(Uint8Array.of(compressedMark));
-  write((json) => {
-    sealing.push(version === 2 ? compress(json) : json);
-  });
+  if (version === 1) {
+    write((json) => sealing.push(json));
+    return sealing.finish();
+  }
+  sealing.push(Uint8Array.of(compressedMark));
+  const frames = new FrameCompressor();
+  try {
+    write((json) => sealing.push(frames.compress(json)));
+  } finally {
+    frames.free();
+  }
   return sealing.finish();
 }
 

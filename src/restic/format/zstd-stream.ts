@@ -1,6 +1,8 @@
 import { createRequire } from 'node:module';
 import { zstdDecompressSync } from 'node:zlib';
+import { compress, levelFor } from './compression.ts';
 import { damaged } from './damaged.ts';
+import { letGo } from './let-go.ts';
 
 /** What is decompressed at a time, bytes. */
 const pieceLength = 1024 * 1024;
@@ -11,6 +13,10 @@ const prototypes = {
   create: 'void *ZSTD_createDCtx()',
   free: 'size_t ZSTD_freeDCtx(void *context)',
   isError: 'uint ZSTD_isError(size_t code)',
+  createCompressor: 'void *ZSTD_createCCtx()',
+  freeCompressor: 'size_t ZSTD_freeCCtx(void *context)',
+  bound: 'size_t ZSTD_compressBound(size_t length)',
+  compressFrame: 'size_t ZSTD_compressCCtx(void *context, void *target, size_t capacity, void *source, size_t length, int level)',
   decompress: 'size_t ZSTD_decompressStream_simpleArgs(void *context, void *target, size_t capacity, void *written, void *source, size_t length, void *read)',
 };
 
@@ -78,6 +84,37 @@ export class ZstdStream {
     this.#length += piece.length;
     if (this.#length > this.#maxLength) throw damaged(this.#what, 'it unpacks to an impossible length');
     this.#emit(piece);
+  }
+}
+
+/** Compresses into one buffer that is kept, a frame at a time. */
+export class FrameCompressor {
+  readonly #functions = loadFunctions();
+  readonly #context: unknown;
+  #target = Buffer.alloc(0);
+  #isFree = false;
+
+  constructor() {
+    this.#context = this.#functions?.createCompressor();
+  }
+
+  /** The frame, valid until the next call. */
+  compress(source: Uint8Array): Uint8Array {
+    if (this.#functions === undefined) return compress(source);
+    if (this.#isFree) throw new Error('a compressor was used after it was freed');
+    const { bound, compressFrame, isError } = this.#functions;
+    const most = Number(bound(source.length));
+    if (this.#target.length < most) this.#target = Buffer.allocUnsafeSlow(most);
+    const code = compressFrame(this.#context, this.#target, this.#target.length, source, source.length, levelFor(source.length));
+    if (isError(code) !== 0) throw new Error('zstd refused to compress');
+    return this.#target.subarray(0, Number(code));
+  }
+
+  free(): void {
+    if (this.#isFree) return;
+    this.#isFree = true;
+    this.#functions?.freeCompressor(this.#context);
+    letGo(this.#target);
   }
 }
 

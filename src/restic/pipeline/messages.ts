@@ -93,5 +93,7 @@ export interface WorkerStart {
   /** One bit for each pack that there was at the start: set when a blob in it is used. */
   readonly reached: SharedArrayBuffer;
   readonly packBuffers: SharedPackBuffers;
+  /** Packs are closed once they hold this much, bytes. */
+  readonly packTarget: number;
   readonly compression: Compression;
 }

@@ -1,5 +1,5 @@
 import { addressOf } from './native.ts';
-import { packCapacity } from './pack-builder.ts';
+import { capacityFor } from './pack-builder.ts';
 
 /** Two packs are open. While one is on its way to the store the other takes everything: a third buffer would only hold memory. */
 const buffersOfWorker = 2;
@@ -11,16 +11,19 @@ export interface SharedPackBuffers {
   readonly buffers: readonly { readonly memory: SharedArrayBuffer; readonly start: number }[];
   /** Word 0: how often a buffer came back, waited on when there is none; -1: stop. Then a word for each buffer: 1 when it is free. */
   readonly states: SharedArrayBuffer;
+  /** Of each buffer, bytes. */
+  readonly capacity: number;
 }
 
-export function makePackBuffers(): SharedPackBuffers {
+export function makePackBuffers(packTarget: number): SharedPackBuffers {
+  const capacity = capacityFor(packTarget);
   const buffers = Array.from({ length: buffersOfWorker }, () => {
-    const memory = new SharedArrayBuffer(packCapacity + alignment);
+    const memory = new SharedArrayBuffer(capacity + alignment);
     return { memory, start: alignedStart(Buffer.from(memory)) };
   });
   const states = new SharedArrayBuffer(4 * (1 + buffersOfWorker));
   new Int32Array(states).fill(1, 1);
-  return { buffers, states };
+  return { buffers, states, capacity };
 }
 
 /** As `allocUnsafeSlow`, at an address that allows to write past the page cache, where addresses can be known. */
@@ -35,13 +38,18 @@ function alignedStart(memory: Buffer): number {
   return address === undefined ? 0 : Number(-address & BigInt(alignment - 1));
 }
 
+/** Frees the memory of a buffer that `alignedBuffer` gave; a shared one is its other thread's as well. */
+export function freeBuffer({ buffer }: Buffer): void {
+  if (buffer instanceof ArrayBuffer && !buffer.detached) buffer.transfer(0);
+}
+
 /** The main thread's side: reads what a worker packed, and gives buffers back. */
 export class LentPackBuffers {
   readonly #bodies: readonly Buffer[];
   readonly #states: Int32Array;
 
-  constructor({ buffers, states }: SharedPackBuffers) {
-    this.#bodies = buffers.map(({ memory, start }) => Buffer.from(memory, start, packCapacity));
+  constructor({ buffers, states, capacity }: SharedPackBuffers) {
+    this.#bodies = buffers.map(({ memory, start }) => Buffer.from(memory, start, capacity));
     this.#states = new Int32Array(states);
   }
 
@@ -70,10 +78,12 @@ export class LentPackBuffers {
 export class PackBuffers {
   readonly #bodies: readonly Buffer[];
   readonly #states: Int32Array;
+  readonly #capacity: number;
 
-  constructor({ buffers, states }: SharedPackBuffers) {
-    this.#bodies = buffers.map(({ memory, start }) => Buffer.from(memory, start, packCapacity));
+  constructor({ buffers, states, capacity }: SharedPackBuffers) {
+    this.#bodies = buffers.map(({ memory, start }) => Buffer.from(memory, start, capacity));
     this.#states = new Int32Array(states);
+    this.#capacity = capacity;
   }
 
   get isStopped(): boolean {
@@ -84,13 +94,13 @@ export class PackBuffers {
   take(length: number, mayWait: boolean): Buffer | undefined;
   take(length: number, mayWait = true): Buffer | undefined {
     // A header too large for its buffer is rare.
-    if (length > packCapacity) return Buffer.allocUnsafeSlow(length);
+    if (length > this.#capacity) return Buffer.allocUnsafeSlow(length);
     for (;;) {
       const seen = Atomics.load(this.#states, 0);
       const free = this.#bodies.findIndex((_, i) => Atomics.compareExchange(this.#states, 1 + i, 1, 0) === 1);
       if (free >= 0) return this.#bodies[free];
       // What is packed now is thrown away; only nobody may wait for the store.
-      if (seen < 0) return Buffer.allocUnsafeSlow(packCapacity);
+      if (seen < 0) return Buffer.allocUnsafeSlow(this.#capacity);
       if (!mayWait) return undefined;
       Atomics.wait(this.#states, 0, seen);
     }

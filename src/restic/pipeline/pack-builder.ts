@@ -3,10 +3,11 @@ import type { Compression } from '../contract.ts';
 import { headerLengthLength, maxBlobsOfPack, maxChunkLength, sealOverhead, type BlobType } from '../format/index.ts';
 import type { BlobCodec } from './blob-codec.ts';
 
-/** Packs are closed once they hold this much; a blob more may come on top (at most 8 MiB and a little). */
-export const packTarget = 16 * 1024 * 1024;
-/** A buffer for a pack: any chunk fits on top of the target, and so does the header of a usual pack. */
-export const packCapacity = packTarget + maxChunkLength + 1024 * 1024;
+/** A buffer for a pack: any chunk fits on top of the target, and so does the header of a usual pack. Bytes. */
+export function capacityFor(packTarget: number): number {
+  return packTarget + maxChunkLength + 1024 * 1024;
+}
+
 /** For data, so that a pack's size tells nothing of a chunk's (design.rst "Threat Model"); trees have no chunks to hide. */
 const openPacks = 2;
 const entryLength = 41;
@@ -34,6 +35,8 @@ export interface FinishedPack {
 
 export interface PackBuilderOptions {
   readonly type: BlobType;
+  /** Packs are closed once they hold this much, bytes; a blob more may come on top (at most 8 MiB and a little). */
+  readonly target: number;
   /** Two packs are open at a time and blobs go to either at random; else one. */
   readonly isSpread: boolean;
   readonly codec: BlobCodec;
@@ -79,7 +82,7 @@ export class PackBuilder {
   finishOthers(packs: readonly OpenPack[]): void {
     let current: OpenPack | undefined;
     for (const pack of [...packs].sort((one, other) => other.length - one.length)) {
-      if (current !== undefined && current.length + pack.length <= packTarget) {
+      if (current !== undefined && current.length + pack.length <= this.#options.target) {
         append(current, pack);
         continue;
       }
@@ -94,7 +97,7 @@ export class PackBuilder {
     const [first, second] = this.#open;
     this.#open = [undefined, undefined];
     if (first === undefined || second === undefined) return [first ?? second].filter((pack) => pack !== undefined);
-    if (first.length + second.length > packTarget) return [first, second];
+    if (first.length + second.length > this.#options.target) return [first, second];
     append(first, second);
     this.#options.giveBuffer(second.body);
     return [first];
@@ -103,8 +106,8 @@ export class PackBuilder {
   /** Finishes what is open and at least half full; the rest comes back, to be joined with others'. */
   finishLarge(): OpenPack[] {
     const open = this.takeOpen();
-    for (const pack of open) if (pack.length >= packTarget / 2) this.#finish(pack);
-    return open.filter((pack) => pack.length < packTarget / 2);
+    for (const pack of open) if (pack.length >= this.#options.target / 2) this.#finish(pack);
+    return open.filter((pack) => pack.length < this.#options.target / 2);
   }
 
   /** Finishes what is open. */
@@ -117,7 +120,7 @@ export class PackBuilder {
     const pack = this.#open[index];
     if (pack !== undefined && pack.length + length <= pack.body.length) return pack;
     if (pack !== undefined) this.#finish(pack);
-    const capacity = Math.max(packCapacity, length);
+    const capacity = Math.max(capacityFor(this.#options.target), length);
     const spare = this.#options.tryBuffer?.(capacity);
     // While all buffers are on their way to the store, what is open takes everything.
     const other = this.#open[1 - index];
@@ -146,7 +149,7 @@ export class PackBuilder {
     pack.headerLength = at + 32;
     pack.length += length;
     pack.count += 1;
-    if (pack.length >= packTarget || pack.count >= maxBlobsOfPack) this.#finish(pack);
+    if (pack.length >= this.#options.target || pack.count >= maxBlobsOfPack) this.#finish(pack);
   }
 
   #finish(pack: OpenPack): void {

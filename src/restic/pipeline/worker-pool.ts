@@ -5,8 +5,6 @@ import { unpackResults, type FileJob, type FileResult, type FromWorker, type ToW
 import { LentPackBuffers, makePackBuffers } from './pack-buffers.ts';
 import type { OpenPack } from './pack-builder.ts';
 
-/** Each worker holds up to three packs and a read buffer, about 75 MiB; four of them saturate what one process should take. */
-const maxWorkers = 4;
 /** Batches in a worker's hands: one being read, one that waits so that it never idles. */
 const maxBatches = 3;
 /** A worker's garbage is short-lived and small; left alone its heap would grow to many times what it needs, MiB. */
@@ -15,6 +13,8 @@ const resourceLimits = { maxYoungGenerationSizeMb: 4 };
 const patience = 2_000;
 
 export interface WorkerPoolOptions extends Omit<WorkerStart, 'packBuffers' | 'table'> {
+  /** Each holds two packs and a read buffer; four of them saturate what one process should take. */
+  readonly mostWorkers: number;
   /** Asked when a worker starts, for the table may have grown by then. */
   readonly tableBuffers: () => readonly SharedArrayBuffer[];
   readonly onResult: (result: FileResult) => void;
@@ -22,6 +22,8 @@ export interface WorkerPoolOptions extends Omit<WorkerStart, 'packBuffers' | 'ta
   readonly onBatch: () => void;
   /** `release` gives the pack's buffer back to its worker. */
   readonly onPack: (pack: { readonly body: Buffer; readonly length: number; readonly sha256: Uint8Array; readonly header: Uint8Array }, release: () => void) => void;
+  /** What a worker had open that ends before the others do. */
+  readonly onLeft: (open: readonly OpenPack[]) => void;
   readonly onError: (error: unknown) => void;
 }
 
@@ -36,11 +38,13 @@ interface Member {
 export class WorkerPool {
   readonly #options: WorkerPoolOptions;
   readonly #members: Member[] = [];
-  readonly #size: number;
+  /** Those that finish what they have and then end. */
+  readonly #leaving = new Set<Member>();
+  #size: number;
   #roomWaiters: (() => void)[] = [];
   #isStopped = false;
 
-  constructor(options: WorkerPoolOptions, size = Math.min(maxWorkers, availableParallelism())) {
+  constructor(options: WorkerPoolOptions, size = Math.min(options.mostWorkers, availableParallelism())) {
     this.#options = options;
     this.#size = size;
   }
@@ -76,19 +80,40 @@ export class WorkerPool {
     for (const member of this.#members) send(member, { kind: 'segment', buffer });
   }
 
+  /**
+   * Goes on with fewer workers, when the memory that they take is needed elsewhere. What they leave open goes to `onLeft`.
+   * @param size - at least one stays
+   */
+  shrinkTo(size: number): void {
+    this.#size = Math.max(1, Math.min(this.#size, size));
+    for (const member of this.#members.splice(this.#size)) {
+      this.#leaving.add(member);
+      send(member, { kind: 'finish' });
+      void member.finished.promise.then((open) => this.#leave(member, open)).catch(this.#options.onError);
+    }
+  }
+
+  async #leave(member: Member, open: OpenPack[]): Promise<void> {
+    this.#options.onLeft(open);
+    await member.worker.terminate();
+    this.#leaving.delete(member);
+    this.#wake();
+  }
+
   /** Ends the workers; resolves to the packs that they left open. All results have come by then. */
   async finish(): Promise<OpenPack[]> {
     for (const member of this.#members) send(member, { kind: 'finish' });
     const open = await Promise.all(this.#members.map(({ finished }) => finished.promise));
     const members = this.#members.splice(0);
     await Promise.all(members.map(({ worker }) => worker.terminate()));
+    while (this.#leaving.size > 0) await this.nextResult();
     return open.flat();
   }
 
   /** Ends the workers without waiting for their work. They get a moment to close the files that they were given. */
   async stop(): Promise<void> {
     this.#isStopped = true;
-    const members = this.#members.splice(0);
+    const members = [...this.#members.splice(0), ...this.#leaving];
     for (const member of members) {
       member.buffers.stop();
       send(member, { kind: 'finish' });
@@ -111,9 +136,9 @@ export class WorkerPool {
   }
 
   #startMember(): Member {
-    const packBuffers = makePackBuffers();
-    const { material, gear, reached, compression } = this.#options;
-    const start: WorkerStart = { material, gear, table: this.#options.tableBuffers(), reached, compression, packBuffers };
+    const { material, gear, reached, compression, packTarget } = this.#options;
+    const packBuffers = makePackBuffers(packTarget);
+    const start: WorkerStart = { material, gear, table: this.#options.tableBuffers(), reached, compression, packTarget, packBuffers };
     const worker = new Worker(workerUrl(), { workerData: start, env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false, resourceLimits });
     const member: Member = { worker, buffers: new LentPackBuffers(packBuffers), batches: 0, finished: Promise.withResolvers() };
     worker.on('message', (message: FromWorker) => {

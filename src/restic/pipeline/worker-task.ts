@@ -40,6 +40,7 @@ export class WorkerTask {
     this.#buffers = new PackBuffers(start.packBuffers);
     this.#builder = new PackBuilder({
       type: 'data',
+      target: start.packTarget,
       isSpread: true,
       codec: this.#codec,
       takeBuffer: (length) => this.#buffers.take(length),

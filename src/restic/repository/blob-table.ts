@@ -5,7 +5,7 @@ import type { BlobType } from '../format/blob.ts';
  * threads at once. Ids are SHA-256 and so their own hash. A slot is claimed with a compare-and-swap and never freed.
  *
  * It grows by segments: whoever owns the table adds one while a fifth of the last is free, and tells the others; a thread that has not
- * heard yet still fills the old one. Two threads may then store the same blob twice, which the format allows. A segment has half as many
+ * heard yet still fills the old one. Two threads may then store the same blob twice, which the format allows. A segment has a third as many
  * slots as there were before: doubling would leave a table of a million blobs with three slots for each.
  */
 const wordsOfSlot = 13;
@@ -91,6 +91,11 @@ export class BlobTable {
     return this.#segments.map((segment) => segment.buffer);
   }
 
+  /** What it takes, bytes. */
+  get bytes(): number {
+    return this.#segments.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+  }
+
   /** Blobs, duplicates included. */
   get size(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.used, 0);
@@ -105,7 +110,7 @@ export class BlobTable {
   growIfNeeded(): void {
     const last = this.#last();
     if (last.used < last.slots * fullLoad) return;
-    const segment = Segment.ofSlots(Math.min(maxSlots, Math.max(minSlots, Math.floor(this.slots / 2))));
+    const segment = Segment.ofSlots(Math.min(maxSlots, Math.max(minSlots, Math.floor(this.slots / 3))));
     this.#segments.push(segment);
     this.onSegment?.(segment.buffer);
   }

@@ -1,8 +1,8 @@
 import type { Compression } from '../contract.ts';
 import { encodeTree, keyOfBytes, type BlobType, type Id, type PackedBlob, type Tree } from '../format/index.ts';
 import { BlobCodec } from '../pipeline/blob-codec.ts';
-import { alignedBuffer } from '../pipeline/pack-buffers.ts';
-import { PackBuilder, packCapacity } from '../pipeline/pack-builder.ts';
+import { alignedBuffer, freeBuffer } from '../pipeline/pack-buffers.ts';
+import { capacityFor, PackBuilder } from '../pipeline/pack-builder.ts';
 import type { BlobTable } from './blob-table.ts';
 import type { BlobWriter, ListedFile } from './opened.ts';
 import type { PackUploader } from './pack-uploader.ts';
@@ -24,6 +24,7 @@ export interface PackingWriterOptions {
   readonly uploader: PackUploader;
   /** The repository's key; the writer frees what it derives from it. */
   readonly material: Uint8Array;
+  readonly packTarget: number;
   readonly compression: Compression;
 }
 
@@ -92,18 +93,25 @@ export class PackingWriter implements BlobWriter {
 
   free(): void {
     this.#codec.free();
-    this.#spare.length = 0;
+    for (const buffer of this.#spare.splice(0)) freeBuffer(buffer);
   }
 
   #builderOf(type: BlobType): PackBuilder {
+    const { packTarget } = this.#options;
+    const capacity = capacityFor(packTarget);
     return new PackBuilder({
       type,
       isSpread: type === 'data',
       codec: this.#codec,
-      takeBuffer: (length) => (length <= packCapacity ? this.#spare.pop() : undefined) ?? alignedBuffer(Math.max(length, packCapacity)),
+      target: packTarget,
+      takeBuffer: (length) => (length <= capacity ? this.#spare.pop() : undefined) ?? alignedBuffer(Math.max(length, capacity)),
       giveBuffer: (buffer) => this.#spare.push(buffer),
       onFinished: (pack) => {
-        this.#options.uploader.upload(pack, () => this.#spare.push(pack.body));
+        this.#options.uploader.upload(pack, () => {
+          // One is enough; those that other threads left go.
+          if (this.#spare.length === 0 && pack.body.length === capacity) this.#spare.push(pack.body);
+          else freeBuffer(pack.body);
+        });
       },
     });
   }

@@ -3,9 +3,10 @@ import { StorageError, type ObjectStore } from '../../storage/index.ts';
 import type { Compression } from '../contract.ts';
 import { EngineError } from '../errors.ts';
 import {
-  damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, IndexWriter, isId, maxHeaderLength, openUnpacked, parseIndex, parsePackHeader, parseTree, sealOverhead, sealUnpacked,
+  damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, IndexWriter, isId, letGo, maxHeaderLength, openUnpacked, parseIndex, parsePackHeader, parseTree, sealOverhead, sealUnpacked,
   type BlobLocation, type BlobType, type CipherKey, type Config, type Id, type PackContents, type PackedBlob, type Tree,
 } from '../format/index.ts';
+import { memoryPlan } from '../memory-plan.ts';
 import { PackingWriter } from './blob-writer.ts';
 import { takeLock } from './lock.ts';
 import { keyOf, type HeldLock, type ListedFile, type LockRequest, type OpenedRepository, type UnpackedKind } from './opened.ts';
@@ -106,6 +107,7 @@ export class OpenRepository implements OpenedRepository {
     openUnpacked(this.key, sealed, what, (piece) => {
       scanner.push(piece);
     });
+    letGo(sealed);
     if (scanner.end()) return;
     parseIndex(await this.loadUnpacked('index', id, signal), `index ${id}`, (packId, blob) => {
       index.addOf(id, packId, blob);
@@ -222,7 +224,7 @@ export class OpenRepository implements OpenedRepository {
   async startWriting(signal?: AbortSignal, compression: Compression = 'auto'): Promise<PackingWriter> {
     const uploader = await this.startUploading(signal);
     const { table } = await this.loadIndex({ signal });
-    return new PackingWriter({ table, uploader, material: this.key.material, compression: this.compressionOf(compression) });
+    return new PackingWriter({ table, uploader, material: this.key.material, packTarget: memoryPlan().packTarget, compression: this.compressionOf(compression) });
   }
 
   async lock(request: LockRequest): Promise<HeldLock> {
