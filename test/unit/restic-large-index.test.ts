@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { zstdCompressSync } from 'node:zlib';
-import { CipherKey, decodeUnpacked, encodeUnpacked, IndexScanner, openUnpacked, sealUnpacked, ZstdStream } from '../../src/restic/format/index.ts';
-import { BlobTable, SlotSet } from '../../src/restic/repository/index.ts';
+import { CipherKey, decodeUnpacked, encodeUnpacked, IndexScanner, IndexWriter, openUnpacked, sealUnpacked, ZstdStream } from '../../src/restic/format/index.ts';
+import { BlobTable, SlotSet, TableIndex } from '../../src/restic/repository/index.ts';
 
 /** What comes out piece by piece, as one. */
 function gather(make: (emit: (piece: Uint8Array) => void) => void): Buffer {
@@ -39,7 +39,7 @@ describe('a sealed file that is made and read in pieces', () => {
         expect(gather((emit) => openUnpacked(key, whole, 'index', emit))).toEqual(json);
         expect(gather((emit) => openUnpacked(key, key.seal(encodeUnpacked(json, version)), 'index', emit))).toEqual(json);
       }),
-      { numRuns: 100 },
+      { numRuns: 30 },
     );
   });
 
@@ -66,7 +66,7 @@ describe('a sealed file that is made and read in pieces', () => {
         });
         expect(out).toEqual(Buffer.concat(parts));
       }),
-      { numRuns: 50 },
+      { numRuns: 20 },
     );
     const frame = zstdCompressSync(Buffer.alloc(100_000));
     const stream = new ZstdStream('tree 4f3a', 99_999, () => undefined, useNative);
@@ -143,5 +143,67 @@ describe('the blob table of a large repository', () => {
     });
     expect([places, first]).toEqual([90_000, 60_000]);
     expect(table.slotOf('tree', blob(2))).toBe(-1);
+  });
+});
+
+describe('an index of a third of a million blobs', () => {
+  const key = CipherKey.generate();
+  const count = 300_000;
+  const blobsOfPack = 1000;
+  const packs = Array.from({ length: count / blobsOfPack }, () => randomBytes(32).toString('hex'));
+
+  function filled(): TableIndex {
+    const index = new TableIndex();
+    index.table.reserve(count);
+    const words = new Int32Array(8);
+    for (let i = 0; i < count; i += 1) {
+      // Ids are random: neither the table nor the compressor may find an order in them.
+      for (let word = 0; word < 8; word += 1) words[word] = Math.imul(i * 8 + word + 1, 0x9e3779b1) ^ Math.imul(i + word * 77_777, 0x85ebca6b);
+      index.table.place('data', words, { pack: index.numberOf(packs[Math.floor(i / blobsOfPack)] ?? ''), offset: (i % blobsOfPack) * 100, length: 100, uncompressedLength: 0 });
+    }
+    return index;
+  }
+
+  /** Bytes outside of the heap, at most, beyond what there was before. */
+  function peakOf(work: (look: () => void) => void): number {
+    const before = process.memoryUsage().arrayBuffers;
+    let peak = 0;
+    work(() => {
+      peak = Math.max(peak, process.memoryUsage().arrayBuffers - before);
+    });
+    return peak / 2 ** 20;
+  }
+
+  it('is written and read in a few megabytes beside its sealed form, though its text is sixty', () => {
+    const index = filled();
+    let [sealed, length] = [Buffer.alloc(0), 0];
+    const written = peakOf((look) => {
+      const file = sealUnpacked(key, 2, (emit) => {
+        const writer = new IndexWriter((piece) => {
+          length += piece.length;
+          emit(piece);
+          look();
+        });
+        index.write(writer, packs, (id) => {
+          throw new Error(id);
+        });
+        writer.finish();
+      });
+      sealed = Buffer.concat(file.parts);
+    });
+    expect(length).toBeGreaterThan(30 * 2 ** 20);
+    expect(written).toBeLessThan(sealed.length / 2 ** 20 + 12);
+
+    let found = 0;
+    const read = peakOf((look) => {
+      const scanner = new IndexScanner({ pack: (id) => packs.indexOf(id), blob: () => (found += 1) });
+      openUnpacked(key, sealed, 'index', (piece) => {
+        scanner.push(piece);
+        look();
+      });
+      expect(scanner.end()).toBe(true);
+    });
+    expect(found).toBe(count);
+    expect(read).toBeLessThan(12);
   });
 });

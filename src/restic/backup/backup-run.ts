@@ -2,7 +2,7 @@ import type { BackupOutcome, BackupRequest, BackupSource, SnapshotReach, StreamS
 import { EngineError } from '../errors.ts';
 import { byteString, byteStringFromText, encodeSnapshot, formatTime, gearTable, gearTableInfo, gearTableLength, TimeFormatter, type ByteString, type Id, type Node } from '../format/index.ts';
 import { compileGlobs, errnoCodeOf, openSourceReader, type FileStat, type SourceReader, type WalkStep } from '../fs/index.ts';
-import { memoryPlanOf, workersWithin } from '../memory-plan.ts';
+import { collectWithin, memoryPlanOf, workersWithin } from '../memory-plan.ts';
 import { WorkerPool } from '../pipeline/worker-pool.ts';
 import { loadSnapshot, type ListedFile, type OpenRepository, type PackingWriter, type TableIndex } from '../repository/index.ts';
 import { Archive } from './archive.ts';
@@ -67,6 +67,7 @@ export class BackupRun {
       archiving = this.#archive({ archive, store }, queue, sources, parent?.tree);
       const tree = await Promise.race([archiving, failed.promise]);
       const written = await Promise.race([this.#finishPacks(pool, writer), failed.promise]);
+      collectWithin(process.constrainedMemory());
       const snapshot = await this.#saveSnapshot(tree, parent?.id);
       this.#statistics.report(true);
       return this.#outcome(parent?.id, reach.describe(written, this.#repository.indexFiles, snapshot));

@@ -1,5 +1,6 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync, randomBytes, randomFillSync, type Cipheriv } from 'node:crypto';
 import sodium from 'sodium-native';
+import { letGo } from './let-go.ts';
 
 /** What encryption adds to a plaintext: a 16-byte nonce before, a 16-byte MAC after (design.rst "Keys, Encryption and MAC"). */
 export const sealOverhead = 32;
@@ -68,7 +69,11 @@ export class CipherKey {
     const ciphertext = sealed.subarray(nonceLength, sealed.length - macLength);
     if (!sodium.crypto_onetimeauth_verify(sealed.subarray(sealed.length - macLength), ciphertext, this.#macKeyFor(nonce))) return false;
     const decipher = createDecipheriv('aes-256-ctr', this.#material.subarray(0, 32), nonce);
-    for (let at = 0; at < ciphertext.length; at += length) emit(decipher.update(ciphertext.subarray(at, at + length)));
+    for (let at = 0; at < ciphertext.length; at += length) {
+      const piece = decipher.update(ciphertext.subarray(at, at + length));
+      emit(piece);
+      letGo(piece);
+    }
     return true;
   }
 

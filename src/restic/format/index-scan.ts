@@ -1,5 +1,6 @@
 import type { BlobType } from './blob.ts';
 import { sealOverhead } from './crypto.ts';
+import { letGo } from './let-go.ts';
 
 export interface IndexVisitor {
   /** A pack begins; the number comes back with its blobs. */
@@ -49,11 +50,13 @@ export class IndexScanner {
   push(piece: Uint8Array): void {
     if (this.#state === 'failed') return;
     const rest = this.#bytes.subarray(this.#at);
-    this.#bytes = rest.length === 0 ? Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength) : Buffer.concat([rest, piece]);
+    const joined = rest.length === 0 ? undefined : Buffer.concat([rest, piece]);
+    this.#bytes = joined ?? Buffer.from(piece.buffer, piece.byteOffset, piece.byteLength);
     this.#at = 0;
     while (this.#isOpen() && this.#bytes.length - this.#at >= longestUnit) this.#unit();
     this.#bytes = Buffer.from(this.#bytes.subarray(this.#at));
     this.#at = 0;
+    if (joined !== undefined) letGo(joined);
   }
 
   /** Whether all of it was read. */
