@@ -178,7 +178,7 @@ describe('the operator', () => {
     ['bind ClusterRoles to the cluster', ['create', 'clusterrolebindings.rbac.authorization.k8s.io'], 'no'],
     ['change what people asked for', ['patch', 'backuppolicies.backup.dupp.de', '-n', NAMESPACE], 'no'],
     ['delete a tenant', ['delete', 'backuptenants.backup.dupp.de'], 'no'],
-    ['change volumes', ['patch', 'persistentvolumeclaims', '-n', NAMESPACE], 'no'],
+    ['replace volumes', ['update', 'persistentvolumeclaims', '-n', NAMESPACE], 'no'],
     ['delete many volumes at once', ['deletecollection', 'persistentvolumeclaims', '-n', NAMESPACE], 'no'],
     ['make Jobs', ['create', 'jobs.batch', '-n', NAMESPACE], 'yes'],
     ['scale a Deployment', ['patch', 'deployments.apps/scale', '-n', NAMESPACE], 'yes'],
@@ -202,6 +202,9 @@ describe('the operator', () => {
     const remove = (name: string) => answer(['delete', 'pvc', name, '-n', NAMESPACE, '--dry-run=server', AS]);
     expect(await remove('customers')).toMatch(/^refused.*only PersistentVolumeClaims of its own/s);
     expect(await remove('own')).toContain('deleted');
+    const label = (key: string) => answer(['label', 'pvc', 'customers', `${key}=x`, '-n', NAMESPACE, '--dry-run=server', AS]);
+    expect(await label('team')).toMatch(/^refused.*changes nothing of a PersistentVolumeClaim/s);
+    expect(await label('backup.dupp.de/group-1')).toContain('labeled');
     expect(await answer(['create', '--dry-run=server', AS, '-f', '-'], JSON.stringify({ ...customers, metadata: { ...customers.metadata, name: 'new' } }))).toMatch(/^refused.*only PersistentVolumeClaims of its own/s);
     await kubectl(['delete', 'pvc', 'customers', 'own', '-n', NAMESPACE, '--wait=false']);
   });
