@@ -20,6 +20,8 @@ export interface MemoryPlan {
   readonly keptTrees: number;
   /** Whole packs in memory at once, for what reads them one after the other. */
   readonly packsAtOnce: number;
+  /** Packs whose headers are in memory at once: up to some megabytes each. */
+  readonly headersAtOnce: number;
   /** Bytes in flight when objects are copied. */
   readonly copied: number;
 }
@@ -36,6 +38,7 @@ export function memoryPlanOf(limit: number): MemoryPlan {
     workers: workersWithin(limit, 0),
     keptTrees: (isScarce ? 16 : 48) * MIB,
     packsAtOnce: isScarce ? 2 : 4,
+    headersAtOnce: isScarce ? 4 : 16,
     copied: (isScarce ? 48 : 160) * MIB,
   };
 }

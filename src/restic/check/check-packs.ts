@@ -1,6 +1,6 @@
 import { hash, randomBytes } from 'node:crypto';
 import type { CheckRequest } from '../contract.ts';
-import { damaged, type Id, type PackContents } from '../format/index.ts';
+import { damaged, keyOfBytes, letGo, scanPackHeader, type Id, type PackedBlob } from '../format/index.ts';
 import { keyOf, type OpenRepository, type TableIndex } from '../repository/index.ts';
 import { memoryPlan } from '../memory-plan.ts';
 import type { WriteResult } from '../restore/messages.ts';
@@ -8,8 +8,8 @@ import { RestoreWorkers } from '../restore/workers.ts';
 import type { Problems } from './problems.ts';
 
 const advice = 'Copy it back from the other data center. Without it, files that need its data cannot be restored: `restore` names them, and brings the rest when damage is skipped.';
-/** Headers are small. */
-const headersAtOnce = 16;
+/** Blobs that a thread is given at a time: a pack of tiny files has a hundred thousand. */
+const blobsAtOnce = 8192;
 /** Less than this is read before threads would have started. */
 const largeBytes = 16 * 1024 * 1024;
 
@@ -44,18 +44,19 @@ export async function checkPacks(repository: OpenRepository, index: TableIndex, 
     onProgress?.({ filesDone, bytesDone, filesTotal: present.size, bytesTotal, bytesAdded: 0, currentPath: keyOf('data', id) });
   };
   try {
-    const one = async (pack: PackContents): Promise<void> => {
-      const name = keyOf('data', pack.id);
-      const size = present.get(pack.id) ?? 0;
+    const counts = index.blobCounts();
+    const one = async (id: Id): Promise<void> => {
+      const name = keyOf('data', id);
+      const pack = { id, number: index.numberOf(id), size: present.get(id) ?? 0, blobs: counts[index.numberOf(id)] ?? 0 };
       await problems.attempt('pack', name, advice, async () => {
-        if (chosen.has(pack.id)) await readPack(repository, { pack, size, isLarge: bytesTotal > largeBytes, workers, signal });
-        else assertSameBlobs(pack, await repository.loadPackHeader(pack.id, size, signal));
+        if (chosen.has(id)) await readPack(repository, index, { pack, isLarge: bytesTotal > largeBytes, workers, signal });
+        else assertSameBlobs(index, pack, await repository.loadHeader(id, pack.size, signal));
       });
-      done(pack.id);
+      done(id);
     };
     const [read, others] = [true, false].map((isChosen) => [...present.keys()].filter((id) => chosen.has(id) === isChosen));
-    await inParallel(index.contentsInGroups(read ?? []), memoryPlan().packsAtOnce, one);
-    await inParallel(index.contentsInGroups(others ?? []), headersAtOnce, one);
+    await inParallel(read ?? [], memoryPlan().packsAtOnce, one);
+    await inParallel(others ?? [], memoryPlan().headersAtOnce, one);
   } finally {
     await workers.close();
   }
@@ -75,47 +76,94 @@ export function choosePacks(packs: readonly Id[], readData: NonNullable<CheckReq
   return new Set(ranked.slice(0, Math.ceil((packs.length * Math.min(Math.max(readData.percent, 0), 100)) / 100)).map(({ id }) => id));
 }
 
-interface WholePack {
-  readonly pack: PackContents;
+interface CheckedPack {
+  readonly id: Id;
+  /** As the index counts. */
+  readonly number: number;
+  /** bytes */
   readonly size: number;
+  /** How many the index names. */
+  readonly blobs: number;
+}
+
+interface Reading {
+  readonly pack: CheckedPack;
   readonly isLarge: boolean;
   readonly workers: RestoreWorkers;
   readonly signal: AbortSignal | undefined;
 }
 
 /** Its hash tells of every bit; its blobs are decoded all the same, for a pack may have been written wrongly. */
-async function readPack(repository: OpenRepository, { pack, size, isLarge, workers, signal }: WholePack): Promise<void> {
+async function readPack(repository: OpenRepository, index: TableIndex, reading: Reading): Promise<void> {
+  const { pack, signal } = reading;
   const what = `pack ${pack.id}`;
   const bytes = await repository.store.get(keyOf('data', pack.id), { signal });
   const isNamedRightly = hash('sha256', bytes, 'hex') === pack.id;
-  if (isNamedRightly) assertSameBlobs(pack, await repository.loadPackHeader(pack.id, size, signal));
-  const blobs = pack.blobs.map(({ id, offset, length, uncompressedLength }) => ({ id, offset, length, uncompressedLength, writes: [] }));
-  const task = { kind: 'write' as const, number: nextNumber(pack), bytes, isPlain: false, files: [], blobs };
-  const { damagedBlobs } = (await workers.run(task, isLarge)) as WriteResult;
-  const bad = damagedBlobs.flatMap((index) => pack.blobs[index]?.id ?? []);
-  if (bad.length > 0) throw damaged(what, `${String(bad.length)} of its ${String(pack.blobs.length)} blobs do not verify (${bad.slice(0, 3).join(', ')}${bad.length > 3 ? ', …' : ''})`);
+  const bad: Id[] = [];
+  if (isNamedRightly) {
+    const header = await repository.loadHeader(pack.id, pack.size, signal);
+    assertSameBlobs(index, pack, header);
+    for (const blobs of slicesOf(header.header, header.end, what)) bad.push(...(await damagedOf(blobs, bytes, reading)));
+  } else {
+    const [contents] = index.contentsOf(new Set([pack.id]));
+    const blobs = contents?.blobs ?? [];
+    for (let at = 0; at < blobs.length; at += blobsAtOnce) bad.push(...(await damagedOf(blobs.slice(at, at + blobsAtOnce), bytes, reading)));
+  }
+  letGo(bytes);
+  if (bad.length > 0) throw damaged(what, `${String(bad.length)} of its ${String(pack.blobs)} blobs do not verify (${bad.slice(0, 3).join(', ')}${bad.length > 3 ? ', …' : ''})`);
   if (!isNamedRightly) throw damaged(what, 'its content is not what its name says (its blobs are sound: the damage is in its header, or between them)');
 }
 
-/** Tasks are told apart by number; packs are checked once each, so their own will do. */
-function nextNumber(pack: PackContents): number {
-  return Number.parseInt(pack.id.slice(0, 12), 16);
-}
+type HeaderBlob = Omit<PackedBlob, 'type'>;
 
-function assertSameBlobs(indexed: PackContents, header: PackContents): void {
-  const isSame =
-    indexed.blobs.length === header.blobs.length &&
-    indexed.blobs.every((blob, i) => {
-      const other = header.blobs[i];
-      return other?.id === blob.id && other.type === blob.type && other.offset === blob.offset && other.length === blob.length && other.uncompressedLength === blob.uncompressedLength;
+/** The blobs of a header, some thousand at a time. */
+function* slicesOf(header: Uint8Array, end: number, what: string): Generator<HeaderBlob[]> {
+  const view = Buffer.from(header.buffer, header.byteOffset, header.byteLength);
+  for (let from = 0, isMore = true; isMore; from += blobsAtOnce) {
+    const slice: HeaderBlob[] = [];
+    let at = 0;
+    scanPackHeader(header, end, what, (_type, idAt, offset, length, uncompressedLength) => {
+      if (at >= from && at < from + blobsAtOnce) slice.push({ id: view.toString('hex', idAt, idAt + 32), offset, length, uncompressedLength });
+      at += 1;
     });
-  if (!isSame) throw damaged(`pack ${indexed.id}`, 'its header and the index say different things');
+    isMore = at > from + blobsAtOnce;
+    if (slice.length > 0) yield slice;
+  }
 }
 
-async function inParallel<T>(items: Iterable<T>, width: number, action: (item: T) => Promise<void>): Promise<void> {
-  // All of them take from one iterator; a `for` that ends early for one must not end it for the others.
-  const iterator = items[Symbol.iterator]();
-  const queue = { [Symbol.iterator]: () => ({ next: () => iterator.next() }) };
+/** The ids of blobs, neighbours in a pack, whose bytes do not verify. */
+async function damagedOf(blobs: readonly HeaderBlob[], bytes: Uint8Array, { pack, isLarge, workers, signal }: Reading): Promise<Id[]> {
+  signal?.throwIfAborted();
+  const start = blobs[0]?.offset ?? 0;
+  const last = blobs.at(-1);
+  // A copy, for it is handed over to a thread.
+  const part = Uint8Array.from(bytes.subarray(start, last === undefined ? start : last.offset + last.length));
+  const jobs = blobs.map(({ id, offset, length, uncompressedLength }) => ({ id, offset: offset - start, length, uncompressedLength, writes: [] }));
+  const task = { kind: 'write' as const, number: taskNumber(pack.number, start), bytes: part, isPlain: false, files: [], blobs: jobs };
+  const { damagedBlobs } = (await workers.run(task, isLarge)) as WriteResult;
+  return damagedBlobs.flatMap((at) => blobs[at]?.id ?? []);
+}
+
+/** Tasks are told apart by number; stretches of packs are checked once each, so their places will do. */
+function taskNumber(pack: number, offset: number): number {
+  return pack * 2 ** 32 + offset;
+}
+
+/** Every blob of the header is in the index at this place, and the index names no others. */
+function assertSameBlobs(index: TableIndex, pack: CheckedPack, { header, end }: { readonly header: Uint8Array; readonly end: number }): void {
+  const what = `pack ${pack.id}`;
+  const key = new Int32Array(8);
+  let same = 0;
+  let count = 0;
+  scanPackHeader(header, end, what, (type, idAt, offset, length, uncompressedLength) => {
+    count += 1;
+    if (index.table.isPlacedAt(type, keyOfBytes(header, key, idAt), { pack: pack.number, offset, length, uncompressedLength })) same += 1;
+  });
+  if (same !== count || count !== pack.blobs) throw damaged(what, 'its header and the index say different things');
+}
+
+async function inParallel<T>(items: readonly T[], width: number, action: (item: T) => Promise<void>): Promise<void> {
+  const queue = items.values();
   await Promise.all(
     Array.from({ length: width }, async () => {
       for (const item of queue) await action(item);

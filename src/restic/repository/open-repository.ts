@@ -145,6 +145,12 @@ export class OpenRepository implements OpenedRepository {
   }
 
   async loadPackHeader(packId: Id, size: number, signal?: AbortSignal): Promise<PackContents> {
+    const { header, end } = await this.loadHeader(packId, size, signal);
+    return { id: packId, blobs: parsePackHeader(header, end, `pack ${packId}`) };
+  }
+
+  /** As `loadPackHeader`, the header's plaintext, for `scanPackHeader`: a pack of tiny files has a hundred thousand blobs. `end`: where it begins. */
+  async loadHeader(packId: Id, size: number, signal?: AbortSignal): Promise<{ readonly header: Uint8Array; readonly end: number }> {
     const what = `pack ${packId}`;
     if (size < headerLengthLength + sealOverhead) throw damaged(what, 'it is too short');
     // Most headers are in the last 16 KiB, so that one read does.
@@ -159,7 +165,7 @@ export class OpenRepository implements OpenedRepository {
       : await this.store.get(keyOf('data', packId), { range: { offset: headerAt, length: sealedLength }, signal });
     const header = this.key.open(sealed);
     if (header === undefined) throw damaged(what, "its header's MAC does not match");
-    return { id: packId, blobs: parsePackHeader(header, headerAt, what) };
+    return { header, end: headerAt };
   }
 
   async *listFiles(kind: UnpackedKind | 'data' | 'keys', signal?: AbortSignal): AsyncIterable<ListedFile> {

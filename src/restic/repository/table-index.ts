@@ -121,15 +121,21 @@ export class TableIndex implements BlobIndex {
     for (const group of this.groups(wanted)) yield* this.contentsOf(new Set(group));
   }
 
+  /** How many blobs each pack has, by its number. */
+  blobCounts(): Uint32Array {
+    const counts = new Uint32Array(this.#packIds.length);
+    this.table.forEachSlot((_type, _words, _at, _slot, { pack }) => {
+      counts[pack] = (counts[pack] ?? 0) + 1;
+    });
+    return counts;
+  }
+
   /**
    * Splits packs, in their order, so that the blobs of each group are few.
    * @param most - a group of more has one pack
    */
   *groups(packs: Iterable<Id>, most = Math.max(leastGroup, this.size / mostGroups)): Iterable<Id[]> {
-    const counts = new Uint32Array(this.#packIds.length);
-    this.table.forEachSlot((_type, _words, _at, _slot, { pack }) => {
-      counts[pack] = (counts[pack] ?? 0) + 1;
-    });
+    const counts = this.blobCounts();
     let group: Id[] = [];
     let blobs = 0;
     for (const id of packs) {
