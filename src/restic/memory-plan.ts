@@ -4,8 +4,10 @@ const MIB = 1024 * 1024;
 
 /** Below it, sizes are chosen for memory instead of for a store that is far away. */
 const plenty = 448 * MIB;
+/** Below it, they are as small as they may be. */
+const little = 320 * MIB;
 /** Node itself, the program, and what has a fixed size. */
-const base = 136 * MIB;
+const base = 160 * MIB;
 /** Four saturate what one process should take. */
 const mostWorkers = 4;
 /** A worker's heap and what zstd keeps for it; on top come its two packs. */
@@ -54,7 +56,9 @@ export function workersWithin(limit: number, table: number): number {
 }
 
 function packTargetWithin(limit: number): number {
-  return (limit > 0 && limit < plenty ? 8 : 16) * MIB;
+  if (limit <= 0 || limit >= plenty) return 16 * MIB;
+  // restic's own least.
+  return (limit < little ? 4 : 8) * MIB;
 }
 
 export function memoryPlan(): MemoryPlan {

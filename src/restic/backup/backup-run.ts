@@ -120,7 +120,7 @@ export class BackupRun {
       onResult,
       onBatch: () => {
         index.table.growIfNeeded();
-        pool.shrinkTo(workersWithin(limit, index.table.bytes));
+        pool.shrinkTo(workersWithin(limit, index.table.bytesAfterGrowth));
         this.#statistics.report();
       },
       onPack: (pack, release) => {

@@ -96,6 +96,11 @@ export class BlobTable {
     return this.#segments.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
   }
 
+  /** What it will take once the next segment is there, bytes. */
+  get bytesAfterGrowth(): number {
+    return this.bytes + this.#nextSlots() * wordsOfSlot * 4;
+  }
+
   /** Blobs, duplicates included. */
   get size(): number {
     return this.#segments.reduce((sum, segment) => sum + segment.used, 0);
@@ -110,7 +115,7 @@ export class BlobTable {
   growIfNeeded(): void {
     const last = this.#last();
     if (last.used < last.slots * fullLoad) return;
-    const segment = Segment.ofSlots(Math.min(maxSlots, Math.max(minSlots, Math.floor(this.slots / 3))));
+    const segment = Segment.ofSlots(this.#nextSlots());
     this.#segments.push(segment);
     this.onSegment?.(segment.buffer);
   }
@@ -320,6 +325,10 @@ export class BlobTable {
       segment.count();
       return writePlace(segment.words, base, type, place);
     }
+  }
+
+  #nextSlots(): number {
+    return Math.min(maxSlots, Math.max(minSlots, Math.floor(this.slots / 3)));
   }
 
   #last(): Segment {
