@@ -51,8 +51,8 @@ export function jsonOutput({ stdout }: Streams, now: () => number): Output {
     warn: write,
     progress: () =>
       progressLines(
-        ({ filesDone, filesTotal, bytesDone, bytesTotal, bytesAdded }) =>
-          write({ type: 'progress', filesDone, filesTotal, bytesDone, bytesTotal, bytesAdded }),
+        ({ unit, filesDone, filesTotal, bytesDone, bytesTotal, bytesAdded }) =>
+          write({ type: 'progress', unit, filesDone, filesTotal, bytesDone, bytesTotal, bytesAdded }),
         now,
         JSON_PROGRESS_MS,
       ),

@@ -58,7 +58,11 @@ export const noProgress: ProgressDisplay = { update: () => undefined, end: () =>
 export function progressText(progress: Progress, elapsedMs: number, columns: number): string {
   const rate = elapsedMs > 0 ? (progress.bytesDone * 1000) / elapsedMs : 0;
   // One large file, or an export, which counts none.
-  const counts = (progress.filesDone === 0 ? '' : `${formatCount(progress.filesDone, 'file')}  `) + formatBytes(progress.bytesDone);
+  const { unit = 'file' } = progress;
+  const counted = formatCount(progress.filesDone, unit, unit === 'directory' ? 'directories' : `${unit}s`);
+  // Directories are looked through before anything has a size.
+  if (unit === 'directory') return fit(counted, columns);
+  const counts = (progress.filesDone === 0 ? '' : `${counted}  `) + formatBytes(progress.bytesDone);
   const speed = `${formatBytes(rate)}/s`;
   if (progress.bytesTotal === undefined) return fit(`${counts}  ${speed}`, columns);
   const share = progress.bytesTotal === 0 ? 1 : Math.min(1, progress.bytesDone / progress.bytesTotal);

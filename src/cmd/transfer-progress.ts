@@ -8,5 +8,5 @@ export function transferProgress(progress: {
   readonly objectsTotal?: number;
 }): Progress {
   const { bytesDone, bytesTotal, objectsDone = 0, objectsTotal } = progress;
-  return { filesDone: objectsDone, bytesDone, bytesTotal, bytesAdded: bytesDone, ...(objectsTotal === undefined ? {} : { filesTotal: objectsTotal }) };
+  return { unit: 'object', filesDone: objectsDone, bytesDone, bytesTotal, bytesAdded: bytesDone, ...(objectsTotal === undefined ? {} : { filesTotal: objectsTotal }) };
 }

@@ -81,6 +81,8 @@ export interface BackupRequest extends LockOptions {
 
 /** Counts so far. Totals are absent until the scan has ended. */
 export interface Progress {
+  /** What `filesDone` and `filesTotal` count; files unless set. */
+  readonly unit?: 'directory' | 'pack' | 'object';
   readonly filesDone: number;
   readonly bytesDone: number;
   readonly filesTotal?: number;
@@ -214,6 +216,8 @@ export interface PruneRequest extends LockOptions {
    * manifests name: see `onReplace`.
    */
   readonly repackAbove?: number;
+  /** Directories while the snapshots are looked through, then packs that are rewritten. */
+  readonly onProgress?: (progress: Progress) => void;
   /** Called before anything old is removed: write the next revision of each manifest that names what is replaced (`layout.md`). */
   readonly onReplace?: (replacement: PruneReplacement) => Promise<void>;
 }
@@ -274,7 +278,7 @@ export interface Engine {
   resolveSnapshot(repository: Repository, idOrLatest: string): Promise<SnapshotSummary>;
   ls(repository: Repository, snapshot: string, signal?: AbortSignal): AsyncIterable<LsEntry>;
   forget(repository: Repository, request: LockOptions & { snapshots: readonly string[]; signal?: AbortSignal }): Promise<{ removed: readonly string[] }>;
-  planPrune(repository: Repository, signal?: AbortSignal): Promise<PrunePlan>;
+  planPrune(repository: Repository, signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<PrunePlan>;
   /** Two phases (`layout.md`): index first, unreferenced packs once they have been marked for `graceMs`; 0 for people who know. */
   prune(repository: Repository, request: PruneRequest): Promise<PrunePlan>;
   /** What a manifest of a snapshot must name: packs, index files, the snapshot file itself. Reads the snapshot's trees. */

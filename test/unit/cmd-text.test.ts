@@ -42,6 +42,12 @@ describe('the progress bar', () => {
     expect(progressText({ filesDone: 0, bytesDone: 0, bytesAdded: 0, bytesTotal: 0 }, 10, 80)).toContain('100%');
   });
 
+  it('names what it counts', () => {
+    expect(progressText({ ...half, unit: 'pack' }, 1000, 100)).toContain('50 packs  512 KiB of 1.0 MiB');
+    expect(progressText({ ...half, unit: 'object', filesDone: 1 }, 1000, 100)).toContain('1 object  512 KiB');
+    expect(progressText({ unit: 'directory', filesDone: 12_000, bytesDone: 0, bytesAdded: 0 }, 1000, 100)).toBe('12,000 directories');
+  });
+
   it('fits the terminal, however narrow', () => {
     for (const columns of [1, 10, 40, 60, 80, 200]) expect(progressText(half, 1000, columns).length).toBeLessThan(columns);
   });

@@ -18,11 +18,12 @@ const PruneOptions = RepositoryOptions.extend({ dryRun: z.boolean().default(fals
 export async function prune(given: unknown, context: ProcessContext): Promise<ExitStatus> {
   const options = readOptions(PruneOptions, given);
   const output = outputFor(options, context);
+  const progress = output.progress();
   const plan = await withRepository(options, context, ({ engine, repository }) =>
     options.dryRun
-      ? engine.planPrune(repository, context.signal)
-      : pruneNow({ engine, repository }, { ...lockOptionsOf(options), graceMs: options.now ? 0 : PRUNE_GRACE_MS, signal: context.signal }),
-  );
+      ? engine.planPrune(repository, context.signal, progress.update)
+      : pruneNow({ engine, repository }, { ...lockOptionsOf(options), graceMs: options.now ? 0 : PRUNE_GRACE_MS, signal: context.signal, onProgress: progress.update }),
+  ).finally(() => progress.end());
   printPlan(plan, output, options.dryRun);
   return EXIT.done;
 }

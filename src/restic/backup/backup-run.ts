@@ -108,10 +108,10 @@ export class BackupRun {
   }): WorkerPool {
     const { index, reach, writer, material, onResult, onError } = parts;
     const limit = process.constrainedMemory();
-    const { workers, packTarget } = memoryPlanOf(limit);
+    const { workers } = memoryPlanOf(limit);
     const pool = new WorkerPool({
       mostWorkers: workers,
-      packTarget,
+      packTarget: writer.packTarget,
       material,
       gear: gearTable(this.#repository.key.derive(gearTableInfo, gearTableLength)),
       tableBuffers: () => index.table.buffers,

@@ -8,6 +8,8 @@ import { RestoreWorkers } from '../restore/workers.ts';
 import type { Problems } from './problems.ts';
 
 const advice = 'Copy it back from the other data center. Without it, files that need its data cannot be restored: `restore` names them, and brings the rest when damage is skipped.';
+/** What a pack is reckoned with when several are read whole, bytes. Larger ones, of large repositories or other programs, are read fewer at a time. */
+const bytesOfPack = 25 * 1024 * 1024;
 /** Blobs that a thread is given at a time: a pack of tiny files has a hundred thousand. */
 const blobsAtOnce = 8192;
 /** Less than this is read before threads would have started. */
@@ -41,7 +43,7 @@ export async function checkPacks(repository: OpenRepository, index: TableIndex, 
   const done = (id: Id): void => {
     if (chosen.has(id)) bytesDone += present.get(id) ?? 0;
     filesDone++;
-    onProgress?.({ filesDone, bytesDone, filesTotal: present.size, bytesTotal, bytesAdded: 0, currentPath: keyOf('data', id) });
+    onProgress?.({ unit: 'pack', filesDone, bytesDone, filesTotal: present.size, bytesTotal, bytesAdded: 0, currentPath: keyOf('data', id) });
   };
   try {
     const counts = index.blobCounts();
@@ -55,8 +57,10 @@ export async function checkPacks(repository: OpenRepository, index: TableIndex, 
       done(id);
     };
     const [read, others] = [true, false].map((isChosen) => [...present.keys()].filter((id) => chosen.has(id) === isChosen));
-    await inParallel(read ?? [], memoryPlan().packsAtOnce, one);
-    await inParallel(others ?? [], memoryPlan().headersAtOnce, one);
+    const largest = (read ?? []).reduce((most, id) => Math.max(most, present.get(id) ?? 0), 1);
+    const { packsAtOnce, headersAtOnce } = memoryPlan();
+    await inParallel(read ?? [], Math.max(1, Math.min(packsAtOnce, Math.floor((packsAtOnce * bytesOfPack) / largest))), one);
+    await inParallel(others ?? [], headersAtOnce, one);
   } finally {
     await workers.close();
   }

@@ -33,7 +33,7 @@ async function checkAll(opened: OpenRepository, request: CheckRequest): Promise<
   await checkKeys(opened, problems, signal);
   const snapshots = await checkSnapshots(opened, problems, signal);
   const index = await checkIndex(opened, problems, signal);
-  await checkTrees(opened, index, snapshots, problems, signal);
+  await checkTrees(opened, index, snapshots, problems, request);
   const { checked, read } = await checkPacks(opened, index, request, problems);
   await checkSmallFiles(opened, problems, signal);
   return { problems: problems.list, packsChecked: checked, packsRead: read, snapshots: snapshots.size };

@@ -1,5 +1,7 @@
+import type { Progress } from '../contract.ts';
 import { EngineError } from '../errors.ts';
 import { listSnapshots, type BlobTable, type OpenRepository, type TableIndex } from '../repository/index.ts';
+import type { BlobType } from '../format/index.ts';
 import type { DuplicateFacts, PackFacts, PruneFacts } from './plan.ts';
 import { findUsedBlobs, type UsedBlobs } from './used-blobs.ts';
 
@@ -25,10 +27,14 @@ interface Counts {
  * Gathers what `decidePacks` needs. Refuses a repository that lacks something: pruning it would make the loss worse.
  * @throws {EngineError} `Damaged`
  */
-export async function observePacks(repository: OpenRepository, signal?: AbortSignal): Promise<Observed> {
+export async function observePacks(repository: OpenRepository, signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<Observed> {
   const snapshots = await listSnapshots(repository, signal);
   const index = await repository.loadIndex({ reload: true, signal });
-  const used = await findUsedBlobs(repository, index, snapshots.map(({ tree }) => tree), { signal });
+  let directories = 0;
+  const onBlob = (type: BlobType): void => {
+    if (type === 'tree') onProgress?.({ unit: 'directory', filesDone: (directories += 1), bytesDone: 0, bytesAdded: 0 });
+  };
+  const used = await findUsedBlobs(repository, index, snapshots.map(({ tree }) => tree), { signal, onBlob });
   const { counts, duplicates } = countBlobs(index, used);
   const sizes = new Map<string, number>();
   for await (const { id, size } of repository.listFiles('data', signal)) sizes.set(id, size);

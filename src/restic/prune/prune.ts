@@ -1,4 +1,4 @@
-import type { PrunePlan, PruneRequest, Repository, SnapshotReach } from '../contract.ts';
+import type { Progress, PrunePlan, PruneRequest, Repository, SnapshotReach } from '../contract.ts';
 import { openedOf, type ListedFile, type OpenRepository } from '../repository/index.ts';
 import { decideDue, loadMarks, saveMark, type Due } from './marks.ts';
 import { observePacks, type Observed } from './observe.ts';
@@ -11,8 +11,8 @@ import { rewriteIndex } from './rewrite-index.ts';
 const unfinishedAfterMs = 24 * 60 * 60_000;
 
 /** What a prune would free. Takes no lock and writes nothing. */
-export async function planPrune(repository: Repository, signal?: AbortSignal): Promise<PrunePlan> {
-  const observed = await observePacks(openedOf(repository), signal);
+export async function planPrune(repository: Repository, signal?: AbortSignal, onProgress?: (progress: Progress) => void): Promise<PrunePlan> {
+  const observed = await observePacks(openedOf(repository), signal, onProgress);
   const decision = decidePacks(observed);
   return {
     packsToDelete: [...idsOf(observed, decision.remove), ...observed.unreferenced.map(({ id }) => id)],
@@ -38,7 +38,7 @@ export async function prune(repository: Repository, request: PruneRequest): Prom
   // Whoever lost the lock must not remove anything: another may be writing by now.
   const allowed = signal === undefined ? lock.lost : AbortSignal.any([signal, lock.lost]);
   try {
-    const observed = await observePacks(opened, allowed);
+    const observed = await observePacks(opened, allowed, request.onProgress);
     const decision = decidePacks(observed, request.repackAbove);
     const goes = [...idsOf(observed, decision.remove), ...idsOf(observed, decision.repack), ...observed.absent];
     const saved = await replace(opened, request, { observed, decision, goes, signal: allowed });
@@ -68,7 +68,7 @@ interface Replacing {
 /** Everything new is stored before anything old goes. @returns the packs that were written */
 async function replace(repository: OpenRepository, request: PruneRequest, { observed, decision, goes, signal }: Replacing): Promise<readonly ListedFile[]> {
   if (goes.length === 0) return [];
-  const savedPacks = decision.repack.length === 0 ? [] : await repackPacks(repository, observed, decision, signal);
+  const savedPacks = decision.repack.length === 0 ? [] : await repackPacks(repository, observed, decision, { signal, onProgress: request.onProgress });
   const gone = new Set(goes);
   const { saved, obsolete } = await rewriteIndex(repository, observed.index, gone, signal);
   const after = await repository.loadIndex({ reload: true, except: new Set(obsolete), signal });

@@ -3,6 +3,7 @@ import { encodeTree, keyOfBytes, type BlobType, type Id, type PackedBlob, type T
 import { BlobCodec } from '../pipeline/blob-codec.ts';
 import { alignedBuffer, freeBuffer } from '../pipeline/pack-buffers.ts';
 import { capacityFor, PackBuilder } from '../pipeline/pack-builder.ts';
+import { mostTreePack } from '../pipeline/pack-size.ts';
 import type { BlobTable } from './blob-table.ts';
 import type { BlobWriter, ListedFile } from './opened.ts';
 import type { PackUploader } from './pack-uploader.ts';
@@ -74,6 +75,10 @@ export class PackingWriter implements BlobWriter {
     return this.#options.uploader;
   }
 
+  get packTarget(): number {
+    return this.#options.packTarget;
+  }
+
   /** Packs that another thread left open are continued here. */
   get data(): PackBuilder {
     return this.#builders.data;
@@ -103,7 +108,7 @@ export class PackingWriter implements BlobWriter {
       type,
       isSpread: type === 'data',
       codec: this.#codec,
-      target: packTarget,
+      target: type === 'data' ? packTarget : Math.min(packTarget, mostTreePack),
       takeBuffer: (length) => (length <= capacity ? this.#spare.pop() : undefined) ?? alignedBuffer(Math.max(length, capacity)),
       giveBuffer: (buffer) => this.#spare.push(buffer),
       onFinished: (pack) => {

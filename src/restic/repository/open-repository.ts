@@ -7,6 +7,7 @@ import {
   type BlobLocation, type BlobType, type CipherKey, type Config, type Id, type PackContents, type PackedBlob, type Tree,
 } from '../format/index.ts';
 import { memoryPlan } from '../memory-plan.ts';
+import { memoryOfProcess, packTargetFor } from '../pipeline/pack-size.ts';
 import { PackingWriter } from './blob-writer.ts';
 import { takeLock } from './lock.ts';
 import { keyOf, type HeldLock, type ListedFile, type LockRequest, type OpenedRepository, type UnpackedKind } from './opened.ts';
@@ -229,8 +230,10 @@ export class OpenRepository implements OpenedRepository {
   /** @param compression - of blobs that this thread makes */
   async startWriting(signal?: AbortSignal, compression: Compression = 'auto'): Promise<PackingWriter> {
     const uploader = await this.startUploading(signal);
-    const { table } = await this.loadIndex({ signal });
-    return new PackingWriter({ table, uploader, material: this.key.material, packTarget: memoryPlan().packTarget, compression: this.compressionOf(compression) });
+    const index = await this.loadIndex({ signal });
+    const { packTarget: least, workers } = memoryPlan();
+    const packTarget = packTargetFor({ least, repositoryBytes: index.storedBytes(), memoryBytes: memoryOfProcess(), threads: workers });
+    return new PackingWriter({ table: index.table, uploader, material: this.key.material, packTarget, compression: this.compressionOf(compression) });
   }
 
   async lock(request: LockRequest): Promise<HeldLock> {

@@ -72,6 +72,15 @@ export class TableIndex implements BlobIndex {
     return new Set(this.#packIds.flatMap((id, number) => (packs.has(id) ? (this.#indexFilesOf[number] ?? []) : [])));
   }
 
+  /** What all blobs take in their packs, bytes. */
+  storedBytes(): number {
+    let sum = 0;
+    this.table.forEachSlot((_type, _words, _at, _slot, { length }) => {
+      sum += length;
+    });
+    return sum;
+  }
+
   /** Sizes of packs by number, bytes: for an index names every blob of a pack, and the header's length follows from them. */
   sizesOf(isWanted: (packNumber: number) => boolean): Map<number, number> {
     const sizes = new Map<number, number>();

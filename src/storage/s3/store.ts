@@ -24,8 +24,8 @@ import { retentionFields } from './retention.ts';
 /** S3's own limit for one DeleteObjects. */
 const DELETE_BATCH = 1000;
 const PARALLEL_BATCHES = 4;
-/** Packs are smaller and go in one request. */
-const DEFAULT_PART_SIZE = 32 * 1024 * 1024;
+/** Packs, of 64 MiB and a chunk at most, go in one request. */
+const DEFAULT_PART_SIZE = 80 * 1024 * 1024;
 
 /** Opens a bucket, below a prefix. Nothing is asked of the service yet. */
 export function openS3Store(address: S3Address, connection: S3Connection = {}): S3Store {
