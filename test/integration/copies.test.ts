@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 import type { Backup, BackupPolicy } from '../../src/api/index.ts';
-import { allInformers, makeCaches, moverControllers, policyController, tenantController } from '../../src/controller/index.ts';
+import { allInformers, makeCaches, moverContext, moverControllers, policyController, tenantController } from '../../src/controller/index.ts';
 import { EventRecorder, ResourceClient, ScaleClient, isKubeError, resourceTypes, type KubeObject, type NewObject, type ResourceType } from '../../src/kube/index.ts';
 import { binary, KUBERNETES_VERSION } from '../ground/binaries.ts';
 import { run } from '../ground/run.ts';
@@ -100,17 +100,20 @@ async function startOperator(): Promise<void> {
     credentialMinter: { mint: () => Promise.resolve({ credentials: { version: 1 as const, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: {} }, expiresAt: undefined }) },
     resultReader: { read: () => Promise.resolve(undefined) },
   };
+  const movers = moverContext({ connection, caches, ports, moverNamespace: MOVERS, moverImage: 'mover:1' });
+  const policies = policyController({
+    ...shared,
+    policies: new ResourceClient(connection, resourceTypes.backupPolicies),
+    backups: new ResourceClient(connection, resourceTypes.backups),
+    restores: new ResourceClient(connection, resourceTypes.restores),
+    scales: new ScaleClient(connection),
+    moverNamespace: MOVERS,
+    movers,
+  });
   const controllers = [
+    policies,
     tenantController({ ...shared, tenants: new ResourceClient(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2) }),
-    policyController({
-      ...shared,
-      policies: new ResourceClient(connection, resourceTypes.backupPolicies),
-      backups: new ResourceClient(connection, resourceTypes.backups),
-      restores: new ResourceClient(connection, resourceTypes.restores),
-      scales: new ScaleClient(connection),
-      moverNamespace: MOVERS,
-    }),
-    ...moverControllers({ ...shared, connection, ports, moverNamespace: MOVERS, moverImage: 'mover:1' }),
+    ...moverControllers({ ...shared, connection, context: movers, moverNamespace: MOVERS, wakePolicy: (key) => policies.queue.add(key) }),
   ];
   const informers = allInformers(caches);
   const watching = informers.map((informer) => informer.run(stopping.signal));
