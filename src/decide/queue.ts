@@ -195,7 +195,8 @@ class Ahead {
     const isInTheWay = (task: MoverTask) => task !== 'verify' || wanted === 'forget' || wanted === 'verify';
     const tasks = [...this.#homes.tasksIn(namespace), ...(ahead === undefined ? [] : [ahead])].filter(isInTheWay);
     if (tasks.includes('restore')) return { reason: 'RestoreRunning', message: 'A Restore of this namespace runs; this starts when it has ended.' };
-    const [task] = tasks;
+    // Of several that run, the same one is named whoever came first.
+    const task = (['backup', 'forget', 'verify'] as const).find((each) => tasks.includes(each));
     if (task !== undefined) return { reason: 'NamespaceBusy', message: `Another ${WORDS[task]} of this namespace runs; this starts when it has ended.` };
     const { limitPerNode } = this.#limits;
     if (node === undefined || limitPerNode === undefined) return undefined;

@@ -65,13 +65,19 @@ describe('the chart', () => {
     }
   });
 
-  it('gives no wildcard, no right to impersonate, escalate or bind, and none to exec', async () => {
+  it('gives no wildcard, and no right to impersonate, escalate or bind', async () => {
     for (const { name, rule } of rulesOf(await template())) {
       const all = [...rule.apiGroups, ...rule.resources, ...rule.verbs];
       expect([name, all.filter((each) => each.includes('*'))]).toEqual([name, []]);
       expect([name, rule.verbs.filter((verb) => ['impersonate', 'escalate', 'bind', 'deletecollection'].includes(verb))]).toEqual([name, []]);
-      expect([name, rule.resources.filter((resource) => ['pods/exec', 'pods/attach', 'serviceaccounts/token'].includes(resource))]).toEqual([name, []]);
+      expect([name, rule.resources.filter((resource) => ['pods/attach', 'pods/ephemeralcontainers', 'serviceaccounts/token'].includes(resource))]).toEqual([name, []]);
     }
+  });
+
+  it('lets the operator run commands in pods, for hooks, unless the platform wants none', async () => {
+    const exec = (manifests: readonly Manifest[]) => rulesOf(manifests).filter(({ rule }) => rule.resources.includes('pods/exec')).map(({ name, rule }) => [name, ...rule.resources, ...rule.verbs]);
+    expect(exec(await template())).toEqual([['tenant-backup', 'pods/exec', 'get', 'create']]);
+    expect(exec(await template('rbac.exec=false'))).toEqual([]);
   });
 
   it('lets Secrets be listed in its own namespace and that of movers only', async () => {
