@@ -1,7 +1,8 @@
 import { constants } from 'node:fs';
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { isErrno } from './file-errors.ts';
+import { makeFolders } from './make-folders.ts';
 
 /** Objects from here on are written past the page cache when they have to be on the disk anyway: that saves a copy, and the wait for its writeback. */
 const directFrom = 1024 * 1024;
@@ -21,7 +22,7 @@ export async function createFile(path: string, durable: boolean): Promise<FileHa
 
 /** A folder that a power cut takes away takes what lies in it along, however well that was synced. */
 async function makeFolder(path: string, durable: boolean): Promise<void> {
-  const first = await mkdir(path, { recursive: true, mode: 0o700 });
+  const first = makeFolders(path);
   if (!durable || first === undefined) return;
   for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
 }

@@ -7,6 +7,7 @@ export { StorageError, type StorageErrorCode, type StorageErrorOptions } from '.
 export { assertKey, compareKeys } from './object-key.ts';
 export { MemoryStore } from './memory-store.ts';
 export { FileStore, type FileStoreOptions } from './file-store.ts';
+export { makeFolders } from './make-folders.ts';
 export { openStore, type OpenStoreOptions } from './open-store.ts';
 export { parseEndpoint, parseStoreUrl, type FileAddress, type S3Address, type StoreAddress } from './store-url.ts';
 export { retrying, type RetryOptions } from './retrying-store.ts';

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { alignedBuffer } from '../../src/restic/pipeline/pack-buffers.ts';
-import { FileStore } from '../../src/storage/index.ts';
+import { FileStore, makeFolders } from '../../src/storage/index.ts';
 
 const run = promisify(execFile);
 
@@ -93,6 +93,17 @@ describe('a directory as a store', () => {
     } finally {
       for (const spy of spies) spy.mockRestore();
     }
+  });
+
+  it('is not held up where a directory cannot be made although its parent is there', async () => {
+    await expect(new FileStore('/proc/tenant-backup/objects').put('k', Buffer.from('x'))).rejects.toMatchObject({ name: 'StorageError' });
+    expect(() => makeFolders('/proc/tenant-backup')).toThrow('ENOENT');
+    expect(makeFolders(join(root, 'a/b/c'))).toBe(join(root, 'a'));
+    expect(makeFolders(join(root, 'a/b/c'))).toBeUndefined();
+    expect(makeFolders('/')).toBeUndefined();
+    await writeFile(join(root, 'file'), 'x');
+    expect(() => makeFolders(join(root, 'file'))).toThrow('EEXIST');
+    expect(() => makeFolders(join(root, 'file/below'))).toThrow('ENOTDIR');
   });
 
   it('is not held up by a FIFO that lies in it', async () => {

@@ -1,6 +1,7 @@
-import { accessSync, constants, existsSync, lstatSync, mkdirSync, mkdtempSync, rmdirSync } from 'node:fs';
+import { accessSync, constants, existsSync, lstatSync, mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { makeFolders } from '../../storage/index.ts';
 import { EngineError } from '../errors.ts';
 import { byteString, byteStringFromText, nodeTypeOf, type ByteString, type Node } from '../format/index.ts';
 import { Beneath, errnoCodeOf, LibcError, openLibc, splitPath, type FileStat, type Libc } from '../fs/index.ts';
@@ -24,7 +25,7 @@ export class TargetTree {
    */
   constructor(directory: string, isDry = false) {
     try {
-      if (!isDry) mkdirSync(directory, { recursive: true, mode: 0o700 });
+      if (!isDry) makeFolders(directory);
       this.root = isDry && !existsSync(directory) ? this.#openNothing() : this.libc.openAt(c.AT_FDCWD, byteStringFromText(directory), c.O_RDONLY | c.O_DIRECTORY);
     } catch (cause) {
       throw unwritable(directory, cause);
