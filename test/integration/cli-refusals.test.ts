@@ -94,7 +94,7 @@ describe('the command line', () => {
       expect(help).toMatchObject({ status: 0, stderr: '' });
       expect(help.stdout).toContain(`tenant-backup ${command.join(' ')} --`);
     }
-    expect((await run(['backup', '--help'])).stdout.replaceAll(/\s+/g, ' ')).toMatch(/--source <dir> [^-]*\(required\)/);
+    expect((await run(['restore', '--help'])).stdout.replaceAll(/\s+/g, ' ')).toMatch(/--target <dir> [^-]*\(required\)/);
   });
 
   describe('whose output is lost', () => {
