@@ -100,7 +100,7 @@ describe('the kinds', () => {
 
   it('give defaults to whoever leaves fields out', async () => {
     const policy = JSON.parse(await kubectl(['get', resourceOf('BackupPolicy'), 'valid', '-n', NAMESPACE, '-o', 'json'])) as { spec: object };
-    expect(policy.spec).toMatchObject({ copyMethod: 'Direct', quota: { maxBackups: 7 }, workload: { apiVersion: 'apps/v1' } });
+    expect(policy.spec).toMatchObject({ copyMethod: 'Auto', quota: { maxBackups: 7 }, workload: { apiVersion: 'apps/v1' } });
     const location = JSON.parse(await kubectl(['get', resourceOf('BackupLocation'), CLUSTER_NAME, '-o', 'json'])) as { spec: object };
     expect(location.spec).toMatchObject({
       s3: { region: 'us-east-1', forcePathStyle: true, sts: { mode: 'Auto', sessionDuration: '1h' } },
