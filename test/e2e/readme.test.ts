@@ -104,11 +104,14 @@ describe('make demo', () => {
     const stored = (await listObjects<StatusLike>('bk', NAMESPACE)).filter(({ status }) => status?.phase === 'Stored');
     expect(stored).toHaveLength(8);
     const table = (await kubectl(['get', 'bk', '-n', NAMESPACE, '-o', 'wide'])).split('\n');
-    const starts = columnStarts(table[0] ?? '');
+    const header = table[0] ?? '';
+    const starts = columnStarts(header);
+    // A mover that is done before it says how far it is leaves no percentage.
+    const percent = starts.indexOf(header.indexOf('PERCENT'));
     for (const { metadata } of stored) {
       const row = table.find((line) => line.startsWith(`${metadata.name} `)) ?? '';
       const cells = starts.map((start, i) => row.slice(start, starts[i + 1]).trim());
-      expect({ name: metadata.name, empty: cells.filter((cell) => cell === '').length }).toEqual({ name: metadata.name, empty: 0 });
+      expect({ name: metadata.name, empty: cells.filter((cell, i) => cell === '' && i !== percent).length }).toEqual({ name: metadata.name, empty: 0 });
     }
   });
 
