@@ -45,8 +45,6 @@ export interface MoverControllersDependencies {
   readonly caches: Caches;
   readonly events: Pick<EventRecorder, 'record'>;
   readonly context: MoverContext;
-  /** Where movers run that need nothing of a customer's namespace. */
-  readonly moverNamespace: string;
   /** Puts a policy's key into its controller's queue: its verification may have a mover now. */
   readonly wakePolicy: (key: string) => void;
   readonly observer: ControllerObserver;
@@ -57,7 +55,7 @@ const WORKERS = 16;
 
 /** The controllers of Backup and Restore. They share one queue for movers, so they are made together. */
 export function moverControllers(dependencies: MoverControllersDependencies): readonly Controller[] {
-  const { caches, events, observer, context, wakePolicy } = dependencies;
+  const { connection, caches, events, observer, context, wakePolicy } = dependencies;
   const backups: BackupReconciler = new BackupReconciler(context, events, (key) => backup.queue.add(key));
   const restores: RestoreReconciler = new RestoreReconciler(context, events, (key) => restore.queue.add(key));
   const backup = new Controller({ name: 'backup', workers: WORKERS, reconcile: (key, signal) => backups.reconcile(key, signal), observer });
@@ -69,5 +67,5 @@ export function moverControllers(dependencies: MoverControllersDependencies): re
   });
   watchForBackups(caches, context, waker, (key) => backup.queue.add(key));
   watchForRestores(caches, context, waker, (key) => restore.queue.add(key));
-  return [backup, restore, copySweeper(dependencies)];
+  return [backup, restore, copySweeper({ connection, caches, moverNamespace: context.moverNamespace, observer })];
 }

@@ -1,4 +1,4 @@
-import { mkdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { MoverResult, VerifyOrders } from '../api/index.ts';
 import type { CheckOutcome, Progress, Repository } from '../restic/contract.ts';
@@ -75,7 +75,6 @@ async function tryRestore({ orders, engine, signal }: MoverWork<VerifyOrders>, r
     const paths = files.map(({ path }) => path);
     // An earlier try in this pod, were its container ever started again, must not make up for what this one does not restore.
     await rm(target, { recursive: true, force: true });
-    await mkdir(target, { recursive: true });
     const restored = await engine.restore(repository, { snapshot, target, includes: paths.map((path) => engine.literalPattern(path)), skipDamaged: true, signal });
     const compared = await engine.compareFiles(repository, { snapshot, target, paths, signal });
     const missed = restored.complete ? [] : [say(`${restored.warningCount} paths could not be restored.`)];

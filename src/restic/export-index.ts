@@ -1,6 +1,6 @@
 import type { Repository } from './contract.ts';
 import { EngineError } from './errors.ts';
-import { IndexWriter, sealUnpacked, type Id, type SealedFile } from './format/index.ts';
+import { sealIndex, type Id, type SealedFile } from './format/index.ts';
 import { openedOf } from './repository/index.ts';
 
 /**
@@ -11,11 +11,9 @@ import { openedOf } from './repository/index.ts';
 export async function exportIndex(repository: Repository, packs: readonly string[]): Promise<SealedFile> {
   const opened = openedOf(repository);
   const index = await opened.loadIndex();
-  return sealUnpacked(opened.key, opened.config.version, (emit) => {
-    const writer = new IndexWriter(emit);
+  return sealIndex(opened.key, opened.config.version, (writer) => {
     index.write(writer, [...new Set<Id>(packs)].sort(), (pack) => {
       throw new EngineError('Damaged', `No index file names pack ${pack}, so it cannot be exported. Run \`check\`.`, { context: { pack } });
     });
-    writer.finish();
   });
 }

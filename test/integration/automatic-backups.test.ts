@@ -57,7 +57,6 @@ async function operator() {
     backups: new ResourceClient<Backup>(connection, resourceTypes.backups),
     restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
     scales: new ScaleClient(connection),
-    moverNamespace: 'movers',
     movers: idleMovers(connection, caches, shared.clock),
   });
   const controllers = [

@@ -107,13 +107,12 @@ async function startOperator(): Promise<void> {
     backups: new ResourceClient(connection, resourceTypes.backups),
     restores: new ResourceClient(connection, resourceTypes.restores),
     scales: new ScaleClient(connection),
-    moverNamespace: MOVERS,
     movers,
   });
   const controllers = [
     policies,
     tenantController({ ...shared, tenants: new ResourceClient(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2) }),
-    ...moverControllers({ ...shared, connection, context: movers, moverNamespace: MOVERS, wakePolicy: (key) => policies.queue.add(key) }),
+    ...moverControllers({ ...shared, connection, context: movers, wakePolicy: (key) => policies.queue.add(key) }),
   ];
   const informers = allInformers(caches);
   const watching = informers.map((informer) => informer.run(stopping.signal));

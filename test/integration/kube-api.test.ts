@@ -82,7 +82,6 @@ async function operator(): Promise<{ caches: Caches; controllers: readonly Contr
       backups: new ResourceClient<Backup>(connection, resourceTypes.backups),
       restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
       scales: new ScaleClient(connection),
-    moverNamespace: 'movers',
     movers: idleMovers(connection, caches, shared.clock),
     }),
   ];

@@ -2,13 +2,13 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { encodeIndex } from '../../src/restic/format/index.ts';
 import { backup, check, forget, initRepository, prune, restore } from '../../src/restic/index.ts';
 import { openedOf } from '../../src/restic/repository/index.ts';
 import { FileStore } from '../../src/storage/index.ts';
 import { compareTrees } from '../support/compare-tree.ts';
 import { RealRestic, scratchDirectory, testPassword } from '../support/real-restic.ts';
 import { seededRandom } from '../support/seeded-random.ts';
+import { encodeIndex } from '../support/index-text.ts';
 
 const MiB = 1024 * 1024;
 const scratch = scratchDirectory();

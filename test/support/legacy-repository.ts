@@ -1,7 +1,8 @@
 import { hash } from 'node:crypto';
-import { CipherKey, encodeConfig, encodeKeyFile, encodeIndex, encodePackHeader, encodeSnapshot, encodeUnpacked, newConfig, type PackContents, type PackedBlob } from '../../src/restic/format/index.ts';
+import { CipherKey, encodeConfig, encodeKeyFile, encodePackHeader, encodeSnapshot, encodeUnpacked, newConfig, type PackContents, type PackedBlob } from '../../src/restic/format/index.ts';
 import type { ObjectStore } from '../../src/storage/index.ts';
 import { testPassword } from './real-restic.ts';
+import { encodeIndex } from './index-text.ts';
 
 export interface LegacyBlob {
   readonly type: 'data' | 'tree';

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, it } from '@jest/glo
 import { hash } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { CipherKey, encodeIndex, encodeLock, encodePackHeader, parseIndex, scanIndex, type PackContents } from '../../src/restic/format/index.ts';
+import { CipherKey, encodeLock, encodePackHeader, parseIndex, type PackContents } from '../../src/restic/format/index.ts';
 import { check, listSnapshots, openRepository, restore, type Repository } from '../../src/restic/index.ts';
 import { keyOf, openedOf, type OpenRepository } from '../../src/restic/repository/index.ts';
 import { BlobCodec } from '../../src/restic/pipeline/blob-codec.ts';
@@ -14,6 +14,7 @@ import { BlobOpener } from '../../src/restic/restore/blob-opener.ts';
 import { MemoryStore } from '../../src/storage/index.ts';
 import { craftRepository } from '../support/crafted-repository.ts';
 import { scratchDirectory, testPassword } from '../support/real-restic.ts';
+import { encodeIndex, scanIndex } from '../support/index-text.ts';
 
 const scratch = scratchDirectory();
 const promised = 'what was promised';

@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
-  byteString, byteStringFromText, compress, decompress, encodeIndex, encodeNode, encodePackHeader, encodeTree, formatTime, goModeOf, isSameTime,
+  byteString, byteStringFromText, compress, decompress, encodeNode, encodePackHeader, encodeTree, formatTime, goModeOf, isSameTime,
   parseIndex, parsePackHeader, parseTime, parseTree, permissionsOf, type Node, type PackedBlob,
 } from '../../src/restic/format/index.ts';
 import { goJsonBytes, goQuote, goUnquote } from '../../src/restic/format/go-text.ts';
+import { encodeIndex } from '../support/index-text.ts';
 
 const plainNode: Node = {
   name: byteString('testfile'), type: 'file', mode: 420, mtime: '2014-12-06T17:50:23.34513538+01:00', atime: '2014-12-06T17:50:23.338468713+01:00',

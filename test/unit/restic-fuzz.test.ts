@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import {
-  CipherKey, decodeUnpacked, hexOfKey, encodeConfig, encodeIndex, encodeKeyFile, encodeLock, encodePackHeader, encodeSnapshot, encodeTree, encodeUnpacked, newConfig,
-  parseConfig, parseIndex, parseKeyFile, parseLock, parsePackHeader, parseSnapshot, parseTree, scanIndex, byteString, type Node, type PackedBlob,
+  CipherKey, decodeUnpacked, hexOfKey, encodeConfig, encodeKeyFile, encodeLock, encodePackHeader, encodeSnapshot, encodeTree, encodeUnpacked, newConfig,
+  parseConfig, parseIndex, parseKeyFile, parseLock, parsePackHeader, parseSnapshot, parseTree, byteString, type Node, type PackedBlob,
 } from '../../src/restic/format/index.ts';
 import { contentIdsOf, ParentTree } from '../../src/restic/backup/parent-tree.ts';
 import { EngineError } from '../../src/restic/index.ts';
@@ -10,6 +10,7 @@ import { parseMark } from '../../src/restic/prune/marks.ts';
 import { readReferences } from '../../src/restic/prune/used-blobs.ts';
 import { canonicalJson } from '../../src/storage/index.ts';
 import { assertInBatches, fuzz, fuzzTimeoutMs, inputsNear } from '../support/fuzz.ts';
+import { encodeIndex, scanIndex } from '../support/index-text.ts';
 
 const id = 'ab'.repeat(32);
 const time = '2020-02-03T04:05:06.7Z';

@@ -62,7 +62,6 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
     scales,
     events,
     clock,
-    moverNamespace,
     movers,
     observer,
   });
@@ -86,7 +85,7 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       observer,
     }),
     policies,
-    ...moverControllers({ connection, caches, events, context: movers, moverNamespace, wakePolicy: (key) => policies.queue.add(key), observer }),
+    ...moverControllers({ connection, caches, events, context: movers, wakePolicy: (key) => policies.queue.add(key), observer }),
   ];
 }
 

@@ -1,5 +1,6 @@
 import { LABEL_BACKUP_UID } from '../../api/index.ts';
 import { ANNOTATION_SELECTED_NODE, type ContentFact, type CopiedClaimFact, type CopiedVolumeFact, type GroupContentFact, type GroupFact, type SnapshotFact } from '../../decide/index.ts';
+import { madeAt } from '../mover/facts.ts';
 import { ANNOTATION_GROUP_HANDLE } from '../slim-objects.ts';
 import type { RawClaim, RawGroupContent, RawGroupSnapshot, RawSnapshot, RawSnapshotContent, RawVolume } from '../raw-objects.ts';
 
@@ -16,7 +17,7 @@ export function snapshotFact({ metadata, spec, status }: RawSnapshot): SnapshotF
     restoreSize: status?.restoreSize,
     error: status?.error?.message,
     deleting: metadata.deletionTimestamp !== undefined,
-    createdAt: timeOf(metadata.creationTimestamp),
+    createdAt: madeAt(metadata),
   };
 }
 
@@ -66,7 +67,7 @@ export function copiedClaimFact({ metadata, spec, status }: RawClaim): CopiedCla
     volumeName: spec?.volumeName ? spec.volumeName : undefined,
     deleting: metadata.deletionTimestamp !== undefined,
     selectedNode: metadata.annotations?.[ANNOTATION_SELECTED_NODE],
-    createdAt: timeOf(metadata.creationTimestamp),
+    createdAt: madeAt(metadata),
   };
 }
 
@@ -77,8 +78,4 @@ export function copiedVolumeFact({ metadata, spec }: RawVolume): CopiedVolumeFac
     deleting: metadata.deletionTimestamp !== undefined,
     claim: { namespace: spec?.claimRef?.namespace ?? '', name: spec?.claimRef?.name ?? '' },
   };
-}
-
-function timeOf(time: string | undefined): number {
-  return Date.parse(time ?? '') || 0;
 }

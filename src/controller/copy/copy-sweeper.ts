@@ -13,12 +13,6 @@ export interface SweeperDependencies {
 
 const WORKERS = 4;
 
-/** A name in the family that a claim's label tells of. */
-function labelledFamily(label: string): string | undefined {
-  const family = familyOfLabel(label);
-  return family === undefined ? undefined : `${family}-`;
-}
-
 /**
  * Removes what copies of volumes leave behind. Its keys are families: all that is named after one Backup. It looks at each when the
  * operator starts and whenever something of it changes, so neither a crash nor a Backup that is gone leaves anything.
@@ -34,14 +28,14 @@ export function copySweeper({ connection, caches, moverNamespace, observer }: Sw
     },
     observer,
   });
-  const add = (name: string | undefined): void => {
-    const family = familyOf(name ?? '');
+  const addFamily = (family: string | undefined): void => {
     if (family !== undefined) controller.queue.add(family);
   };
+  const add = (name: string | undefined): void => addFamily(familyOf(name ?? ''));
   const byName = ({ object }: { readonly object: KubeObject }): void => add(object.metadata.name);
   caches.claims.listen(({ object: { metadata } }) => {
     add(metadata.name);
-    for (const label of Object.keys(metadata.labels ?? {})) add(labelledFamily(label));
+    for (const label of Object.keys(metadata.labels ?? {})) addFamily(familyOfLabel(label));
   });
   caches.snapshots.listen(({ object: { metadata } }) => add(familyOf(metadata.name) === undefined ? groupOwner(metadata) : metadata.name));
   caches.groups.listen(byName);

@@ -1,4 +1,4 @@
-import { LABEL_RESTORE_UID } from '../../api/index.ts';
+import { LABEL_MANAGED_BY, LABEL_RESTORE_UID, MANAGED_BY } from '../../api/index.ts';
 import type { ClaimFact, ExecPodFact, JobFact, MoverPodFact, VolumeUserFact, WarningFact } from '../../decide/index.ts';
 import { jobOfPod, ownersOf } from '../caches.ts';
 import type { RawClaim, RawEvent, RawJob, RawMeta, RawNode, RawPod, RawVolume } from '../raw-objects.ts';
@@ -32,7 +32,7 @@ export function jobFact({ metadata, status }: RawJob): JobFact {
     uid: metadata.uid,
     owners: ownersOf(metadata).map(({ kind, uid }) => ({ kind, uid })),
     annotations: metadata.annotations ?? {},
-    createdAt: timeOf(metadata),
+    createdAt: madeAt(metadata),
     suspended: suspension?.status === 'True',
     resumedAt: Number.isNaN(resumedAt) ? undefined : resumedAt,
     deleting: metadata.deletionTimestamp !== undefined,
@@ -109,7 +109,7 @@ function claimsOf(spec: RawPod['spec'] | undefined): readonly string[] {
 
 /** UID of the Job of ours that a pod belongs to. */
 function moverOf(metadata: RawMeta): string | undefined {
-  if (metadata.labels?.['app.kubernetes.io/managed-by'] !== 'tenant-backup') return undefined;
+  if (metadata.labels?.[LABEL_MANAGED_BY] !== MANAGED_BY) return undefined;
   return metadata.ownerReferences?.find(({ kind }) => kind === 'Job')?.uid;
 }
 
@@ -117,6 +117,7 @@ export function hasEnded(phase: string | undefined): boolean {
   return phase === 'Succeeded' || phase === 'Failed';
 }
 
-function timeOf(metadata: RawMeta): number {
-  return Date.parse(metadata.creationTimestamp ?? '') || 0;
+/** When it was made, milliseconds since the epoch. */
+export function madeAt({ creationTimestamp }: Pick<RawMeta, 'creationTimestamp'>): number {
+  return Date.parse(creationTimestamp ?? '') || 0;
 }

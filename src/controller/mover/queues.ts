@@ -17,7 +17,7 @@ import {
   type WaitingMover,
 } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
-import { stagesOfBackup, type Caches } from '../caches.ts';
+import { jobOfPod, stagesOfBackup, type Caches } from '../caches.ts';
 import type { RawJob } from '../raw-objects.ts';
 import { jobFact } from './facts.ts';
 import { tenantOf } from './ground-observer.ts';
@@ -55,7 +55,7 @@ export class MoverQueues {
     caches.restores.listen(({ type, object }) => this.#see(object.metadata.uid, type === 'deleted' ? {} : this.#ofRestore(object)));
     caches.jobs.listen(({ type, object }) => this.#seeJob(object, type !== 'deleted'));
     caches.moverPods.listen(({ type, object: { metadata } }) => {
-      const job = metadata.labels?.['job-name'] === undefined ? undefined : caches.jobs.get(metadata.labels['job-name'], metadata.namespace ?? '');
+      const job = caches.jobs.get(jobOfPod(metadata), metadata.namespace ?? '');
       if (type !== 'deleted' && job !== undefined) this.#seeJob(job, true);
     });
     // Where a Backup or Restore is kept follows from these.
@@ -120,10 +120,8 @@ export class MoverQueues {
     if (isEnding(backup)) return holdsForgetPlace(backup) ? { running: this.#holding(backup, 'forget') } : {};
     if (stages.includes('transferring')) return { running: this.#holding(backup, 'backup') };
     if (!stages.includes('waiting')) return {};
-    const dueAt = Date.parse(backup.status?.nextAttemptAt ?? '');
     const location = locationOf(this.#context, backup);
-    const waiting = waitingBackup(backup, location, this.#siblingsOf(backup, location));
-    return Number.isNaN(dueAt) ? { waiting } : { waiting, dueAt };
+    return waitingUntil(backup.status?.nextAttemptAt, waitingBackup(backup, location, this.#siblingsOf(backup, location)));
   }
 
   #holding(backup: Backup, task: MoverTask): RunningMover {
@@ -211,9 +209,13 @@ export class MoverQueues {
 function ofPolicy(policy: BackupPolicy): Entry['object'] {
   const verification = policy.status?.verification;
   if (verification?.phase === 'Running') return { running: waitingVerification(policy) };
-  if (verification?.phase !== 'Queued') return {};
-  const dueAt = Date.parse(verification.nextAttemptAt ?? '');
-  return Number.isNaN(dueAt) ? { waiting: waitingVerification(policy) } : { waiting: waitingVerification(policy), dueAt };
+  return verification?.phase === 'Queued' ? waitingUntil(verification.nextAttemptAt, waitingVerification(policy)) : {};
+}
+
+/** @param nextAttemptAt - absent: it waits already */
+function waitingUntil(nextAttemptAt: string | undefined, waiting: WaitingMover): Entry['object'] {
+  const dueAt = Date.parse(nextAttemptAt ?? '');
+  return Number.isNaN(dueAt) ? { waiting } : { waiting, dueAt };
 }
 
 function runningOf({ object, jobs }: Entry): RunningMover | undefined {

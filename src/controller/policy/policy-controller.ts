@@ -6,8 +6,7 @@ import { decideQuota, type Quota } from '../../decide/quota.ts';
 import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { observeStorage } from '../copy/index.ts';
-import { observeClaims, watchMovers, type MoverContext } from '../mover/index.ts';
-import { onLocationChange } from '../mover/mover-sources.ts';
+import { observeClaims, onLocationChange, watchMovers, type MoverContext } from '../mover/index.ts';
 import type { Clock } from '../ports.ts';
 import { applyRotation, applyRun, applyTidying, tellMissed } from './automatic-backups.ts';
 import { Verifications } from './verifications.ts';
@@ -21,7 +20,6 @@ export interface PolicyDependencies {
   readonly scales: ScaleClient;
   readonly events: EventRecorder;
   readonly clock: Clock;
-  readonly moverNamespace: string;
   /** What movers that verify are started and watched with. */
   readonly movers: MoverContext;
   readonly observer: ControllerObserver;
@@ -97,7 +95,7 @@ async function reconcileOnce(dependencies: PolicyDependencies, { workloads, pars
       location: caches.locations.get(policy.spec.location),
       tenant: home && caches.tenants.byIndex('namespaceUID', home.metadata.uid)[0],
       claims: observeClaims(dependencies, namespace),
-      storage: observeStorage(caches, dependencies.moverNamespace),
+      storage: observeStorage(caches, dependencies.movers.moverNamespace),
       backups,
       restores: restoresOf(caches, policy),
       workload: workload.finding,

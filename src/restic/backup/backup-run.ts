@@ -49,7 +49,8 @@ export class BackupRun {
       failed.reject(this.#signal.reason);
     };
     this.#signal.addEventListener('abort', fail, { once: true });
-    const pool = this.#startPool({ index, reach, writer, material, onResult: (result) => queue.receive(result), onError: failed.reject });
+    const gear = gearTable(this.#repository.key.derive(gearTableInfo, gearTableLength));
+    const pool = this.#startPool({ index, reach, writer, material, gear, onResult: (result) => queue.receive(result), onError: failed.reject });
     const queue = new FileQueue(pool, this.#reader, this.#statistics);
     const trees = new TreeReader(this.#repository, index, this.#signal);
     let archiving: Promise<Id> | undefined;
@@ -62,7 +63,6 @@ export class BackupRun {
         trees,
         ignoreInodeAndCtime: this.#request.ignoreInodeAndCtime === true,
       });
-      const gear = gearTable(this.#repository.key.derive(gearTableInfo, gearTableLength));
       const store = (stream: StreamSource) => storeStream(stream, { gear, writer, reach, statistics: this.#statistics }, this.#signal);
       archiving = this.#archive({ archive, store }, queue, sources, parent?.tree);
       const tree = await Promise.race([archiving, failed.promise]);
@@ -103,17 +103,18 @@ export class BackupRun {
     readonly reach: Reach;
     readonly writer: PackingWriter;
     readonly material: SharedArrayBuffer;
+    readonly gear: Int32Array;
     readonly onResult: ConstructorParameters<typeof WorkerPool>[0]['onResult'];
     readonly onError: (error: unknown) => void;
   }): WorkerPool {
-    const { index, reach, writer, material, onResult, onError } = parts;
+    const { index, reach, writer, material, gear, onResult, onError } = parts;
     const limit = process.constrainedMemory();
     const { workers } = memoryPlanOf(limit);
     const pool = new WorkerPool({
       mostWorkers: workers,
       packTarget: writer.packTarget,
       material,
-      gear: gearTable(this.#repository.key.derive(gearTableInfo, gearTableLength)),
+      gear,
       tableBuffers: () => index.table.buffers,
       reached: reach.bits,
       compression: this.#repository.compressionOf(this.#request.compression ?? 'auto'),

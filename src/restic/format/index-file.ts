@@ -1,23 +1,7 @@
-import type { BlobType, PackContents, PackedBlob } from './blob.ts';
+import type { BlobType, PackedBlob } from './blob.ts';
 import { sealOverhead } from './crypto.ts';
 import { damaged } from './damaged.ts';
-import { keyOfHex } from './id-words.ts';
-import { IndexWriter } from './index-writer.ts';
 import { isId, JsonReader, parseJson } from './json.ts';
-
-/** One index file from lists; `IndexWriter` writes one without them. */
-export function encodeIndex(packs: Iterable<PackContents>): Uint8Array {
-  const writer = new IndexWriter();
-  const key = new Int32Array(8);
-  for (const pack of packs) {
-    writer.beginPack(pack.id);
-    for (const { type, id, offset, length, uncompressedLength } of pack.blobs) {
-      writer.blob(type, keyOfHex(id, key), 0, offset, length, uncompressedLength);
-    }
-    writer.endPack();
-  }
-  return writer.finish();
-}
 
 /**
  * Calls `onBlob` for each blob of the file, pack by pack; nothing else is built, for an index may have millions.

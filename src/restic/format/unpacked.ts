@@ -1,6 +1,7 @@
 import { compress, decompress } from './compression.ts';
 import type { CipherKey } from './crypto.ts';
 import { damaged } from './damaged.ts';
+import { IndexWriter } from './index-writer.ts';
 import { FrameCompressor, ZstdStream } from './zstd-stream.ts';
 
 /**
@@ -57,6 +58,15 @@ export function sealUnpacked(key: CipherKey, version: 1 | 2, write: (emit: (json
     frames.free();
   }
   return sealing.finish();
+}
+
+/** An index file, sealed while it is written. */
+export function sealIndex(key: CipherKey, version: 1 | 2, write: (writer: IndexWriter) => void): SealedFile {
+  return sealUnpacked(key, version, (emit) => {
+    const writer = new IndexWriter(emit);
+    write(writer);
+    writer.finish();
+  });
 }
 
 /**

@@ -1,13 +1,11 @@
-import { createRequire } from 'node:module';
 import { zstdDecompressSync } from 'node:zlib';
 import { compress, levelFor } from './compression.ts';
 import { damaged } from './damaged.ts';
 import { letGo } from './let-go.ts';
+import { nodeFunctions } from './node-functions.ts';
 
 /** What is decompressed at a time, bytes. */
 const pieceLength = 1024 * 1024;
-
-type Foreign = (...args: unknown[]) => unknown;
 
 const prototypes = {
   create: 'void *ZSTD_createDCtx()',
@@ -89,7 +87,7 @@ export class ZstdStream {
 
 /** Compresses into one buffer that is kept, a frame at a time. */
 export class FrameCompressor {
-  readonly #functions = loadFunctions();
+  readonly #functions = nodeFunctions(prototypes);
   readonly #context: unknown;
   #target = Buffer.alloc(0);
   #isFree = false;
@@ -126,7 +124,7 @@ interface Native {
 }
 
 function bindNative(): Native | undefined {
-  const functions = loadFunctions();
+  const functions = nodeFunctions(prototypes);
   if (functions === undefined) return undefined;
   const { create, free, isError, decompress } = functions;
   const context = create();
@@ -149,15 +147,4 @@ function bindNative(): Native | undefined {
       free(context);
     },
   };
-}
-
-function loadFunctions(): Record<keyof typeof prototypes, Foreign> | undefined {
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    const program = koffi.load(null);
-    const entries = Object.entries(prototypes).map(([name, prototype]) => [name, program.func(prototype) as Foreign] as const);
-    return Object.fromEntries(entries) as Record<keyof typeof prototypes, Foreign>;
-  } catch {
-    return undefined;
-  }
 }

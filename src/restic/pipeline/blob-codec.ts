@@ -75,7 +75,7 @@ export class BlobCodec {
     const body = target.subarray(at + nonceLength, at + nonceLength + payload.length);
     this.#drawNonce(nonce);
     if (this.#native === undefined) body.set(createCipheriv('aes-256-ctr', this.#material.subarray(0, 32), nonce).update(payload));
-    else this.#native.encryptCtr(nonce, payload, body);
+    else this.#native.applyCtr(nonce, payload, body);
     const macAt = at + nonceLength + payload.length;
     sodium.crypto_onetimeauth(target.subarray(macAt, macAt + macLength), body, this.#macKeyFor(nonce));
     return payload.length + sealOverhead;
@@ -136,7 +136,7 @@ export class BlobCodec {
     if (this.#native === undefined) return createDecipheriv('aes-256-ctr', this.#material.subarray(0, 32), nonce).update(body);
     if (this.#decrypted.length < body.length) this.#decrypted = Buffer.allocUnsafeSlow(Math.max(body.length, this.#decrypted.length * 2));
     const plaintext = this.#decrypted.subarray(0, body.length);
-    this.#native.encryptCtr(nonce, body, plaintext);
+    this.#native.applyCtr(nonce, body, plaintext);
     return plaintext;
   }
 

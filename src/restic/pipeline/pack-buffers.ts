@@ -1,4 +1,4 @@
-import { addressOf } from './native.ts';
+import { addressOf } from '../format/index.ts';
 import { capacityFor } from './pack-builder.ts';
 
 /** Two packs are open. While one is on its way to the store the other takes everything: a third buffer would only hold memory. */

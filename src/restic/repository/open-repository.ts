@@ -3,8 +3,8 @@ import { StorageError, type ObjectStore } from '../../storage/index.ts';
 import type { Compression } from '../contract.ts';
 import { EngineError } from '../errors.ts';
 import {
-  damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, IndexWriter, isId, letGo, maxHeaderLength, openUnpacked, parseIndex, parsePackHeader, parseTree, sealOverhead, sealUnpacked,
-  type BlobLocation, type BlobType, type CipherKey, type Config, type Id, type PackContents, type PackedBlob, type Tree,
+  damaged, decodeUnpacked, decompress, encodeUnpacked, headerLengthLength, isId, letGo, maxHeaderLength, openUnpacked, parseIndex, parsePackHeader, parseTree, sealIndex, sealOverhead,
+  type BlobLocation, type BlobType, type CipherKey, type Config, type Id, type IndexWriter, type PackContents, type PackedBlob, type Tree,
 } from '../format/index.ts';
 import { memoryPlan } from '../memory-plan.ts';
 import { memoryOfProcess, packTargetFor } from '../pipeline/pack-size.ts';
@@ -196,11 +196,7 @@ export class OpenRepository implements OpenedRepository {
 
   async saveIndex(write: (writer: IndexWriter) => void, signal?: AbortSignal): Promise<ListedFile> {
     this.#assertWritable();
-    const { parts, size, sha256 } = sealUnpacked(this.key, this.config.version, (emit) => {
-      const writer = new IndexWriter(emit);
-      write(writer);
-      writer.finish();
-    });
+    const { parts, size, sha256 } = sealIndex(this.key, this.config.version, write);
     const id = sha256.toString('hex');
     await this.store.put(keyOf('index', id), parts, { sha256, signal });
     return { id, size };

@@ -90,13 +90,12 @@ export class TableIndex implements BlobIndex {
     return sizes;
   }
 
-  /** Takes in an index file's text as it comes. `onBlob` counts. */
-  scanner(file: Id, onBlob?: () => void): IndexScanner {
+  /** Takes in an index file's text as it comes. */
+  scanner(file: Id): IndexScanner {
     return new IndexScanner({
       pack: (packId) => this.#namedPack(packId, file),
       blob: (packNumber, type, key, offset, length, uncompressedLength) => {
         this.table.place(type, key, { pack: packNumber, offset, length, uncompressedLength });
-        onBlob?.();
       },
     });
   }

@@ -1,8 +1,7 @@
 import { createCipheriv, createDecipheriv, hash } from 'node:crypto';
-import { createRequire } from 'node:module';
 import { constants, zstdDecompressSync } from 'node:zlib';
 import sodium from 'sodium-native';
-import { macLength, nonceLength, sealOverhead } from '../format/index.ts';
+import { bindOpener, macLength, nonceLength, sealOverhead, type NativeOpener } from '../format/index.ts';
 
 /** No chunker makes more; restic's own limit for a chunk is 8 MiB, a tree may be larger. */
 const largestBlob = 1024 * 1024 * 1024;
@@ -22,7 +21,7 @@ export class BlobOpener {
 
   constructor(material: Uint8Array, useNative = true) {
     this.#material = material;
-    this.#native = useNative ? bindNativeOpener(material.subarray(0, 32)) : undefined;
+    this.#native = useNative ? bindOpener(material.subarray(0, 32)) : undefined;
     this.#nonceCipher = createCipheriv('aes-128-ecb', material.subarray(32, 48), null).setAutoPadding(false);
   }
 
@@ -54,12 +53,12 @@ export class BlobOpener {
   #openDirectly(native: NativeOpener, nonce: Uint8Array, body: Uint8Array, uncompressedLength: number): Uint8Array | undefined {
     if (uncompressedLength === 0) {
       this.#plain = ensured(this.#plain, body.length);
-      native.decryptCtr(nonce, body, this.#plain);
+      native.applyCtr(nonce, body, this.#plain);
       return this.#plain.subarray(0, body.length);
     }
     this.#compressed = ensured(this.#compressed, body.length);
     this.#plain = ensured(this.#plain, uncompressedLength);
-    native.decryptCtr(nonce, body, this.#compressed);
+    native.applyCtr(nonce, body, this.#compressed);
     const length = native.decompress(this.#plain.subarray(0, uncompressedLength), this.#compressed.subarray(0, body.length));
     return length === uncompressedLength ? this.#plain.subarray(0, length) : undefined;
   }
@@ -84,73 +83,4 @@ export class BlobOpener {
 
 function ensured(buffer: Buffer<ArrayBuffer>, length: number): Buffer<ArrayBuffer> {
   return buffer.length >= length ? buffer : Buffer.allocUnsafeSlow(Math.max(length, buffer.length * 2, 1 << 20));
-}
-
-interface NativeOpener {
-  /** Bytes written, or −1 for what is no valid frame or does not fit. */
-  decompress(target: Uint8Array, frame: Uint8Array): number;
-  decryptCtr(iv: Uint8Array, source: Uint8Array, target: Uint8Array): void;
-  sha256(source: Uint8Array, target: Uint8Array): void;
-  free(): void;
-}
-
-type Foreign = (...args: unknown[]) => unknown;
-
-const prototypes = {
-  createContext: 'void *ZSTD_createDCtx()',
-  decompressContext: 'size_t ZSTD_decompressDCtx(void *context, void *target, size_t capacity, void *source, size_t length)',
-  freeContext: 'size_t ZSTD_freeDCtx(void *context)',
-  isError: 'uint ZSTD_isError(size_t code)',
-  newCipher: 'void *EVP_CIPHER_CTX_new()',
-  freeCipher: 'void EVP_CIPHER_CTX_free(void *context)',
-  aes256Ctr: 'void *EVP_aes_256_ctr()',
-  initCipher: 'int EVP_DecryptInit_ex(void *context, void *cipher, void *engine, void *key, void *iv)',
-  updateCipher: 'int EVP_DecryptUpdate(void *context, void *target, void *written, void *source, int length)',
-  sha256: 'void *SHA256(void *source, size_t length, void *digest)',
-};
-
-function bindNativeOpener(key: Uint8Array): NativeOpener | undefined {
-  const functions = loadFunctions();
-  if (functions === undefined) return undefined;
-  const { createContext, decompressContext, freeContext, isError, newCipher, freeCipher, aes256Ctr, initCipher, updateCipher, sha256 } = functions;
-  const zstd = createContext();
-  const cipher = newCipher();
-  if (initCipher(cipher, aes256Ctr(), null, key, new Uint8Array(16)) !== 1) return undefined;
-  const written = new Int32Array(1);
-  // A second `free`, or a call after it, would corrupt the memory of the whole process.
-  let isFree = false;
-  function assertOpen(): void {
-    if (isFree) throw new Error('an opener was used after it was freed');
-  }
-  return {
-    decompress(target, frame) {
-      assertOpen();
-      const length = decompressContext(zstd, target, target.length, frame, frame.length);
-      return isError(length) === 0 ? Number(length) : -1;
-    },
-    decryptCtr(iv, source, target) {
-      assertOpen();
-      if (initCipher(cipher, null, null, null, iv) !== 1 || updateCipher(cipher, target, written, source, source.length) !== 1) {
-        throw new Error('OpenSSL refused to decrypt');
-      }
-    },
-    sha256: (source, target) => void sha256(source, source.length, target),
-    free() {
-      if (isFree) return;
-      isFree = true;
-      freeContext(zstd);
-      freeCipher(cipher);
-    },
-  };
-}
-
-function loadFunctions(): Record<keyof typeof prototypes, Foreign> | undefined {
-  try {
-    const koffi = createRequire(import.meta.url)('koffi') as typeof import('koffi');
-    const program = koffi.load(null);
-    const entries = Object.entries(prototypes).map(([name, prototype]) => [name, program.func(prototype) as Foreign] as const);
-    return Object.fromEntries(entries) as Record<keyof typeof prototypes, Foreign>;
-  } catch {
-    return undefined;
-  }
 }
