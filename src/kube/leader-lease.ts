@@ -36,6 +36,8 @@ export class LeaderLease {
   readonly #client: ResourceClient<LeaseObject>;
   readonly #options: Required<Omit<LeaderOptions, 'onError'>> & Pick<LeaderOptions, 'onError'>;
   #seen: { readonly version: string; readonly at: number } | undefined;
+  /** As this replica wrote it last; undefined while it may be another's. */
+  #held: LeaseObject | undefined;
 
   constructor(client: ResourceClient<LeaseObject>, options: LeaderOptions) {
     this.#client = client;
@@ -69,38 +71,56 @@ export class LeaderLease {
     }
   }
 
-  /** One round: takes or renews the lease if it is free, ours or expired. */
+  /** One round: renews the lease if it is ours, else takes it if it is free or expired. */
   async #tryAcquire(): Promise<boolean> {
-    const { namespace, name, identity, leaseMs } = this.#options;
     try {
-      const lease = await this.#client.get(name, namespace, AbortSignal.timeout(leaseMs / 3));
-      const now = new Date().toISOString().replace('Z', '000Z');
-      if (lease === undefined) {
-        await this.#client.create({
-          apiVersion: 'coordination.k8s.io/v1',
-          kind: 'Lease',
-          metadata: { namespace, name },
-          spec: { holderIdentity: identity, leaseDurationSeconds: Math.ceil(leaseMs / 1000), acquireTime: now, renewTime: now, leaseTransitions: 0 },
-        });
-        return true;
-      }
-      const holder = lease.spec?.holderIdentity ?? '';
-      if (holder !== identity && holder !== '' && !this.#isExpired(lease)) return false;
-      const isRenewal = holder === identity;
-      const transitions = (lease.spec?.leaseTransitions ?? 0) + (isRenewal ? 0 : 1);
-      await this.#client.patch(name, namespace, {
-        metadata: { resourceVersion: lease.metadata.resourceVersion },
-        spec: {
-          holderIdentity: identity,
-          leaseDurationSeconds: Math.ceil(leaseMs / 1000),
-          renewTime: now,
-          ...(isRenewal ? {} : { acquireTime: now, leaseTransitions: transitions }),
-        },
-      });
-      return true;
+      return (await this.#renewHeld()) || (await this.#acquire());
     } catch (error) {
       if (!isKubeError(error, 'Conflict', 'AlreadyExists')) this.#options.onError?.(error);
       return false;
+    }
+  }
+
+  /** One request a round: what it wrote last is what it knows. Whoever wrote since, if only a label, makes it read again. */
+  async #renewHeld(): Promise<boolean> {
+    this.#held = this.#held && (await this.#writeUnchanged(this.#held, { renewTime: microTime() }));
+    return this.#held !== undefined;
+  }
+
+  async #acquire(): Promise<boolean> {
+    const { namespace, name, identity, leaseMs } = this.#options;
+    const lease = await this.#client.get(name, namespace, AbortSignal.timeout(leaseMs / 3));
+    const now = microTime();
+    const mine = { holderIdentity: identity, leaseDurationSeconds: Math.ceil(leaseMs / 1000), renewTime: now };
+    if (lease === undefined) {
+      this.#held = await this.#client.create({
+        apiVersion: 'coordination.k8s.io/v1',
+        kind: 'Lease',
+        metadata: { namespace, name },
+        spec: { ...mine, acquireTime: now, leaseTransitions: 0 },
+      });
+      return true;
+    }
+    const holder = lease.spec?.holderIdentity ?? '';
+    if (holder !== identity && holder !== '' && !this.#isExpired(lease)) return false;
+    const taken = holder === identity ? {} : { acquireTime: now, leaseTransitions: (lease.spec?.leaseTransitions ?? 0) + 1 };
+    this.#held = await this.#write(lease, { ...mine, ...taken });
+    return true;
+  }
+
+  /** Under the version that was seen: of two that write, one gets `Conflict`. */
+  async #write({ metadata: { resourceVersion } }: LeaseObject, spec: NonNullable<LeaseObject['spec']>): Promise<LeaseObject> {
+    const { namespace, name, leaseMs } = this.#options;
+    return this.#client.patch(name, namespace, { metadata: { resourceVersion }, spec }, { signal: AbortSignal.timeout(leaseMs / 3) });
+  }
+
+  /** `undefined` when somebody else wrote it since. */
+  async #writeUnchanged(lease: LeaseObject, spec: NonNullable<LeaseObject['spec']>): Promise<LeaseObject | undefined> {
+    try {
+      return await this.#write(lease, spec);
+    } catch (error) {
+      if (isKubeError(error, 'Conflict', 'NotFound')) return undefined;
+      throw error;
     }
   }
 
@@ -114,13 +134,13 @@ export class LeaderLease {
   /** An empty holder lets the next replica in within a second instead of after the whole duration. */
   async #release(): Promise<void> {
     const { namespace, name, identity } = this.#options;
+    const free = { holderIdentity: '', leaseDurationSeconds: 1 };
+    const held = this.#held;
+    this.#held = undefined;
     try {
+      if (held !== undefined && (await this.#writeUnchanged(held, free)) !== undefined) return;
       const lease = await this.#client.get(name, namespace, AbortSignal.timeout(2000));
-      if (lease?.spec?.holderIdentity !== identity) return;
-      await this.#client.patch(name, namespace, {
-        metadata: { resourceVersion: lease.metadata.resourceVersion },
-        spec: { holderIdentity: '', leaseDurationSeconds: 1 },
-      });
+      if (lease?.spec?.holderIdentity === identity) await this.#write(lease, free);
     } catch (error) {
       this.#options.onError?.(error);
     }
@@ -130,4 +150,9 @@ export class LeaderLease {
     const { retryMs } = this.#options;
     await sleep(retryMs * (0.8 + Math.random() * 0.4), undefined, { signal }).catch(() => undefined);
   }
+}
+
+/** As Kubernetes writes a MicroTime. */
+function microTime(): string {
+  return new Date().toISOString().replace('Z', '000Z');
 }

@@ -19,9 +19,9 @@ interface Ended {
   readonly stderr: string;
 }
 
-function start(command: string, env: Readonly<Record<string, string>> = {}): Promise<Ended> {
+function start(command: string, env: Readonly<Record<string, string>> = {}, args: readonly string[] = ['--version']): Promise<Ended> {
   return new Promise((resolve) => {
-    execFile(command, ['--version'], { env: { PATH: process.env['PATH'], ...env } }, (error, stdout, stderr) => {
+    execFile(command, args, { env: { PATH: process.env['PATH'], ...env } }, (error, stdout, stderr) => {
       resolve({ status: error === null ? 0 : Number(error.code), stdout, stderr });
     });
   });
@@ -36,12 +36,13 @@ describe('the launcher', () => {
     expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringMatching(/^\d+\.\d+\.\d+\n$/) });
   });
 
-  it('says in one line that Node is too old, before it loads anything that needs a newer one', async () => {
+  it.each([['--version'], ['operator']])('says to `%s` in one line that Node is too old, before it loads or asks for anything that needs a newer one', async (command) => {
     const old = join(folder, 'old-node');
     const pretend = `data:text/javascript,Object.defineProperty(process.versions,'node',{value:'20.20.2'})`;
-    await writeFile(old, `#!/bin/sh\nexec '${process.execPath}' --import "${pretend}" "$@"\n`, { mode: 0o755 });
+    const refuse = `case "$*" in *--max-old-space-size-percentage*) echo "$0: bad option" >&2; exit 9 ;; esac`;
+    await writeFile(old, `#!/bin/sh\n${refuse}\nexec '${process.execPath}' --import "${pretend}" "$@"\n`, { mode: 0o755 });
 
-    const { status, stdout, stderr } = await start(program, { TENANT_BACKUP_NODE: old });
+    const { status, stdout, stderr } = await start(program, { TENANT_BACKUP_NODE: old }, [command]);
 
     expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
     expect(stderr).toMatch(/^tenant-backup: Node 20\.20\.2 is too old; Node \d+ or newer is needed: [^\n]+\n$/);

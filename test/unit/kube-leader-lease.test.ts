@@ -41,6 +41,27 @@ describe('LeaderLease', () => {
     expect(cluster.find('leases', 'n', 'leader')?.spec).toMatchObject({ holderIdentity: '' });
   });
 
+  it('renews with one request a round, and goes on when somebody else has labelled the lease', async () => {
+    const cluster = new FakeCluster(0);
+    const leader = start(candidate(cluster, 'a'));
+    await leader.led;
+    cluster.requests.length = 0;
+    await pause(300);
+    expect(cluster.requests.length).toBeGreaterThan(3);
+    expect(cluster.requests.filter((each) => !each.startsWith('PATCH '))).toEqual([]);
+
+    cluster.change('leases', 'n', 'leader', { metadata: { labels: { seen: 'yes' } } });
+    cluster.requests.length = 0;
+    await pause(300);
+    expect(cluster.requests.filter((each) => each.startsWith('GET '))).toHaveLength(1);
+    expect(cluster.requests.at(-1)).toMatch(/^PATCH /);
+
+    // Also when that was the last thing that happened before it ends.
+    cluster.change('leases', 'n', 'leader', { metadata: { labels: { seen: 'again' } } });
+    await leader.stop();
+    expect(cluster.find('leases', 'n', 'leader')?.spec).toMatchObject({ holderIdentity: '' });
+  });
+
   it('lets the same identity lead again at once, as after a crash that released nothing', async () => {
     const cluster = new FakeCluster(0);
     const spec = { holderIdentity: 'a', leaseDurationSeconds: 3600, leaseTransitions: 7 };
