@@ -18,6 +18,7 @@ export * from './hooks.ts';
 export * from './kind.ts';
 export * from './meta.ts';
 export * from './mover-contract.ts';
+export * from './replication-contract.ts';
 export * from './restore.ts';
 
 /** Every kind, in the order in which people meet them. */
