@@ -1,4 +1,4 @@
-import { canonicalJson, StorageError, type ObjectStore } from '../storage/index.ts';
+import { canonicalJson, firstKey, StorageError, type ObjectStore } from '../storage/index.ts';
 import { KeyError } from './errors.ts';
 import type { KmsProvider } from './kms-provider.ts';
 import { generateSecretKey, writeSecretKey } from './secret-key.ts';
@@ -31,9 +31,9 @@ export async function ensureGenerationKey(
   if (providers.length === 0) throw new KeyError('NoWrapping', 'no KMS is given to wrap the secret key; name at least one');
   const marker = await readMarker(store, signal);
   if (marker !== undefined) return { secretKey: await unwrapGenerationKey(store, tenantId, generation, providers, signal), created: false };
-  // A repository has a key already, so no second one is made, which would not open it. A recovered bucket lacks the marker
-  // and has the wrappings.
-  if ((await store.head('config', { signal })) !== undefined) {
+  // A repository has a key already, so no second one is made, which would not open it: neither where it has lost its `config`, for that may come
+  // back. A recovered bucket lacks the marker and has the wrappings.
+  if (await holdsRepository(store, signal)) {
     return { secretKey: await unwrapGenerationKey(store, tenantId, generation, providers, signal), created: false };
   }
   const key = generateSecretKey();
@@ -47,6 +47,14 @@ export async function ensureGenerationKey(
     key.fill(0);
   }
   return { secretKey: await unwrapGenerationKey(store, tenantId, generation, providers, signal), created: false };
+}
+
+/** What is put after the marker `first.json`, without which nobody makes any of it. */
+const AFTER_MARKER = ['keys/', 'snapshots/', 'index/', 'data/', 'manifests/', 'exports/'] as const;
+
+async function holdsRepository(store: ObjectStore, signal: AbortSignal | undefined): Promise<boolean> {
+  const found = await Promise.all([store.head('config', { signal }), ...AFTER_MARKER.map((folder) => firstKey(store, folder, { signal }))]);
+  return found.some((object) => object !== undefined);
 }
 
 async function putWrappings(

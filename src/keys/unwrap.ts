@@ -127,7 +127,7 @@ function toPassword(key: Uint8Array, wrapping: Wrapping): Uint8Array {
 }
 
 function noWrapping(store: ObjectStore): KeyError {
-  return new KeyError('NoWrapping', `there is no wrapped secret key in ${store.location}; is this the right repository, or was it made with a key of its own (--secret-key-file)?`, {
+  return new KeyError('NoWrapping', `there is no wrapped secret key in ${store.location}; is this the right repository, or was it made with a key of its own (--secret-key-file)? If neither, bring the folder wrappings/ back from another copy`, {
     context: { location: store.location },
   });
 }

@@ -1,7 +1,7 @@
 import { open, type FileHandle } from 'node:fs/promises';
 import { decodeWrapping } from '../keys/index.ts';
 import { EngineError } from '../restic/errors.ts';
-import type { ObjectStore } from '../storage/index.ts';
+import { firstKey, type ObjectStore } from '../storage/index.ts';
 import { promisedHash, verifyContent } from './content-name.ts';
 import { inParallel } from './in-parallel.ts';
 import { planImport, refused, type ImportPlan } from './import-plan.ts';
@@ -94,9 +94,8 @@ function readWrapping(name: string, bytes: Uint8Array): { tenant: string; genera
 }
 
 async function refuseOccupied(store: ObjectStore, signal: AbortSignal | undefined): Promise<void> {
-  for await (const { key } of store.list('', { signal })) {
-    throw new EngineError('AlreadyInitialized', `${store.location} is not empty (${key}); an imported file needs a place of its own`);
-  }
+  const key = await firstKey(store, '', { signal });
+  if (key !== undefined) throw new EngineError('AlreadyInitialized', `${store.location} is not empty (${key}); an imported file needs a place of its own`);
 }
 
 async function storeAll(file: FileHandle, plan: ImportPlan, { store, signal, onProgress }: ImportRequest): Promise<void> {

@@ -59,6 +59,12 @@ describe('the key of a generation', () => {
     expect(await readWrappings(store)).toEqual([]);
   });
 
+  it.each(['keys/', 'snapshots/', 'index/', 'data/00/', 'manifests/', 'exports/'])('is never made where a repository has lost its config, and something lies in %s', async (folder) => {
+    await store.put(`${folder}${'0'.repeat(64)}`, Buffer.from('left'));
+    await expect(ensureGenerationKey(store, TENANT, 1, [kms])).rejects.toMatchObject({ code: 'NoWrapping', message: expect.stringContaining('from another copy') });
+    expect(await readWrappings(store)).toEqual([]);
+  });
+
   it('is found in a recovered bucket, which has wrappings but no marker', async () => {
     const { secretKey } = await ensureGenerationKey(store, TENANT, 1, [kms]);
     await store.put('config', Buffer.from('a repository'));

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
 import fc from 'fast-check';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
+import type { ObjectStore } from '../../src/storage/index.ts';
 import { byteString, encodeLock, hexOfKey, IndexWriter, keyOfBytes, keyOfHex, type Node } from '../../src/restic/format/index.ts';
 import { initRepository, openedOf, openRepository } from '../../src/restic/repository/index.ts';
 import { TableIndex } from '../../src/restic/repository/table-index.ts';
@@ -38,6 +39,67 @@ describe('a repository', () => {
     expect(made.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected']);
     expect(await keysOf(store, 'keys/')).toHaveLength(1);
     await expect(openRepository({ store, password })).resolves.toBeDefined();
+  });
+
+  describe('that has lost its config', () => {
+    const writers = ['snapshots/', 'index/', 'data/00/', 'manifests/', 'exports/'];
+
+    it.each(writers)('is neither made anew nor opened while something is left in %s, and stays as it is', async (folder) => {
+      const store = new MemoryStore();
+      await newRepository(store);
+      await store.put(`${folder}${'0'.repeat(64)}`, Buffer.from('content'));
+      await store.delete('config');
+      const before = await keysOf(store, '');
+
+      const refusal = { code: 'Damaged', message: expect.stringMatching(/has lost its config: .* Nothing was written\. Bring config back from another copy .*copy --from/) };
+      await expect(initRepository({ store, password })).rejects.toMatchObject(refusal);
+      await expect(initRepository({ store, password: Buffer.from('other') })).rejects.toMatchObject(refusal);
+      await expect(openRepository({ store, password })).rejects.toMatchObject(refusal);
+      expect(await keysOf(store, '')).toEqual(before);
+    });
+
+    it('is not made anew over the key file of another key, or one that cannot be read', async () => {
+      for (const spoil of [false, true]) {
+        const store = new MemoryStore();
+        await newRepository(store);
+        await store.delete('config');
+        const [keyFile = ''] = await keysOf(store, 'keys/');
+        if (spoil) {
+          await store.delete(keyFile);
+          await store.put(keyFile, Buffer.from('{'));
+        }
+        await expect(initRepository({ store, password: spoil ? password : Buffer.from('other') })).rejects.toMatchObject({ code: 'WrongKey', message: expect.stringContaining(keyFile) });
+        expect(await keysOf(store, '')).toEqual([keyFile]);
+      }
+    });
+  });
+
+  it('whose making was cut short before config is made by the same key, and opens', async () => {
+    const store = new MemoryStore();
+    await newRepository(store);
+    await store.delete('config');
+
+    const { id } = await initRepository({ store, password });
+
+    expect((await openRepository({ store, password })).id).toBe(id);
+  });
+
+  it('is no lost one when another writer made it between two looks', async () => {
+    const store = new MemoryStore();
+    const { id } = await newRepository(store);
+    await store.put(`data/00/${'0'.repeat(64)}`, Buffer.from('content'));
+    const blindOnce = (): ObjectStore => {
+      let looks = 0;
+      const isFirst = (key: string): boolean => key === 'config' && (looks += 1) === 1;
+      return Object.assign(Object.create(store) as MemoryStore, {
+        get: async (key: string) => (isFirst(key) ? store.get('nothing') : store.get(key)),
+        head: async (key: string) => (isFirst(key) ? undefined : store.head(key)),
+        list: (prefix: string) => store.list(prefix),
+      });
+    };
+
+    expect((await openRepository({ store: blindOnce(), password })).id).toBe(id);
+    await expect(initRepository({ store: blindOnce(), password })).rejects.toMatchObject({ code: 'AlreadyInitialized' });
   });
 
   it('opens although a key file of an attempt that was cut short lies beside its own', async () => {

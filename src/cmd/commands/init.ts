@@ -1,5 +1,6 @@
 import type { Engine } from '../../restic/contract.ts';
-import type { ObjectStore } from '../../storage/index.ts';
+import { EngineError } from '../../restic/errors.ts';
+import { firstKey, type ObjectStore } from '../../storage/index.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
@@ -25,7 +26,19 @@ export async function init(given: unknown, context: ProcessContext): Promise<Exi
 }
 
 async function newSecretKey(options: RepositoryOptions, store: ObjectStore, context: ProcessContext): Promise<Uint8Array> {
-  if (options.kms.length === 0 || options.secretKeyFile !== undefined) return readSecretKey(options, store, context);
+  if (options.kms.length === 0 || options.secretKeyFile !== undefined) {
+    await refuseWrapped(store, context.signal);
+    return readSecretKey(options, store, context);
+  }
   const { createInStore } = await import('../kms-access.ts');
   return createInStore(options, store, context.stderr, context.signal);
+}
+
+/** Its wrapped keys would not be those of the repository, and nobody would notice before the key is needed. */
+async function refuseWrapped(store: ObjectStore, signal: AbortSignal): Promise<void> {
+  const wrapping = await firstKey(store, 'wrappings/', { signal });
+  if (wrapping === undefined) return;
+  throw new EngineError('AlreadyInitialized', `${store.location} has a wrapped secret key already (${wrapping}), so another key has no place there. Give the KMS that wraps it (--kms), or choose an empty place`, {
+    context: { location: store.location, wrapping },
+  });
 }
