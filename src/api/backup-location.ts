@@ -1,79 +1,10 @@
 import * as z from 'zod';
 import { Conditions } from './condition.ts';
-import { Duration, Labels, ObjectName, SecretReference } from './fields.ts';
+import { Labels, ObjectName } from './fields.ts';
 import { defineKind, withRules, type KubernetesResource } from './kind.ts';
-
-const httpUrl = z.string().max(2048).regex(/^https?:\/\/[^\s/?#]+(:[0-9]+)?\/?$/);
-
-const S3 = z.object({
-  endpoint: httpUrl.optional().meta({ description: 'URL of the S3 service, e.g. `https://s3.example.com`. Leave out for AWS itself.' }),
-  region: z.string().min(1).max(64).default('us-east-1').meta({ description: 'Region to sign requests for.' }),
-  bucket: z
-    .string()
-    .regex(/^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/)
-    .meta({ description: 'Bucket that holds the backups of every tenant of this location. It must exist.' }),
-  prefix: z
-    .string()
-    .max(512)
-    .regex(/^([A-Za-z0-9._-]+(\/[A-Za-z0-9._-]+)*)?$/)
-    .default('')
-    .meta({ description: 'Path inside the bucket, without slashes at its ends. Empty: the whole bucket.' }),
-  forcePathStyle: z.boolean().default(true).meta({ description: 'Address the bucket in the path (MinIO and most others) instead of the host name.' }),
-  caBundle: withRules(
-    z.string().max(262_144),
-    { rule: "self.contains('-----BEGIN CERTIFICATE-----')", message: 'must be PEM, with `-----BEGIN CERTIFICATE-----`' },
-  )
-    .optional()
-    .meta({ description: 'PEM certificates to trust for this endpoint, beside the public ones.' }),
-  credentialsSecretRef: SecretReference.meta({
-    description: "Secret in the operator's namespace with the keys `accessKeyId` and `secretAccessKey`.",
-  }),
-  sts: z
-    .object({
-      mode: z.enum(['Auto', 'Required', 'Disabled']).default('Auto').meta({
-        description:
-          '`Auto`: movers get a session confined to their own tenant where the endpoint offers STS, else the location\'s credentials (the condition `Isolated` says so). `Required`: no session, no backup. `Disabled`: never ask.',
-      }),
-      endpoint: httpUrl.optional().meta({ description: 'URL of the STS service. Leave out where it is the S3 endpoint itself (MinIO), or for AWS.' }),
-      roleArn: z.string().max(2048).optional().meta({ description: 'Role to assume. MinIO needs none.' }),
-      sessionDuration: withRules(Duration, {
-        // CEL's own durations know no days; STS services give 12 hours at most.
-        rule: "!self.contains('d') && duration(self) >= duration('15m') && duration(self) <= duration('12h')",
-        message: 'must be between 15m and 12h',
-      })
-        .default('1h')
-        .meta({ description: 'How long a session lasts, 15 minutes to 12 hours; it is renewed under a running mover.' }),
-    })
-    .prefault({})
-    .meta({ description: 'How movers get credentials that reach one tenant only.' }),
-});
-
-const AwsKms = z.object({
-  endpoint: httpUrl.optional().meta({ description: 'URL of the KMS. Leave out for AWS itself.' }),
-  region: z.string().min(1).max(64).default('us-east-1').meta({ description: 'Region to sign requests for.' }),
-  keyId: z.string().min(1).max(2048).meta({ description: 'Id, ARN or alias of the KMS key that wraps the secret keys.' }),
-  credentialsSecretRef: SecretReference.meta({
-    description: "Secret in the operator's namespace with `accessKeyId` and `secretAccessKey`. This principal needs Encrypt and must not have Decrypt.",
-  }),
-  moverCredentialsSecretRef: SecretReference.optional().meta({
-    description: 'The same for movers, which need Encrypt and Decrypt. Not used for the second data center, whose key the first may only encrypt with.',
-  }),
-});
-
-const Kms = withRules(
-  z.object({
-    provider: z.enum(['aws', 'local']).meta({
-      description: '`aws`: the AWS KMS API at any endpoint. `local`: a key file in a Secret. For a try-out only: whoever reads that Secret reads every backup.',
-    }),
-    aws: AwsKms.optional().meta({ description: 'Settings of the `aws` provider.' }),
-    local: z
-      .object({ secretRef: SecretReference.meta({ description: "Secret in the operator's namespace with the key `key`: 32 random bytes in base64." }) })
-      .optional()
-      .meta({ description: 'Settings of the `local` provider.' }),
-  }),
-  { rule: "self.provider == 'aws' ? has(self.aws) && !has(self.local) : has(self.local) && !has(self.aws)", message: 'give exactly the settings of the chosen provider: `aws` or `local`' },
-);
-export type KmsSettings = z.infer<typeof Kms>;
+import { Pull, Replica } from './location-replica.ts';
+import { ReplicationStatus } from './location-replication-status.ts';
+import { Kms, S3 } from './location-storage.ts';
 
 const ResourceList = withRules(
   z.record(z.string(), z.string().max(32)).meta({ description: 'Quantities by resource name, e.g. `memory: 512Mi`.', maxProperties: 16 }),
@@ -93,10 +24,14 @@ export const BackupLocationSpec = withRules(
   z.object({
     s3: S3.meta({ description: "This data center's object storage." }),
     kms: Kms.meta({ description: "This data center's key management." }),
-    replica: z
-      .object({ kms: Kms.meta({ description: "The second data center's key management. This installation needs Encrypt on it and nothing else." }) })
-      .optional()
-      .meta({ description: 'The second data center. Every secret key is wrapped there too, so that it alone can restore.' }),
+    replica: Replica.optional().meta({ description: 'The second data center. Every secret key is wrapped there too, and with `s3` every night a copy of everything goes there, so that it alone can restore.' }),
+    pull: Pull.optional().meta({
+      description: "For the installation in the second data center: its bucket (`s3`) is filled from the first one's. Nothing is backed up into such a location.",
+    }),
+    recover: z.boolean().default(false).meta({
+      description:
+        'After a disaster: the bucket (`s3`) is the second data center\'s copy, and namespaces, BackupTenants, BackupPolicies and Backups are made anew from it. What lies there is only read: restores work, no backup is made and none is deleted.',
+    }),
     limits: z
       .object({
         movers: z.int().min(1).max(1000).default(10).meta({ description: 'Movers of this location that run at a time.' }),
@@ -122,6 +57,12 @@ export const BackupLocationSpec = withRules(
       .prefault({})
       .meta({ description: 'How movers run.' }),
   }),
+  { rule: '!has(self.pull) || !has(self.replica)', message: 'give either replica (this data center is the first) or pull (it is the second)' },
+  { rule: "!self.recover || !has(self.replica) || !has(self.replica.s3)", message: 'recover reads what the second data center has: name its bucket in s3 and its key in kms, and leave replica.s3 out' },
+  {
+    rule: "!has(self.replica) || !has(self.replica.s3) || self.replica.s3.bucket != self.s3.bucket || (has(self.replica.s3.endpoint) ? self.replica.s3.endpoint : '') != (has(self.s3.endpoint) ? self.s3.endpoint : '')",
+    message: 'spec.replica.s3 must be another bucket than spec.s3: one that is lost with the first data center is no second one',
+  },
   { rule: 'self.s3.bucket == oldSelf.s3.bucket && self.s3.prefix == oldSelf.s3.prefix', message: 'spec.s3.bucket and spec.s3.prefix cannot be changed: the backups lie there. Make a new BackupLocation instead' },
 );
 export type BackupLocationSpec = z.infer<typeof BackupLocationSpec>;
@@ -132,6 +73,19 @@ export const BackupLocationStatus = z.object({
   lastProbe: z.string().optional().meta({ format: 'date-time', description: 'When storage and keys were last tried.' }),
   tenants: z.int().min(0).optional().meta({ description: 'How many tenants keep backups here.' }),
   runningMovers: z.int().min(0).optional().meta({ description: 'Movers that run now.' }),
+  lockProvenAt: z.string().optional().meta({ format: 'date-time', description: "When it was last proven that nothing in the second data center's bucket can be deleted early." }),
+  replicatedUpTo: z.string().optional().meta({ format: 'date-time', description: 'What was stored before this is in the second data center, for every tenant.' }),
+  replication: ReplicationStatus.optional(),
+  recovery: z
+    .object({
+      tenants: z.int().min(0).meta({ description: 'Tenants that the bucket has.' }),
+      recovered: z.int().min(0).meta({ description: 'Tenants of which everything was made anew.' }),
+      backups: z.int().min(0).meta({ description: 'Backups that were found.' }),
+      problems: z.array(z.string()).max(20).optional().meta({ description: 'The first of what could not be made anew, and why.' }),
+      completedAt: z.string().optional().meta({ format: 'date-time', description: 'When all of it was.' }),
+    })
+    .optional()
+    .meta({ description: 'With `spec.recover`: how far it is.' }),
   conditions: Conditions.optional(),
 });
 export type BackupLocationStatus = z.infer<typeof BackupLocationStatus>;
@@ -143,17 +97,20 @@ export const backupLocation = defineKind({
   singular: 'backuplocation',
   shortNames: ['bl'],
   scope: 'Cluster',
-  description: "Where backups go: this data center's S3 and KMS, the second data center's KMS, limits, and how movers run.",
+  description: "Where backups go: this data center's S3 and KMS, the second data center's, limits, and how movers run.",
   spec: BackupLocationSpec,
   status: BackupLocationStatus,
   rules: [],
   columns: [
     { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status', description: 'Whether backups can be made here.' },
     { name: 'Isolated', type: 'string', jsonPath: '.status.conditions[?(@.type=="Isolated")].status', description: "Whether a mover's credentials reach its own tenant only." },
+    { name: 'Replicated', type: 'string', jsonPath: '.status.conditions[?(@.type=="Replicated")].status', description: 'Whether the second data center has what it should have.' },
     { name: 'Bucket', type: 'string', jsonPath: '.spec.s3.bucket', description: 'The bucket.' },
     { name: 'Tenants', type: 'integer', jsonPath: '.status.tenants', description: 'Tenants that keep backups here.' },
     { name: 'Running', type: 'integer', jsonPath: '.status.runningMovers', description: 'Movers that run now.' },
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason', description: 'Why it is ready or not.' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Since when it exists.' },
+    { name: 'Replicated Up To', type: 'string', jsonPath: '.status.replicatedUpTo', description: 'What was stored before this is in the second data center.', priority: 1 },
+    { name: 'Next Replication', type: 'string', jsonPath: '.status.replication.nextRun', description: 'When the next copy begins.', priority: 1 },
   ],
 });

@@ -39,5 +39,14 @@ export const ANNOTATION_ROTATED_AT = `${GROUP}/rotated-at`;
 /** `true` on a Backup that is empty or suddenly small: a person says that this is as it should be. */
 export const ANNOTATION_ACKNOWLEDGED = `${GROUP}/acknowledged`;
 
+/** On a BackupLocation: any new value begins a replication now, whatever the schedule says. */
+export const ANNOTATION_REPLICATE = `${GROUP}/replicate`;
+
+/** On a Backup that was made anew from a bucket: what is known of it, JSON (`RecoveredBackup`). Only the operator sets it. */
+export const ANNOTATION_RECOVERED = `${GROUP}/recovered`;
+
+/** On a BackupTenant: `<rev> <SHA-256>` of what the bucket has under `tenant/<rev>.json`. */
+export const ANNOTATION_RECORD = `${GROUP}/record`;
+
 /** Every mover pod's name starts so; admission denies exec, attach and ephemeral containers on it. */
 export const MOVER_NAME_PREFIX = 'tbmover-';

@@ -13,6 +13,8 @@ export {
   type Finding,
   type LocationFindings,
   type LocationProbe,
+  type LockFinding,
+  type LockProver,
   type MintedCredentials,
   type Ports,
   type ResultReader,

@@ -34,6 +34,15 @@ export interface LocationProbe {
   probe(location: BackupLocation, signal: AbortSignal): Promise<LocationFindings>;
 }
 
+/** `unknown`: it could not be tried now, which says nothing of the bucket. */
+export type LockFinding = { readonly kind: 'proven' | 'refuted' | 'unknown'; readonly reason: string; readonly message: string };
+
+/** Proves that a version under a lock in the second data center's bucket cannot be deleted. Never rejects but when aborted. */
+export interface LockProver {
+  /** @returns `undefined` for a location that has no such bucket */
+  prove(location: BackupLocation, signal: AbortSignal): Promise<LockFinding | undefined>;
+}
+
 export interface MintedCredentials {
   readonly credentials: MoverCredentials;
   /** Milliseconds since the epoch; `undefined` for credentials that do not expire. */
@@ -72,6 +81,7 @@ export class PortError extends Error {
 export interface Ports {
   readonly clock: Clock;
   readonly locationProbe: LocationProbe;
+  readonly lockProver: LockProver;
   readonly credentialMinter: CredentialMinter;
   readonly resultReader: ResultReader;
 }

@@ -26,6 +26,7 @@ export * from './observed.ts';
 export { kmsSecrets } from './orders.ts';
 export type { GroundFacts } from './preconditions.ts';
 export { MoverLine, type MoverQueue, type MoverTask, type RunningMover, type WaitingMover } from './queue.ts';
+export { replicationSetup, type ReplicationSetup } from './replication-setup.ts';
 export { ANNOTATION_CREDENTIALS_RENEWED } from './renewal.ts';
 export type { NewClaim } from './new-volume.ts';
 export { decideRestore } from './restore.ts';

@@ -6,11 +6,18 @@ import { displayTime } from './display.ts';
 /** One thing that was tried at a location, as the probe reports it. */
 export type ProbeFinding = { readonly ok: true; readonly message: string } | { readonly ok: false; readonly reason: string; readonly message: string };
 
+/** Whether the second bucket keeps what is under a lock; `unknown` says nothing of it. */
+export type LockFinding = { readonly kind: 'proven' | 'refuted' | 'unknown'; readonly reason: string; readonly message: string };
+
 export interface LocationFacts {
   readonly storageReachable: ProbeFinding;
   readonly storageWritable: ProbeFinding;
   readonly keyUsable: ProbeFinding;
   readonly replicaKeyUsable?: ProbeFinding;
+  /** Absent where the location has no second bucket. */
+  readonly replicaLocked?: LockFinding | undefined;
+  /** RFC 3339, of the last proof that succeeded. */
+  readonly lockProvenAt?: string | undefined;
   readonly storageIsolated: ProbeFinding;
   readonly keysIsolated: ProbeFinding;
   readonly tenants: number;
@@ -26,8 +33,23 @@ export function nextProbeIn(failures: number): number {
   return failures === 0 ? PROBE_EVERY_MS : Math.min(RETRY_MS.most, RETRY_MS.first * 2 ** (failures - 1));
 }
 
-export function isReady(facts: Pick<LocationFacts, 'storageReachable' | 'storageWritable' | 'keyUsable' | 'replicaKeyUsable'>): boolean {
-  return facts.storageReachable.ok && facts.storageWritable.ok && facts.keyUsable.ok && (facts.replicaKeyUsable?.ok ?? true);
+/** What is locked is proven every day, for a setting that was changed since. */
+export const PROVE_EVERY_MS = 24 * 60 * 60_000;
+const PROVE_RETRY_MS = { first: 5000, most: 5 * 60_000 } as const;
+
+/** Milliseconds until the next proof, after `failures` in a row that did not succeed. Each leaves a probe under a lock of minutes. */
+export function nextProofIn(failures: number): number {
+  return failures === 0 ? PROVE_EVERY_MS : Math.min(PROVE_RETRY_MS.most, PROVE_RETRY_MS.first * 2 ** (failures - 1));
+}
+
+export function isReady(facts: Pick<LocationFacts, 'storageReachable' | 'storageWritable' | 'keyUsable' | 'replicaKeyUsable' | 'replicaLocked'>): boolean {
+  return firstWrong(facts) === undefined;
+}
+
+/** The first thing that is wrong, in the order in which a person would look. A second data center that does not answer is no reason to make no backups in the first. */
+function firstWrong(facts: Pick<LocationFacts, 'storageReachable' | 'storageWritable' | 'keyUsable' | 'replicaKeyUsable' | 'replicaLocked'>): { readonly reason: string; readonly message: string } | undefined {
+  for (const check of [facts.storageReachable, facts.storageWritable, facts.keyUsable, facts.replicaKeyUsable]) if (check?.ok === false) return check;
+  return facts.replicaLocked?.kind === 'refuted' ? facts.replicaLocked : undefined;
 }
 
 /**
@@ -35,7 +57,10 @@ export function isReady(facts: Pick<LocationFacts, 'storageReachable' | 'storage
  * costs no write.
  */
 export function locationStatus(location: BackupLocation, facts: LocationFacts, now: number): BackupLocationStatus {
-  const conditions = mergeConditions(location.status?.conditions, conditionsOf(facts), location.metadata.generation, displayTime(now));
+  const wanted = conditionsOf(facts);
+  const merged = mergeConditions(location.status?.conditions, wanted, location.metadata.generation, displayTime(now));
+  // A second data center that the spec names no more leaves nothing behind.
+  const conditions = merged.filter(({ type }) => !OF_REPLICA.has(type) || wanted.some((each) => each.type === type));
   // Not by their text: the API server gives keys back in an order of its own.
   const isSame = isDeepStrictEqual(conditions, location.status?.conditions);
   const lastProbe = isSame ? location.status?.lastProbe : undefined;
@@ -45,9 +70,12 @@ export function locationStatus(location: BackupLocation, facts: LocationFacts, n
     lastProbe: lastProbe ?? displayTime(now),
     tenants: facts.tenants,
     runningMovers: facts.runningMovers,
+    lockProvenAt: facts.lockProvenAt,
     conditions,
   };
 }
+
+const OF_REPLICA: ReadonlySet<string> = new Set(['ReplicaKeyUsable', 'ReplicaLocked', 'Replicated', 'ReplicaDiverged']);
 
 function conditionsOf(facts: LocationFacts): ConditionInput[] {
   const { replicaKeyUsable } = facts;
@@ -57,15 +85,21 @@ function conditionsOf(facts: LocationFacts): ConditionInput[] {
     condition('StorageWritable', facts.storageWritable, 'Written'),
     condition('KeyUsable', facts.keyUsable, 'Wrapped'),
     ...(replicaKeyUsable ? [condition('ReplicaKeyUsable', replicaKeyUsable, 'Wrapped')] : []),
+    ...(facts.replicaLocked === undefined ? [] : [locked(facts.replicaLocked, facts.lockProvenAt)]),
     isolation(facts),
   ];
 }
 
-/** The first thing that is wrong, in the order in which a person would look. */
+function locked({ kind, reason, message }: LockFinding, provenAt: string | undefined): ConditionInput {
+  const type = 'ReplicaLocked';
+  if (kind === 'proven') return { type, status: 'True', reason, message };
+  const before = provenAt === undefined ? 'It was never proven.' : `It was last proven at ${provenAt}.`;
+  return { type, status: kind === 'refuted' ? 'False' : 'Unknown', reason, message: kind === 'refuted' ? message : `${message} ${before}` };
+}
+
 function readiness(facts: LocationFacts): ConditionInput {
-  const checks = [facts.storageReachable, facts.storageWritable, facts.keyUsable, facts.replicaKeyUsable];
-  const wrong = checks.find((check) => check?.ok === false);
-  if (wrong?.ok === false) return { type: 'Ready', status: 'False', reason: wrong.reason, message: wrong.message };
+  const wrong = firstWrong(facts);
+  if (wrong !== undefined) return { type: 'Ready', status: 'False', reason: wrong.reason, message: wrong.message };
   return { type: 'Ready', status: 'True', reason: 'Usable', message: 'Storage can be written and secret keys can be wrapped.' };
 }
 

@@ -19,4 +19,6 @@ export { describeFailure, isSpokenError, networkFailureOf, type NetworkFailure }
 export { RenewingCredentials } from './renewing-credentials.ts';
 export type { HttpOptions } from './request-handler.ts';
 export { tenantPrefix, tenantSessionPolicy, type PolicyDocument, type PolicyStatement } from './session-policy.ts';
+export type { LockProof, LockProofErrorCode, LockProofRequest } from './s3/lock-proof.ts';
+export { proveObjectLock } from './prove-object-lock.ts';
 export { mintSession, type SessionCredentials, type SessionRequest } from './sts.ts';

@@ -137,3 +137,52 @@ export function replicatorUser(bucket: string): S3User {
     },
   };
 }
+
+/** Deletes versions below `probe/` and nothing else, not even under a lock that it could bypass: the proof of the lock tries with it. */
+export function proberUser(bucket: string): S3User {
+  return {
+    ...generateCredentials(),
+    policyName: 'tenant-backup-prober',
+    policy: {
+      Version: '2012-10-17',
+      Statement: [
+        { Effect: 'Allow', Action: ['s3:GetBucketLocation'], Resource: [`arn:aws:s3:::${bucket}`] },
+        { Effect: 'Allow', Action: ['s3:DeleteObject', 's3:DeleteObjectVersion'], Resource: [`arn:aws:s3:::${bucket}/probe/*`, `arn:aws:s3:::${bucket}/*/probe/*`] },
+      ],
+    },
+  };
+}
+
+/** Of the second data center's own: reads everything and deletes versions whose lock has ended, and bypasses none. */
+export function collectorUser(bucket: string): S3User {
+  return {
+    ...generateCredentials(),
+    policyName: 'tenant-backup-collector',
+    policy: {
+      Version: '2012-10-17',
+      Statement: [
+        { Effect: 'Allow', Action: ['s3:GetBucketLocation', 's3:ListBucket', 's3:ListBucketVersions'], Resource: [`arn:aws:s3:::${bucket}`] },
+        {
+          Effect: 'Allow',
+          Action: ['s3:GetObject', 's3:GetObjectVersion', 's3:GetObjectRetention', 's3:PutObject', 's3:DeleteObject', 's3:DeleteObjectVersion'],
+          Resource: [`arn:aws:s3:::${bucket}/*`],
+        },
+      ],
+    },
+  };
+}
+
+/** What a second data center that pulls has in the first one: it lists and reads. */
+export function readerUser(bucket: string): S3User {
+  return {
+    ...generateCredentials(),
+    policyName: 'tenant-backup-reader',
+    policy: {
+      Version: '2012-10-17',
+      Statement: [
+        { Effect: 'Allow', Action: ['s3:GetBucketLocation', 's3:ListBucket'], Resource: [`arn:aws:s3:::${bucket}`] },
+        { Effect: 'Allow', Action: ['s3:GetObject'], Resource: [`arn:aws:s3:::${bucket}/*`] },
+      ],
+    },
+  };
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BackupLocation, BackupLocationStatus } from '../../src/api/index.ts';
-import { isReady, locationStatus, nextProbeIn, type LocationFacts } from '../../src/decide/location.ts';
+import { isReady, locationStatus, nextProbeIn, nextProofIn, type LocationFacts, type LockFinding } from '../../src/decide/location.ts';
 
 const NOW = Date.parse('2026-03-01T10:00:00Z');
 const LATER = NOW + 60_000;
@@ -10,6 +10,8 @@ const bad = (reason: string) => ({ ok: false, reason, message: `${reason}.` }) a
 function facts(changed: Partial<LocationFacts> = {}): LocationFacts {
   return { storageReachable: good, storageWritable: good, keyUsable: good, storageIsolated: good, keysIsolated: good, tenants: 2, runningMovers: 0, ...changed };
 }
+
+const lock = (kind: LockFinding['kind'], reason: string): LockFinding => ({ kind, reason, message: `${reason}.` });
 
 function location(status?: BackupLocationStatus): BackupLocation {
   // The decision reads no more of it than this.
@@ -28,6 +30,8 @@ describe('locationStatus', () => {
     ['the key is disabled', { keyUsable: bad('KeyDisabled') }, 'False', 'KeyDisabled'],
     ['the key of the second data center is missing', { replicaKeyUsable: bad('KeyNotFound') }, 'False', 'KeyNotFound'],
     ['storage and key are wrong: storage is told first', { keyUsable: bad('KeyDisabled'), storageWritable: bad('NoSpace') }, 'False', 'NoSpace'],
+    ['the second bucket lets versions go', { replicaLocked: lock('refuted', 'NotImmutable') }, 'False', 'NotImmutable'],
+    ['the second data center does not answer, which stops nobody', { replicaLocked: lock('unknown', 'Timeout') }, 'True', 'Usable'],
     ['movers share credentials, which is told but stops nobody', { storageIsolated: bad('StorageShared') }, 'True', 'Usable'],
   ])('when %s', (_, changed, status, reason) => {
     expect(ready(changed)).toMatchObject({ status, reason, observedGeneration: 3 });
@@ -78,5 +82,29 @@ describe('nextProbeIn', () => {
     [500, 60_000],
   ])('after %i failures in a row is %i ms', (failures, ms) => {
     expect(nextProbeIn(failures)).toBe(ms);
+  });
+});
+
+describe('the lock of the second bucket', () => {
+  const condition = (changed: Partial<LocationFacts>, status?: BackupLocationStatus) => locationStatus(location(status), facts(changed), NOW).conditions?.find(({ type }) => type === 'ReplicaLocked');
+
+  it.each<[LockFinding['kind'], string, string | undefined, string]>([
+    ['proven', 'True', undefined, 'Why.'],
+    ['refuted', 'False', '2026-02-28T10:00:00Z', 'Why.'],
+    ['unknown', 'Unknown', '2026-02-28T10:00:00Z', 'Why. It was last proven at 2026-02-28T10:00:00Z.'],
+    ['unknown', 'Unknown', undefined, 'Why. It was never proven.'],
+  ])('that is %s is a condition that is %s', (kind, status, lockProvenAt, message) => {
+    expect(condition({ replicaLocked: lock(kind, 'Why'), lockProvenAt })).toMatchObject({ status, reason: 'Why', message });
+  });
+
+  it('is spoken of no more when the spec names no second bucket any more', () => {
+    const before = locationStatus(location(), facts({ replicaLocked: lock('refuted', 'NotImmutable'), lockProvenAt: '2026-02-28T10:00:00Z' }), NOW);
+    const after = locationStatus(location(before), facts(), LATER);
+    expect(after.conditions?.map(({ type }) => type)).not.toContain('ReplicaLocked');
+    expect(after.lockProvenAt).toBeUndefined();
+  });
+
+  it('is proven each day, and soon again after it could not be', () => {
+    expect([0, 1, 2, 3, 20].map((failures) => nextProofIn(failures))).toEqual([86_400_000, 5000, 10_000, 20_000, 300_000]);
   });
 });

@@ -1,7 +1,7 @@
-import type { BackupLocationSpec, KmsSettings } from '../../api/index.ts';
+import type { BackupLocationSpec, KmsSettings, S3Settings } from '../../api/index.ts';
 import type { SecretLookup } from '../../controller/index.ts';
 import { openAwsKms, openLocalKms, parseLocalKey, type KmsProvider } from '../../keys/index.ts';
-import { openStore, type ObjectStore, type S3Credentials } from '../../storage/index.ts';
+import { openStore, type ObjectStore, type S3Connection, type S3Credentials } from '../../storage/index.ts';
 import { accessKeyOf, valueOf } from './secrets.ts';
 
 /** Reads Secrets of the operator's namespace. */
@@ -13,22 +13,33 @@ export interface SecretSource {
 /** A probe must end while somebody looks; a mover has more patience. */
 const PROBE_TIMEOUT_MS = 5000;
 
-/** The location's bucket below its prefix, with the given credentials or the location's own. @throws {PortError} */
-export async function openLocationStore(spec: BackupLocationSpec, secrets: SecretSource, credentials?: S3Credentials): Promise<ObjectStore> {
-  const { s3 } = spec;
+/** The repository URL of a bucket, below its prefix. Holds no credential. */
+export function bucketUrl(s3: S3Settings): string {
   const url = new URL(`s3://${s3.bucket}/${s3.prefix}`);
   url.searchParams.set('region', s3.region);
   url.searchParams.set('path-style', String(s3.forcePathStyle));
   if (s3.endpoint !== undefined) url.searchParams.set('endpoint', s3.endpoint);
-  return openStore(url.href, {
-    s3: {
-      credentials: credentials ?? accessKeyOf(secrets.lookup, s3.credentialsSecretRef.name, secrets.namespace),
-      connectTimeoutMs: PROBE_TIMEOUT_MS,
-      idleTimeoutMs: PROBE_TIMEOUT_MS,
-      ...(s3.caBundle === undefined ? {} : { caBundle: s3.caBundle }),
-    },
-    retry: { attempts: 1 },
-  });
+  return url.href;
+}
+
+/** How the operator reaches a bucket, with the given credentials or its own. @throws {PortError} */
+export function bucketConnection(s3: S3Settings, secrets: SecretSource, credentials?: S3Credentials): S3Connection {
+  return {
+    credentials: credentials ?? accessKeyOf(secrets.lookup, s3.credentialsSecretRef.name, secrets.namespace),
+    connectTimeoutMs: PROBE_TIMEOUT_MS,
+    idleTimeoutMs: PROBE_TIMEOUT_MS,
+    ...(s3.caBundle === undefined ? {} : { caBundle: s3.caBundle }),
+  };
+}
+
+/** A bucket of a location below its prefix, with the given credentials or its own. @throws {PortError} */
+export function openBucket(s3: S3Settings, secrets: SecretSource, credentials?: S3Credentials): Promise<ObjectStore> {
+  return openStore(bucketUrl(s3), { s3: bucketConnection(s3, secrets, credentials), retry: { attempts: 1 } });
+}
+
+/** The location's own. @throws {PortError} */
+export function openLocationStore(spec: BackupLocationSpec, secrets: SecretSource, credentials?: S3Credentials): Promise<ObjectStore> {
+  return openBucket(spec.s3, secrets, credentials);
 }
 
 /** The KMS of a location as the operator or a mover (`moverCredentialsSecretRef`) reaches it. @throws {PortError} */

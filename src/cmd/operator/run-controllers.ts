@@ -72,6 +72,7 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       operatorNamespace,
       locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations),
       probe: ports.locationProbe,
+      prover: ports.lockProver,
       events,
       clock,
       observer,

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { RawSecret } from '../../controller/index.ts';
 import { EventRecorder, Informer, KubeConnection, LeaderLease, ResourceClient, resourceTypes, type LeaseObject } from '../../kube/index.ts';
 import { RealCredentialMinter } from './credential-minter.ts';
+import { RealLockProver } from './lock-prover.ts';
 import { serveHealth, serveMetrics, type ListeningServer } from './http-server.ts';
 import { RealLocationProbe } from './location-probe.ts';
 import { operatorMetrics, type OperatorMetrics } from './metrics.ts';
@@ -85,6 +86,7 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
         clock: { now: () => Date.now() },
         credentialMinter,
         locationProbe: new RealLocationProbe(source, credentialMinter, (message) => log.warn(message)),
+        lockProver: new RealLockProver(source, () => Date.now()),
         resultReader: new RealResultReader(source),
       },
       onSynced: () => {

@@ -1,8 +1,9 @@
 import type { BackupLocation } from '../../api/index.ts';
-import { isReady, locationStatus, nextProbeIn } from '../../decide/location.ts';
+import { isReady, locationStatus, nextProbeIn, nextProofIn } from '../../decide/location.ts';
 import { Controller, type ControllerObserver, type EventRecorder, type Informer, type ReconcileResult, type ResourceClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
-import type { Clock, LocationFindings, LocationProbe } from '../ports.ts';
+import { displayTime } from '../../decide/index.ts';
+import type { Clock, LocationFindings, LocationProbe, LockFinding, LockProver } from '../ports.ts';
 import type { RawSecret } from '../raw-objects.ts';
 import { secretNames } from './secret-names.ts';
 
@@ -13,6 +14,7 @@ export interface LocationDependencies {
   readonly operatorNamespace: string;
   readonly locations: ResourceClient<BackupLocation>;
   readonly probe: LocationProbe;
+  readonly prover: LockProver;
   readonly events: EventRecorder;
   readonly clock: Clock;
   readonly observer: ControllerObserver;
@@ -30,14 +32,23 @@ interface Probed {
   readonly failures: number;
 }
 
+/** As above, of the second bucket's lock. */
+interface Proved {
+  readonly of: string;
+  readonly finding: LockFinding | undefined;
+  /** RFC 3339 */
+  readonly provenAt: string | undefined;
+  readonly dueAt: number;
+  readonly failures: number;
+}
+
 /** Tries each location's storage and keys, at once when its spec or a Secret changes, and says what works. */
 export function locationController(dependencies: LocationDependencies): Controller {
-  const probes = new Map<string, Probed>();
-  const countedAt = new Map<string, number>();
+  const memory: Memory = { probes: new Map(), proofs: new Map(), countedAt: new Map() };
   const controller = new Controller({
     name: 'location',
     workers: WORKERS,
-    reconcile: (key, signal) => reconcile(dependencies, { probes, countedAt }, key, signal),
+    reconcile: (key, signal) => reconcile(dependencies, memory, key, signal),
     observer: dependencies.observer,
   });
   const { caches, secrets } = dependencies;
@@ -59,6 +70,7 @@ export function locationController(dependencies: LocationDependencies): Controll
 
 interface Memory {
   readonly probes: Map<string, Probed>;
+  readonly proofs: Map<string, Proved>;
   readonly countedAt: Map<string, number>;
 }
 
@@ -67,27 +79,28 @@ async function reconcile(dependencies: LocationDependencies, memory: Memory, nam
   const location = caches.locations.get(name);
   if (location === undefined || location.metadata.deletionTimestamp !== undefined) {
     memory.probes.delete(name);
+    memory.proofs.delete(name);
     return {};
   }
-  const probed = await probeIfDue(dependencies, memory, location, signal);
+  const [probed, proved] = await Promise.all([probeIfDue(dependencies, memory, location, signal), proveIfDue(dependencies, memory, location, signal)]);
   const now = clock.now();
   const isCountDue = now - (memory.countedAt.get(name) ?? 0) >= COUNT_EVERY_MS;
   const counts = isCountDue
     ? { tenants: caches.tenants.byIndex('location', name).length, runningMovers: runningMovers(caches, name) }
     : { tenants: location.status?.tenants ?? 0, runningMovers: location.status?.runningMovers ?? 0 };
   if (isCountDue) memory.countedAt.set(name, now);
-  const written = await locations.writeStatus(location, locationStatus(location, { ...probed.findings, ...counts }, now), signal);
+  const written = await locations.writeStatus(location, locationStatus(location, { ...probed.findings, replicaLocked: proved.finding, lockProvenAt: proved.provenAt, ...counts }, now), signal);
   caches.locations.remember(written);
   tellReadiness(events, location, written);
-  const untilProbe = Math.max(0, probed.dueAt - clock.now());
+  const untilProbe = Math.max(0, Math.min(probed.dueAt, proved.dueAt) - clock.now());
   // What was not counted now is counted soon, not only with the next probe.
   return { requeueAfterMs: isCountDue ? untilProbe : Math.min(COUNT_EVERY_MS, untilProbe) };
 }
 
-async function probeIfDue({ probe, clock, secrets, operatorNamespace }: LocationDependencies, { probes }: Memory, location: BackupLocation, signal: AbortSignal): Promise<Probed> {
-  const { name, uid, generation } = location.metadata;
-  const versions = secretNames(location.spec).map((secret) => secrets.get(secret, operatorNamespace)?.metadata.resourceVersion ?? 'none');
-  const of = [uid, generation, ...versions].join('/');
+async function probeIfDue(dependencies: LocationDependencies, { probes }: Memory, location: BackupLocation, signal: AbortSignal): Promise<Probed> {
+  const { probe, clock } = dependencies;
+  const { name } = location.metadata;
+  const of = versionOf(dependencies, location);
   const known = probes.get(name);
   if (known?.of === of && clock.now() < known.dueAt) return known;
   const findings = await probe.probe(location, signal);
@@ -95,6 +108,27 @@ async function probeIfDue({ probe, clock, secrets, operatorNamespace }: Location
   const probed = { of, findings, failures, dueAt: clock.now() + nextProbeIn(failures) };
   probes.set(name, probed);
   return probed;
+}
+
+async function proveIfDue(dependencies: LocationDependencies, { proofs }: Memory, location: BackupLocation, signal: AbortSignal): Promise<Proved> {
+  const { prover, clock } = dependencies;
+  const { name } = location.metadata;
+  const of = versionOf(dependencies, location);
+  const known = proofs.get(name);
+  if (known?.of === of && clock.now() < known.dueAt) return known;
+  const finding = await prover.prove(location, signal);
+  const isDone = finding === undefined || finding.kind === 'proven';
+  const failures = isDone ? 0 : (known?.of === of ? known.failures : 0) + 1;
+  const before = finding === undefined ? undefined : location.status?.lockProvenAt;
+  const proved = { of, finding, provenAt: finding?.kind === 'proven' ? displayTime(clock.now()) : before, failures, dueAt: clock.now() + nextProofIn(failures) };
+  proofs.set(name, proved);
+  return proved;
+}
+
+/** What was tried: a change of the spec or of a Secret is tried at once. */
+function versionOf({ secrets, operatorNamespace }: LocationDependencies, location: BackupLocation): string {
+  const versions = secretNames(location.spec).map((secret) => secrets.get(secret, operatorNamespace)?.metadata.resourceVersion ?? 'none');
+  return [location.metadata.uid, location.metadata.generation, ...versions].join('/');
 }
 
 function runningMovers(caches: Caches, location: string): number {
