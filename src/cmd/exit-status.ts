@@ -1,6 +1,7 @@
 import type { EngineErrorCode } from '../restic/contract.ts';
 import type { StorageErrorCode } from '../storage/index.ts';
 import type { KeyErrorCode } from '../keys/index.ts';
+import type { AuditErrorCode } from '../audit/index.ts';
 import { UsageError } from './usage-error.ts';
 
 /** The program's exit statuses (`docs/cli.md`). 130 and 143 are what a shell expects after SIGINT and SIGTERM. */
@@ -75,6 +76,13 @@ const BY_KEY_CODE = {
   Unexpected: EXIT.failed,
 } as const satisfies Record<KeyErrorCode, ExitStatus>;
 
+const BY_AUDIT_CODE = {
+  AuditTampered: EXIT.damaged,
+  UnknownVersion: EXIT.failed,
+  InvalidKey: EXIT.usage,
+  AuditBusy: EXIT.failed,
+} as const satisfies Record<AuditErrorCode, ExitStatus>;
+
 /**
  * The one table from failures to exit statuses. Errors are told apart by name and code, not by class: a command that
  * failed before the engine was loaded must not load it for that.
@@ -89,6 +97,7 @@ const TABLES: Readonly<Record<string, Readonly<Record<string, ExitStatus>> | und
   EngineError: BY_ENGINE_CODE,
   StorageError: BY_STORAGE_CODE,
   KeyError: BY_KEY_CODE,
+  AuditError: BY_AUDIT_CODE,
 };
 
 function statusIn(table: Readonly<Record<string, ExitStatus>> | undefined, code: string): ExitStatus | undefined {

@@ -50,6 +50,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     `tenant-backup copy --from file:///srv/backups --to "${STORE}" --lock compliance --retain-for 30d`,
   ],
   create: ['tenant-backup key create --output secret.key'],
+  verify: [`tenant-backup audit verify --repository "s3://backups/tenants/TENANT?endpoint=https://a.example.com" --replica "s3://copies/tenants/TENANT?endpoint=https://b.example.com"`],
   'show-wrapped': [`tenant-backup key show-wrapped --repository "${STORE}"`],
 };
 

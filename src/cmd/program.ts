@@ -58,6 +58,7 @@ function describeProgram(context: ProcessContext & { readonly json: boolean }, d
   describeRemoving(program, context, done);
   describeMoving(program, context, done);
   describeKeys(program, context, done);
+  describeAudit(program, context, done);
   describeServices(program, context, done);
   return program;
 }
@@ -215,6 +216,29 @@ function describeKeys(program: Command, context: ProcessContext, done: Done): vo
     .action(async (options: unknown) => {
       const { keyShowWrapped } = await import('./commands/key.ts');
       done(await keyShowWrapped(options, context));
+    });
+}
+
+function describeAudit(program: Command, context: ProcessContext, done: Done): void {
+  const audit = program.command('audit').description("Read a tenant's audit trail, and find out whether it is whole.");
+  const onTrail = (name: string, description: string): Command =>
+    audit
+      .command(name)
+      .description(description)
+      .requiredOption('--repository <url>', 's3://bucket/prefix/tenants/TENANT?endpoint=…&region=…, or file:///…/tenants/TENANT')
+      .option(...CA_FILE)
+      .option(...JSON_LINES);
+  onTrail('list', 'List what was done, oldest first.').action(async (options: unknown) => {
+    const { auditList } = await import('./commands/audit.ts');
+    done(await auditList(options, context));
+  });
+  onTrail('verify', 'Find out whether events were removed, reordered, altered or cut off.')
+    .option('--replica <url>', "the tenant in the second data center's bucket, which shows a trail that was cut off")
+    .option('--public-key <key>', "an installation's public key: base64, or a PEM file; may be repeated", collect)
+    .option('--expect <seq:hash>', 'the newest event that an earlier run printed')
+    .action(async (options: unknown) => {
+      const { auditVerify } = await import('./commands/audit.ts');
+      done(await auditVerify(options, context));
     });
 }
 

@@ -4,7 +4,7 @@ import ts from 'typescript';
 /** Where conditions, events and failures get their reasons. */
 const REASON_FOLDERS = ['src/decide', 'src/controller', 'src/cmd/operator'];
 /** Where the codes of errors are listed, as unions named `…ErrorCode`. */
-const CODE_FILES = ['src/storage/errors.ts', 'src/keys/errors.ts', 'src/mover/errors.ts', 'src/restic/contract.ts', 'src/storage/s3/lock-proof.ts'];
+const CODE_FILES = ['src/storage/errors.ts', 'src/keys/errors.ts', 'src/audit/errors.ts', 'src/mover/errors.ts', 'src/restic/contract.ts', 'src/storage/s3/lock-proof.ts'];
 const REASON = /^[A-Z][A-Za-z0-9]{3,}$/;
 /** Calls whose words are no reasons of ours. */
 const OTHER_CALLS = new Set(['has', 'includes', 'newest', 'warning', 'isKubeError', 'findCondition']);
