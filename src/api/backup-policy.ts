@@ -89,7 +89,7 @@ export const BackupPolicySpec = z.object({
         description: 'How often what is stored is proven to be restorable. Each policy has its own time in it, the same every time; the first is an hour after the first backup at the earliest.',
       }),
       readDataPercent: z.int().min(1).max(100).default(10).meta({
-        description: 'Share of the stored data that is read back each time, another part every time, until all of it was. The structure of all of it is checked each time.',
+        description: 'Share of the stored data that is read back each time, another part every time, until all of it was. Policies of a namespace share one repository and the reading of it: of two, each reads half of this. The structure of all of it is checked each time.',
       }),
       sampleFiles: z.int().min(1).max(10_000).default(50).meta({ description: 'Files of a backup that are restored into scratch space each time and compared with what was backed up.' }),
       scratchSize: StorageSize.default('1Gi').meta({ description: 'Scratch space of the mover on its node. Files that are larger than four fifths of it are not tried.' }),

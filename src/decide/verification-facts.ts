@@ -9,6 +9,8 @@ export interface VerificationFacts {
   readonly policy: BackupPolicy;
   /** Every backup of the policy. */
   readonly backups: readonly Backup[];
+  /** The other policies whose backups lie in the same repository. */
+  readonly siblings: readonly BackupPolicy[];
   readonly ground: GroundFacts;
   /** Of `status.verification.attempt`. */
   readonly attempt: AttemptFacts;

@@ -79,10 +79,19 @@ export function sampled(backups: readonly Backup[], run: number): Backup | undef
   return run % 2 === 0 || others.length === 0 ? newest : others[((run - 1) / 2) % others.length];
 }
 
-/** The part that is read: all of them in turn. */
-export function partOf({ spec }: BackupPolicy, run: number): { readonly part: number; readonly of: number } {
-  const of = Math.ceil(100 / spec.verification.readDataPercent);
-  return { part: (run % of) + 1, of };
+/** Parts of one repository are as many as a mover's orders can count. */
+const MOST_PARTS = 256;
+
+/** The part that is read: all of them in turn. Policies that share a repository share the reading: each reads parts of its own. */
+export function partOf({ metadata, spec }: BackupPolicy, siblings: readonly BackupPolicy[], run: number): { readonly part: number; readonly of: number } {
+  const sharing = [metadata.uid, ...siblings.filter(({ spec: { verification } }) => !verification.suspend).map((sibling) => sibling.metadata.uid)].sort();
+  const of = Math.min(MOST_PARTS, Math.ceil(100 / spec.verification.readDataPercent) * sharing.length);
+  return { part: ((run * sharing.length + sharing.indexOf(metadata.uid)) % of) + 1, of };
+}
+
+/** What was found damaged is looked at again, also by those whose own backups may need it. */
+function knownDamage({ policy, siblings }: VerificationFacts): readonly string[] {
+  return [...new Set([policy, ...siblings].flatMap(({ status }) => status?.verification?.damagedPacks ?? []))];
 }
 
 function moverStart(facts: VerificationFacts, status: VerificationStatus, ground: Ground, backup: Backup): MoverStart {
@@ -97,8 +106,8 @@ function moverStart(facts: VerificationFacts, status: VerificationStatus, ground
       tenant: { id: ground.tenant.spec.tenantId, generation: backup.status?.keyGeneration ?? 1 },
       location: ground.location.spec,
       deadAttempts: earlier.filter((job) => !facts.liveJobs.has(job)),
-      readData: partOf(policy, status.run),
-      damagedPacks: status.damagedPacks ?? [],
+      readData: partOf(policy, facts.siblings, status.run),
+      damagedPacks: knownDamage(facts),
       sample: {
         backup: backup.metadata.name,
         snapshotId: backup.status?.snapshotId ?? '',
@@ -142,7 +151,7 @@ function watching(facts: VerificationFacts, status: VerificationStatus, state: A
 function succeed(facts: VerificationFacts, status: VerificationStatus, result: MoverResult, now: number): VerificationPlan {
   const found = result.verify;
   if (found === undefined) return standing(facts, status, now);
-  const { part, of } = partOf(facts.policy, status.run);
+  const { part, of } = partOf(facts.policy, facts.siblings, status.run);
   const isSound = found.problems === 0;
   const damagedBackups = isSound ? [] : damagedOf(facts.backups, found.affected);
   const done: VerificationStatus = {

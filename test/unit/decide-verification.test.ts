@@ -30,6 +30,7 @@ class Bench {
   status: BackupPolicyStatus = {};
   backups: readonly Backup[] = [backup('aa', START), backup('bb', START + HOUR)];
   spec: Partial<BackupPolicy['spec']> = {};
+  siblings: readonly BackupPolicy[] = [];
   running: readonly RunningMover[] = [];
   locationReady = true;
   job: JobFact | undefined;
@@ -56,6 +57,7 @@ class Bench {
     return {
       policy,
       backups: this.backups,
+      siblings: this.siblings,
       ground: {
         namespace: { uid: 'u', terminating: false },
         policyName: 'daily',
@@ -149,8 +151,26 @@ describe('the times of verifications', () => {
 describe('what is read', () => {
   it('is another part each time, and all of it in as many runs as the share says', () => {
     const policy = new Bench().policy();
-    expect(Array.from({ length: 11 }, (_, run) => partOf(policy, run).part)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1]);
-    expect(partOf({ ...policy, spec: { ...policy.spec, verification: { ...VERIFICATION, readDataPercent: 30 } } }, 4)).toEqual({ part: 1, of: 4 });
+    expect(Array.from({ length: 11 }, (_, run) => partOf(policy, [], run).part)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1]);
+    expect(partOf({ ...policy, spec: { ...policy.spec, verification: { ...VERIFICATION, readDataPercent: 30 } } }, [], 4)).toEqual({ part: 1, of: 4 });
+  });
+
+  it('is shared by the policies of one repository: together they read all of it once, in as many runs as one of them alone would', () => {
+    const policy = new Bench().policy();
+    const named = (uid: string, suspend = false): BackupPolicy => ({ ...policy, metadata: { ...policy.metadata, uid }, spec: { ...policy.spec, verification: { ...VERIFICATION, readDataPercent: 25, suspend } } });
+    const all = ['a', 'b', 'c'].map((uid) => named(uid));
+    const parts = all.flatMap((each) => [0, 1, 2, 3].map((run) => partOf(each, [...all.filter((other) => other !== each), named('d', true)], run)));
+    expect(parts.map(({ part }) => part).sort((x, y) => x - y)).toEqual([1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]);
+    expect(new Set(parts.map(({ of }) => of))).toEqual(new Set([12]));
+    expect(partOf({ ...named('a'), spec: { ...policy.spec, verification: { ...VERIFICATION, readDataPercent: 1 } } }, all.slice(1), 300)).toMatchObject({ of: 256 });
+  });
+
+  it('is also what a policy of the same repository found damaged', () => {
+    const bench = new Bench();
+    const sibling = bench.policy();
+    bench.siblings = [{ ...sibling, metadata: { ...sibling.metadata, uid: 'other' }, status: { verification: { phase: 'Completed', scheduledAt: iso(START), run: 0, attempt: 1, damagedPacks: ['ab'.repeat(32)] } } }];
+    bench.untilStarted();
+    expect(bench.orders[0]).toMatchObject({ damagedPacks: ['ab'.repeat(32)] });
   });
 
   it('is tried on the newest backup every other time, and on the others in turn', () => {

@@ -40,6 +40,7 @@ export class Verifications {
     return {
       policy,
       backups,
+      siblings: context.caches.policies.byIndex('namespace', namespace).filter(({ metadata, spec }) => metadata.uid !== policy.metadata.uid && spec.location === policy.spec.location),
       ground: { ...ground, policy },
       attempt: await this.#attempt(policy, backups, ground, signal),
       liveJobs: phase === 'Running' ? liveJobs(context, namespace) : new Set(),
