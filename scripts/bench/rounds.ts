@@ -16,7 +16,10 @@ export interface RoundsOptions {
   readonly scale: number;
   readonly rounds: number;
   readonly peers: readonly Peer[];
-  /** A directory for repositories and restored files; emptied first and last. */
+  /**
+   * A directory for repositories and restored files, emptied first and last and never in between: ext4 without a journal looks at every inode that was
+   * freed in the last minutes before it gives one away, and whoever wrote files next would pay for that.
+   */
   readonly workplace: string;
   readonly say: (line: string) => void;
 }
@@ -32,6 +35,7 @@ export type Rounds = Pick<Run, 'programs' | 'failures' | 'files' | 'bytes'>;
 
 export async function runRounds(options: RoundsOptions): Promise<Rounds> {
   const rounds = new RoundsOf(options);
+  rmSync(options.workplace, { recursive: true, force: true });
   try {
     for (let round = 0; round < options.rounds; round += 1) await rounds.run(round);
   } finally {
@@ -51,10 +55,9 @@ class RoundsOf {
 
   async run(round: number): Promise<void> {
     const { peers, workplace, source, name, scale } = this.#options;
-    const contestants = peers.map((peer) => ({ peer, place: join(workplace, peer.name.replaceAll('|', '-')), newest: '' }));
+    const contestants = peers.map((peer) => ({ peer, place: join(workplace, `round-${String(round)}`, peer.name.replaceAll('|', '-')), newest: '' }));
     // Who comes first may find a colder or a quieter machine: everybody comes first in turn.
     const order = contestants.map((_, i) => contestants[(i + round) % contestants.length]!);
-    rmSync(workplace, { recursive: true, force: true });
     await this.#each(order, async ({ peer, place }) => {
       mkdirSync(place, { recursive: true });
       for (const command of peer.prepare(place)) await measure(command, peer.env(place));
@@ -92,7 +95,6 @@ class RoundsOf {
     await this.#note(peer, place, 'restore', [peer.restore(place, target, newest)]);
     const expected = sizeBelow(this.#options.source);
     const restored = sizeBelow(target);
-    rmSync(target, { recursive: true, force: true });
     if (restored.files !== expected.files || restored.bytes !== expected.bytes) {
       throw new Error(`${peer.name} restored ${restored.files} files of ${restored.bytes} bytes where ${expected.files} of ${expected.bytes} were backed up`);
     }

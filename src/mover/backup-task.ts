@@ -33,8 +33,8 @@ export async function backupTask(work: MoverWork<BackupOrders>): Promise<TaskOut
 
 async function publish({ orders, engine, signal, now }: MoverWork<BackupOrders>, repository: Repository, outcome: BackupOutcome): Promise<void> {
   const { tenant } = orders;
-  const { reach, complete } = outcome;
-  await publishManifest(engine, repository, { tenant: tenant.id, generation: tenant.generation, reach, complete, createdAt: now(), signal });
+  const { reach, complete, parent } = outcome;
+  await publishManifest(engine, repository, { tenant: tenant.id, generation: tenant.generation, reach, complete, like: parent, createdAt: now(), signal });
 }
 
 function backUp({ orders, engine, lines, signal, bridgeSocket }: MoverWork<BackupOrders>, repository: Repository, parent: string | undefined): Promise<BackupOutcome> {

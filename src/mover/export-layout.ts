@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { exportReadme } from './export-readme.ts';
-import type { Manifest, ManifestFile } from './manifest.ts';
+import { compareKeys } from '../storage/index.ts';
+import { isExportedIndex, type Manifest, type ManifestFile } from './manifest.ts';
 import { BLOCK, encodeHeader, paddingOf } from './tar/header.ts';
 
 /** Two blocks of zeros end a tar. */
@@ -51,15 +52,18 @@ interface Entry {
   readonly file?: ManifestFile;
 }
 
-/** The order of the folders in the file. The repository's own `index/` files stay behind: the export index takes their place. */
-const ORDER = ['config', 'keys/', 'wrappings/', 'exports/', 'snapshots/', 'data/'];
+/** The order of the folders in the file. An `index/` file that names packs of other snapshots too stays behind: an export takes its place. */
+const ORDER = ['config', 'keys/', 'wrappings/', 'index/', 'snapshots/', 'data/'];
 
 function entriesOf(manifest: Manifest): Entry[] {
   const entries: Entry[] = [];
   const folders = new Set<string>();
+  const named = manifest.files
+    .filter((file) => !file.name.startsWith('index/') || isExportedIndex(file))
+    .map((file) => ({ name: file.name.replace(/^exports\//, 'index/'), file }))
+    .toSorted((a, b) => compareKeys(a.name, b.name));
   for (const part of ORDER) {
-    for (const file of manifest.files.filter(({ name }) => name.startsWith(part))) {
-      const name = file.name.replace(/^exports\//, 'index/');
+    for (const { name, file } of named.filter((each) => each.name.startsWith(part))) {
       for (const folder of foldersOf(name)) {
         if (folders.has(folder)) continue;
         folders.add(folder);

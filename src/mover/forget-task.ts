@@ -4,6 +4,7 @@ import { openGenerationIfAny } from './generation-repository.ts';
 import { removeStrayManifests } from './manifest-store.ts';
 import { lockOptions, type MoverWork, type TaskOutcome } from './mover-work.ts';
 import { reviseManifests } from './revise-manifests.ts';
+import { strayExports } from './stray-exports.ts';
 import { uidTag } from './snapshot-names.ts';
 
 /** What nothing needs any more stays this long for readers and downloads in flight (`docs/layout.md`). */
@@ -44,6 +45,7 @@ async function prune({ orders, engine, signal, now }: MoverWork<ForgetOrders>, r
   const { bytesFreed } = await engine.prune(repository, {
     ...lockOptions(orders), graceMs: PRUNE_GRACE_MS, now: now(), signal,
     onReplace: (replacement) => reviseManifests(engine, repository, replacement, signal),
+    strayExports: () => strayExports(engine, repository, signal),
   });
   return bytesFreed;
 }

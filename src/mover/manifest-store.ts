@@ -1,6 +1,7 @@
 import type { Engine, Repository, SnapshotReach } from '../restic/contract.ts';
 import { EngineError } from '../restic/errors.ts';
 import { StorageError, type ObjectStore } from '../storage/index.ts';
+import { exportIndexes, exportsWhole } from './export-indexes.ts';
 import { decodeManifest, isSealed, sealManifest, type Manifest, type ManifestContent, type ManifestFile, type ManifestMac } from './manifest.ts';
 
 const MANIFEST_KEY = /^manifests\/([0-9a-f]{64})\/([1-9][0-9]{0,8})\.json$/;
@@ -12,18 +13,22 @@ export interface PublishRequest {
   readonly complete: boolean;
   readonly createdAt: Date;
   readonly expires?: Date;
+  /** The snapshot whose exports may serve this one as well: its parent, or itself. */
+  readonly like?: string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 /**
- * Writes the export index of a snapshot and then its next manifest; the last thing that a writer of a snapshot does.
+ * Writes what is missing of a snapshot's exports and then its next manifest; the last thing that a writer of a snapshot does.
  * @param repository open, at `g<generation>/`
  */
 export async function publishManifest(engine: Pick<Engine, 'exportIndex' | 'manifestMac'>, repository: Repository, request: PublishRequest): Promise<Manifest> {
   const { store } = repository;
   const { reach, signal } = request;
-  const exportFile = await putExportIndex(store, await engine.exportIndex(repository, reach.packs.map(({ id }) => id)), signal);
-  const files = [...(await repositoryFiles(store, signal)), exportFile, ...reachFiles(reach)];
+  const mac: ManifestMac = (json) => engine.manifestMac(repository, json);
+  const earlier = request.like === undefined || reach.indexes.every(exportsWhole) ? undefined : await readManifest(store, request.like, { mac, signal });
+  const indexes = await exportIndexes(engine, repository, { reach, earlier, signal });
+  const files = [...(await repositoryFiles(store, signal)), ...indexes, ...reachFiles(reach)];
   const content = {
     tenant: request.tenant,
     generation: request.generation,
@@ -33,7 +38,7 @@ export async function publishManifest(engine: Pick<Engine, 'exportIndex' | 'mani
     ...(request.expires === undefined ? {} : { expires: request.expires.toISOString() }),
     files,
   };
-  return writeManifest(store, content, (json) => engine.manifestMac(repository, json), signal);
+  return writeManifest(store, content, mac, signal);
 }
 
 /** Puts the next revision. Somebody who takes its number first makes it the one after. */
@@ -109,18 +114,6 @@ export function manifestKey(snapshot: string, rev: number): string {
   return `manifests/${snapshot}/${rev}.json`;
 }
 
-/** Puts the bytes of an export index under their name. */
-export async function putExportIndex(store: ObjectStore, { parts, size, sha256 }: Awaited<ReturnType<Engine['exportIndex']>>, signal?: AbortSignal): Promise<ManifestFile> {
-  const name = `exports/${Buffer.from(sha256).toString('hex')}`;
-  try {
-    await store.put(name, parts, { ifAbsent: true, sha256, signal });
-  } catch (error) {
-    // Content-named: whoever put it put the same.
-    if (!(error instanceof StorageError) || error.code !== 'AlreadyExists') throw error;
-  }
-  return { name, size };
-}
-
 /** Highest first. */
 async function revisions(store: ObjectStore, snapshot: string, signal: AbortSignal | undefined): Promise<number[]> {
   const found: number[] = [];
@@ -144,10 +137,9 @@ async function repositoryFiles(store: ObjectStore, signal: AbortSignal | undefin
   return files;
 }
 
-function reachFiles({ packs, indexes, snapshot }: SnapshotReach): ManifestFile[] {
+function reachFiles({ packs, snapshot }: SnapshotReach): ManifestFile[] {
   return [
     { name: `snapshots/${snapshot.id}`, size: snapshot.size },
-    ...indexes.map(({ id, size }) => ({ name: `index/${id}`, size })),
     ...packs.map(({ id, size }) => ({ name: `data/${id.slice(0, 2)}/${id}`, size })),
   ];
 }

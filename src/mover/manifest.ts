@@ -21,6 +21,10 @@ export const ManifestFile = z.strictObject({
   name: z.string().regex(FILE_NAME, 'this is no file of a repository'),
   /** bytes */
   size: z.int().min(0),
+  /** Of an `index/` file: the snapshot needs every pack that it names, so the downloaded file takes it as it is. */
+  exported: z.literal(true).optional(),
+  /** Of an `exports/` file: the `index/` file whose place it takes, for it lists only those of its packs that the snapshot needs. */
+  of: Id.optional(),
 });
 export type ManifestFile = z.infer<typeof ManifestFile>;
 
@@ -88,22 +92,22 @@ export function decodeManifest(bytes: Uint8Array, what: string): Manifest {
   throw damaged(what, `${issue?.path.map(String).join('.') ?? ''}: ${issue?.message ?? 'not as expected'}`, read.error);
 }
 
-/** The one file of this kind that a manifest names, by the folder it lies in. */
-export function fileIn(manifest: Manifest, folder: 'snapshots' | 'exports'): ManifestFile {
-  const file = manifest.files.find(({ name }) => name.startsWith(`${folder}/`));
-  if (file === undefined) throw new TypeError(`a manifest was let through that names nothing in ${folder}/`);
-  return file;
+/** True for what becomes an index file of the downloaded file: together they list every blob of each pack of the snapshot, and of no other pack. */
+export function isExportedIndex({ name, exported }: ManifestFile): boolean {
+  return name.startsWith('exports/') || exported === true;
 }
 
 function fileListProblem(files: readonly ManifestFile[], snapshot: string): string | undefined {
-  for (const [index, { name }] of files.entries()) {
+  for (const [index, { name, exported, of }] of files.entries()) {
     const before = files[index - 1]?.name;
     if (before !== undefined && compareKeys(before, name) >= 0) return `${name} is named twice or out of order`;
+    if (exported !== undefined && !name.startsWith('index/')) return `${name} is no index file that could be exported`;
+    if (of !== undefined && !name.startsWith('exports/')) return `${name} is no export that could stand for an index file`;
   }
   const count = (folder: string): number => files.filter(({ name }) => name.startsWith(folder)).length;
   if (files.every(({ name }) => name !== 'config')) return 'config is not named';
   if (count('keys/') === 0) return 'no key file is named';
-  if (count('exports/') !== 1) return 'exactly one export index must be named';
+  if (!files.some(isExportedIndex)) return 'no index file for the downloaded file is named';
   if (count('snapshots/') !== 1 || files.every(({ name }) => name !== `snapshots/${snapshot}`)) return 'its own snapshot, and no other, must be named';
   return undefined;
 }

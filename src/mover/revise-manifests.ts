@@ -17,6 +17,7 @@ export async function reviseManifests(engine: Engine, repository: Repository, re
     const reach = await replacement.reachOf(snapshot);
     await publishManifest(engine, repository, {
       tenant, generation, complete, reach, signal,
+      like: snapshot,
       createdAt: new Date(createdAt),
       ...(expires === undefined ? {} : { expires: new Date(expires) }),
     });

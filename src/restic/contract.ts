@@ -120,10 +120,21 @@ export interface BackupOutcome {
   readonly reach: SnapshotReach;
 }
 
+/** An index file that a snapshot needs. */
+export interface NeededIndex {
+  readonly id: string;
+  /** bytes */
+  readonly size: number;
+  /** The packs that it names and the snapshot needs; each pack stands with one index file only. */
+  readonly needed: readonly string[];
+  /** The packs that it names and the snapshot does not need. */
+  readonly others: readonly string[];
+}
+
 /** The names in a repository that one snapshot needs, with sizes in bytes. */
 export interface SnapshotReach {
   readonly packs: readonly { readonly id: string; readonly size: number }[];
-  readonly indexes: readonly { readonly id: string; readonly size: number }[];
+  readonly indexes: readonly NeededIndex[];
   readonly snapshot: { readonly id: string; readonly size: number };
 }
 
@@ -220,6 +231,8 @@ export interface PruneRequest extends LockOptions {
   readonly onProgress?: (progress: Progress) => void;
   /** Called before anything old is removed: write the next revision of each manifest that names what is replaced (`layout.md`). */
   readonly onReplace?: (replacement: PruneReplacement) => Promise<void>;
+  /** The ids of those `exports/` that nothing refers to; asked for below the lock. They go in the same two phases as packs. */
+  readonly strayExports?: () => Promise<readonly string[]>;
 }
 
 export interface CheckRequest {

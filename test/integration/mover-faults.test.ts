@@ -1,6 +1,7 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, type ChildProcess } from 'node:child_process';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MoverBench, attempt, newTenant } from '../support/mover-bench.ts';
 import { buildTree } from '../support/seeded-tree.ts';
@@ -182,7 +183,11 @@ describe('a mover that cannot do its work says why', () => {
     const { tenant } = await storedTenant();
     const orders = bench.forgetOrders({ tenant, uids: ['first'], attempt: attempt('f', 2), deadAttempts: ['tbmover-f-1'] });
     const killed = bench.backupOrders({ tenant, volumes: [{ claim: 'data', mountPath: join(bench.folder, 'big') }], attempt: attempt('f', 1) });
-    await bench.run(killed, bench.credentials(), { onStart: (child) => setTimeout(() => child.kill('SIGKILL'), 1500) }).catch(() => undefined);
+    const killWhenLocked = async (child: ChildProcess): Promise<void> => {
+      while (child.exitCode === null && (await bench.list(tenant.id, 'g1/locks/')).length === 0) await delay(20);
+      child.kill('SIGKILL');
+    };
+    await bench.run(killed, bench.credentials(), { onStart: (child) => void killWhenLocked(child) }).catch(() => undefined);
     expect(await bench.list(tenant.id, 'g1/locks/')).not.toEqual([]);
 
     const run = await bench.run(orders);

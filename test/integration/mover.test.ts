@@ -58,12 +58,13 @@ describe('a mover', () => {
 
     const { snapshotId } = run.result!.backup!;
     const manifest = JSON.parse(new TextDecoder().decode(await bench.tenantStore(tenant.id).get(`g1/manifests/${snapshotId}/1.json`))) as {
-      files: { name: string; size: number }[];
+      files: { name: string; size: number; exported?: true }[];
     };
     const names = manifest.files.map((file) => file.name);
     const listed = [...(await bench.list(tenant.id, 'g1/data/')), ...(await bench.list(tenant.id, 'g1/index/'))].map((key) => key.slice('g1/'.length));
     expect(names).toEqual(expect.arrayContaining(['config', `snapshots/${snapshotId}`, ...listed]));
-    expect(names.filter((name) => name.startsWith('keys/') || name.startsWith('exports/'))).toHaveLength(2);
+    expect(names.filter((name) => name.startsWith('keys/'))).toHaveLength(1);
+    expect(manifest.files.filter(({ exported }) => exported === true).map(({ name }) => name.slice(0, 6))).toEqual(['index/']);
     expect(names.filter((name) => name.startsWith('wrappings/')).length).toBeGreaterThanOrEqual(2);
     for (const { name, size } of manifest.files) {
       expect(await bench.tenantStore(tenant.id).head(`g1/${name}`)).toMatchObject({ size });

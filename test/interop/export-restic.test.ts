@@ -11,7 +11,7 @@ import { exportLayout } from '../../src/mover/export-layout.ts';
 import { exportBytes, exportSnapshot } from '../../src/mover/export.ts';
 import { importFile } from '../../src/mover/import.ts';
 import { publishManifest, readManifest } from '../../src/mover/manifest-store.ts';
-import type { Manifest } from '../../src/mover/manifest.ts';
+import { isExportedIndex, type Manifest } from '../../src/mover/manifest.ts';
 import * as engine from '../../src/restic/index.ts';
 import { FileStore, MemoryStore, type ObjectStore } from '../../src/storage/index.ts';
 import { randomLocalKms } from '../support/fake-kms.ts';
@@ -36,7 +36,12 @@ describe('a downloaded file', () => {
     const repository = await engine.initRepository({ store, password });
     await snapshotOf(repository, 'first');
     await writeFile(join(source, 'changed'), randomBytes(3_000_000));
-    manifest = await snapshotOf(repository, 'second');
+    await writeFile(join(source, 'kept'), randomBytes(2_000));
+    await snapshotOf(repository, 'second');
+    // Of the second night's packs one is needed no more, so an export takes the place of its index file; the others go as they are.
+    await rm(join(source, 'changed'));
+    await writeFile(join(source, 'changed-again'), randomBytes(2_000_000));
+    manifest = await snapshotOf(repository, 'third');
     await repository.close();
   });
   afterAll(() => rm(folder, { recursive: true, force: true }));
@@ -96,7 +101,8 @@ describe('a downloaded file', () => {
     for (const line of lines) expect(line).toMatch(/^(-rw-r--r--|drwxr-xr-x) 0\/0 /);
     const names = lines.map((line) => line.split(/\s+/).at(-1)!);
     expect(names.slice(0, 3)).toEqual(['README.txt', 'config', 'keys/']);
-    expect(names.filter((name) => /^index\/.+/.test(name))).toHaveLength(1);
+    expect(names.filter((name) => /^index\/.+/.test(name))).toHaveLength(manifest.files.filter(isExportedIndex).length);
+    expect(manifest.files.some(({ name }) => name.startsWith('exports/'))).toBe(true);
     expect(names.filter((name) => /^snapshots\/.+/.test(name))).toEqual([`snapshots/${manifest.snapshot}`]);
     expect(names.filter((name) => /^wrappings\/.+/.test(name))).toHaveLength(1);
   });
@@ -148,7 +154,7 @@ describe('a downloaded file', () => {
     expect(first.present).toBe(0);
     expect(second).toEqual({ copied: 0, bytesCopied: 0, present: first.copied });
     await restic(target, 'check', '--read-data');
-    expect(JSON.parse((await restic(target, 'snapshots', '--json')).stdout)).toHaveLength(2);
+    expect(JSON.parse((await restic(target, 'snapshots', '--json')).stdout)).toHaveLength(3);
   });
 });
 

@@ -59,7 +59,9 @@ describe('a manifest', () => {
     ['a pack in the wrong folder', [{ name: `data/ab/${OTHER}`, size: 1 }]],
     ['a file twice', [{ name: 'config', size: 155 }]],
     ['another snapshot', [{ name: `snapshots/${OTHER}`, size: 155 }]],
-    ['a second export', [{ name: `exports/${ID}`, size: 155 }]],
+    ['an export that is a pack', [{ name: `data/ab/${ID}`, size: 155, exported: true }]],
+    ['a snapshot that stands for an index file', [{ name: `snapshots/${OTHER}`, size: 155, of: ID }]],
+    ['an index file that is half exported', [{ name: `index/${ID}`, size: 155, exported: false }]],
     ['a negative size', [{ name: `index/${ID}`, size: -1 }]],
     ['half a byte', [{ name: `index/${ID}`, size: 1.5 }]],
   ])('with %s is refused', (_, more) => {

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { existsSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { check, forget, initRepository, listSnapshots, openRepository, planPrune, prune, reachOf, restore, type PruneReplacement } from '../../src/restic/index.ts';
-import { decideDue } from '../../src/restic/prune/marks.ts';
+import { decideDue, spentMarks } from '../../src/restic/prune/marks.ts';
 import { decidePacks } from '../../src/restic/prune/plan.ts';
 import { FileStore, MemoryStore, type ObjectStore } from '../../src/storage/index.ts';
 import { compareTrees } from '../support/compare-tree.ts';
@@ -84,14 +84,18 @@ describe('decidePacks', () => {
 describe('decideDue', () => {
   it('marks what is new, waits for what is young, removes what is old, and forgets what is needed again', () => {
     const marks = [
-      { key: 'old', since: new Date(start.getTime() - grace), packs: ['old', 'needed-again'] },
-      { key: 'young', since: new Date(start.getTime() - grace + 1), packs: ['young'] },
+      { key: 'old', since: new Date(start.getTime() - grace), packs: ['old', 'needed-again'], exports: ['old export'] },
+      { key: 'young', since: new Date(start.getTime() - grace + 1), packs: ['young'], exports: [] },
     ];
-    expect(decideDue(['old', 'young', 'new'], marks, start, grace)).toEqual({ remove: ['old'], mark: ['new'], wait: ['young'], spentMarks: ['old'] });
+    const packs = decideDue('packs', ['old', 'young', 'new'], marks, start, grace);
+    expect(packs).toEqual({ remove: ['old'], mark: ['new'], wait: ['young'] });
+    expect(decideDue('exports', ['old export', 'old'], marks, start, grace)).toEqual({ remove: ['old export'], mark: ['old'], wait: [] });
+    expect(spentMarks(marks, packs, { wait: [] })).toEqual(['old']);
+    expect(spentMarks(marks, packs, { wait: ['old export'] })).toEqual([]);
   });
 
   it('waits for nothing when no grace is given', () => {
-    expect(decideDue(['new'], [], start, 0)).toEqual({ remove: ['new'], mark: [], wait: [], spentMarks: [] });
+    expect(decideDue('packs', ['new'], [], start, 0)).toEqual({ remove: ['new'], mark: [], wait: [] });
   });
 });
 

@@ -72,7 +72,7 @@ async function run(
     });
     const { id: tenant, generation } = tenantOf(options) ?? { id: NO_TENANT, generation: 1 };
     // Last, as the movers do: with it, export and copy need no key.
-    await publishManifest(engine, repository, { tenant, generation, reach: outcome.reach, complete: outcome.complete, createdAt: new Date(), signal: context.signal });
+    await publishManifest(engine, repository, { tenant, generation, reach: outcome.reach, complete: outcome.complete, like: outcome.parent, createdAt: new Date(), signal: context.signal });
     return outcome;
   } finally {
     progress.end();

@@ -1,6 +1,7 @@
 import * as z from 'zod';
 import type { PrunePlan, PruneRequest } from '../../restic/contract.ts';
 import { reviseManifests } from '../../mover/revise-manifests.ts';
+import { strayExports } from '../../mover/stray-exports.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
@@ -29,11 +30,12 @@ export async function prune(given: unknown, context: ProcessContext): Promise<Ex
 }
 
 /** Prunes, and writes the next manifest of each snapshot whose files were replaced. */
-export function pruneNow({ engine, repository }: Pick<OpenedAccess, 'engine' | 'repository'>, request: Omit<PruneRequest, 'now' | 'onReplace'>): Promise<PrunePlan> {
+export function pruneNow({ engine, repository }: Pick<OpenedAccess, 'engine' | 'repository'>, request: Omit<PruneRequest, 'now' | 'onReplace' | 'strayExports'>): Promise<PrunePlan> {
   return engine.prune(repository, {
     ...request,
     now: new Date(),
     onReplace: (replacement) => reviseManifests(engine, repository, replacement, request.signal),
+    strayExports: () => strayExports(engine, repository, request.signal),
   });
 }
 

@@ -49,6 +49,11 @@ export class Archive implements FrameOwner {
     return saved.id;
   }
 
+  keepTree(id: string): string {
+    this.#options.reach.markBlob('tree', id);
+    return id;
+  }
+
   directoryDone(change: 'new' | 'changed' | 'unmodified'): void {
     this.#options.statistics.directory(change);
   }
@@ -134,11 +139,10 @@ export class Archive implements FrameOwner {
 
   /** The parent's tree; without it everything below is read again. */
   async loadPrevious(id: string, path: ByteString): Promise<ParentTree | undefined> {
-    const { trees, reach } = this.#options;
+    const { trees } = this.#options;
     try {
       const loaded = trees.load(id);
       const tree = new ParentTree(id, loaded instanceof Uint8Array ? loaded : await loaded);
-      reach.markBlob('tree', id);
       return tree;
     } catch (error) {
       this.#warnOfDamage(error, path);

@@ -5,6 +5,8 @@ import type { ParentTree } from './parent-tree.ts';
 export interface FrameOwner {
   /** Saves a tree; a new frame's tree may be the parent's, which is known by its id. */
   saveTree(json: Buffer): string;
+  /** The parent's tree is this one too. */
+  keepTree(id: string): string;
   /** All of the directory is done. `previous`: how it compares to the parent snapshot. */
   directoryDone(change: 'new' | 'changed' | 'unmodified'): void;
 }
@@ -77,7 +79,7 @@ export class DirectoryFrame {
   #finishIfDone(): void {
     if (!this.#isLeft || this.#open > 0) return;
     const { previous } = this;
-    const id = this.#isVerbatim && previous?.isUsedUp === true ? previous.id : this.#owner.saveTree(encodeTreeOf(this.#nodes.filter((node) => node !== '')));
+    const id = this.#isVerbatim && previous?.isUsedUp === true ? this.#owner.keepTree(previous.id) : this.#owner.saveTree(encodeTreeOf(this.#nodes.filter((node) => node !== '')));
     this.treeId = id;
     const node = `${this.#head}null,"subtree":"${id}"}`;
     const isVerbatim = node === this.#previousNode;

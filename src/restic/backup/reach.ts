@@ -1,4 +1,4 @@
-import type { SnapshotReach } from '../contract.ts';
+import type { NeededIndex, SnapshotReach } from '../contract.ts';
 import { keyOfHex } from '../format/index.ts';
 import type { ListedFile, TableIndex } from '../repository/index.ts';
 
@@ -33,13 +33,22 @@ export class Reach {
    */
   describe(written: readonly ListedFile[], indexFiles: readonly ListedFile[], snapshot: ListedFile): SnapshotReach {
     const packs = new Map(written.map((pack) => [pack.id, pack]));
-    const needed = new Set<string | undefined>(written.map(({ id }) => this.#index.indexFileOf(this.#index.numberOf(id))));
     for (const [number, size] of this.#index.sizesOf((pack) => this.#isMarked(pack))) {
       const id = this.#index.packIdOf(number);
       if (!packs.has(id)) packs.set(id, { id, size });
-      needed.add(this.#index.indexFileOf(number));
     }
-    return { packs: [...packs.values()], indexes: indexFiles.filter(({ id }) => needed.has(id)), snapshot };
+    return { packs: [...packs.values()], indexes: this.#neededOf(indexFiles, packs), snapshot };
+  }
+
+  #neededOf(indexFiles: readonly ListedFile[], packs: ReadonlyMap<string, unknown>): NeededIndex[] {
+    const parts = new Map(indexFiles.map(({ id, size }) => [id, { id, size, needed: [] as string[], others: [] as string[] }]));
+    for (const [number, pack] of [...this.#index.packIds()].entries()) {
+      const wanted = packs.has(pack);
+      const files = this.#index.indexFilesOf(number);
+      if (wanted) parts.get(files.at(-1) ?? '')?.needed.push(pack);
+      else for (const file of files) parts.get(file)?.others.push(pack);
+    }
+    return [...parts.values()].filter(({ needed }) => needed.length > 0);
   }
 
   #isMarked(pack: number): boolean {

@@ -1,6 +1,6 @@
 import type { Progress, PrunePlan, PruneRequest, Repository, SnapshotReach } from '../contract.ts';
 import { openedOf, type ListedFile, type OpenRepository } from '../repository/index.ts';
-import { decideDue, loadMarks, saveMark, type Due } from './marks.ts';
+import { decideDue, loadMarks, saveMark, spentMarks, type Due, type Mark } from './marks.ts';
 import { observePacks, type Observed } from './observe.ts';
 import { decidePacks, type PackDecision } from './plan.ts';
 import { reachIn } from './reach-of.ts';
@@ -48,8 +48,10 @@ export async function prune(repository: Repository, request: PruneRequest): Prom
       if (pack !== undefined) unreferenced.set(pack.id, pack.size);
     }
     const now = new Date(request.now.getTime() + (performance.now() - started));
-    const due = decideDue(unreferenced.keys(), await loadMarks(opened.store, allowed), now, request.graceMs);
-    await settle(opened, due, now, allowed);
+    const marks = await loadMarks(opened.store, allowed);
+    const due = decideDue('packs', unreferenced.keys(), marks, now, request.graceMs);
+    const exportsDue = decideDue('exports', (await request.strayExports?.()) ?? [], marks, now, request.graceMs);
+    await settle(opened, { packs: due, exports: exportsDue, marks }, now, allowed);
     // By the true clock, for it is the store's times that this is held against.
     await opened.store.removeUnfinished?.('', new Date(Date.now() - unfinishedAfterMs), { signal: allowed });
     return planOf({ observed, decision, due, sizes: unreferenced, saved });
@@ -79,12 +81,21 @@ async function replace(repository: OpenRepository, request: PruneRequest, { obse
   return savedPacks;
 }
 
+interface Settling {
+  readonly packs: Due;
+  readonly exports: Due;
+  readonly marks: readonly Mark[];
+}
+
 /** New marks first; then what is due; then marks that have nothing more to say. */
-async function settle(repository: OpenRepository, due: Due, now: Date, signal: AbortSignal): Promise<void> {
-  if (due.mark.length > 0) await saveMark(repository.store, now, due.mark, signal);
+async function settle(repository: OpenRepository, { packs, exports, marks }: Settling, now: Date, signal: AbortSignal): Promise<void> {
+  const { store } = repository;
+  if (packs.mark.length + exports.mark.length > 0) await saveMark(store, now, { packs: packs.mark, exports: exports.mark }, signal);
   signal.throwIfAborted();
-  if (due.remove.length > 0) await repository.removeFiles('data', due.remove, signal);
-  if (due.spentMarks.length > 0) await repository.store.deleteMany(due.spentMarks, { signal });
+  if (packs.remove.length > 0) await repository.removeFiles('data', packs.remove, signal);
+  if (exports.remove.length > 0) await store.deleteMany(exports.remove.map((id) => `exports/${id}`), { signal });
+  const spent = spentMarks(marks, packs, exports);
+  if (spent.length > 0) await store.deleteMany(spent, { signal });
 }
 
 function idsOf(observed: Observed, indexes: readonly number[]): string[] {

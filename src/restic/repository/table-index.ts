@@ -52,9 +52,9 @@ export class TableIndex implements BlobIndex {
     return id;
   }
 
-  /** The index file that names a pack, as far as it is known. */
-  indexFileOf(packNumber: number): Id | undefined {
-    return this.#indexFilesOf[packNumber]?.at(-1);
+  /** The index files that name a pack, as far as they are known. */
+  indexFilesOf(packNumber: number): readonly Id[] {
+    return this.#indexFilesOf[packNumber] ?? [];
   }
 
   namedBy(packNumber: number, indexFile: Id): void {
