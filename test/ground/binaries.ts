@@ -10,7 +10,7 @@ import { run } from './run.ts';
 export const KUBERNETES_VERSION = 'v1.36.3';
 const GO_MINIMUM = [1, 26] as const;
 
-export type Program = 'minio' | 'minio-admin' | 'versitygw' | 'helm' | 'kubernetes' | 'kwok' | 'pause';
+export type Program = 'minio' | 'minio-admin' | 'versitygw' | 'helm' | 'kubernetes' | 'kwok' | 'pause' | 'promtool';
 
 interface Source {
   readonly module: string;
@@ -18,6 +18,8 @@ interface Source {
   readonly linkerFlags?: string;
   /** Without libc, for an image that has nothing else in it. */
   readonly static?: boolean;
+  /** Build tags. */
+  readonly tags?: string;
 }
 
 const sources: Record<Program, Source> = {
@@ -32,6 +34,8 @@ const sources: Record<Program, Source> = {
   },
   kwok: { module: 'kwok', target: 'sigs.k8s.io/kwok/cmd/kwok', static: true },
   pause: { module: 'pause', target: '.', static: true },
+  // It is asked about rules only: without finding targets to scrape it needs no cloud's libraries.
+  promtool: { module: 'promtool', target: 'github.com/prometheus/prometheus/cmd/promtool', tags: 'remove_all_sd' },
 };
 
 /** The names under which the one Kubernetes binary is called. */
@@ -51,9 +55,9 @@ export async function binary(program: Program): Promise<string> {
   const source = sources[program];
   const module = join(import.meta.dirname, 'go', source.module);
   const linkerFlags = ['-s', '-w', source.linkerFlags ?? ''].join(' ').trim();
-  const version = await versionOf(filesOf(module), source.target, linkerFlags);
+  const version = await versionOf(filesOf(module), source.target, `${linkerFlags}${source.tags ?? ''}`);
   const folder = await cached(`${program}-${version}`, async (draft) => {
-    await goBuild({ what: program, module, targets: [source.target], linkerFlags, output: join(draft, program), static: source.static ?? false });
+    await goBuild({ what: program, module, targets: [source.target], linkerFlags, output: join(draft, program), static: source.static ?? false, tags: source.tags });
     if (program === 'kubernetes') await linkNames(draft);
   });
   return join(folder, program);
@@ -69,14 +73,15 @@ export interface Build {
   readonly output: string;
   /** Without libc. */
   readonly static: boolean;
+  readonly tags?: string | undefined;
 }
 
 /** Builds programs of one Go module. */
-export async function goBuild({ what, module, targets, linkerFlags, output, static: withoutLibc }: Build): Promise<void> {
+export async function goBuild({ what, module, targets, linkerFlags, output, static: withoutLibc, tags }: Build): Promise<void> {
   await demandGo();
   console.error(`building ${what} from the Go module proxy (once; kept in the cache)`);
   const started = Date.now();
-  await run('nice', ['go', 'build', '-trimpath', '-buildvcs=false', '-ldflags', linkerFlags, '-o', output, ...targets], {
+  await run('nice', ['go', 'build', '-trimpath', '-buildvcs=false', '-ldflags', linkerFlags, ...(tags === undefined ? [] : ['-tags', tags]), '-o', output, ...targets], {
     cwd: module,
     env: { ...process.env, GOWORK: 'off', ...(withoutLibc ? { CGO_ENABLED: '0' } : {}) },
   });

@@ -118,6 +118,8 @@ describe('the chart', () => {
     const kindsOf = async (...settings: string[]): Promise<Set<string>> => new Set((await template(...settings)).map(({ kind }) => kind));
     expect(await kindsOf()).not.toContain('ServiceMonitor');
     expect(await kindsOf('serviceMonitor.enabled=true')).toContain('ServiceMonitor');
+    expect(await kindsOf()).not.toContain('PrometheusRule');
+    expect(await kindsOf('prometheusRule.enabled=true')).toContain('PrometheusRule');
     expect(await kindsOf('replicas=1')).not.toContain('PodDisruptionBudget');
     expect(await kindsOf('networkPolicy.enabled=false')).not.toContain('NetworkPolicy');
     expect(await kindsOf('admission.enabled=false')).not.toContain('ValidatingAdmissionPolicy');
