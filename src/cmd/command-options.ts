@@ -20,7 +20,13 @@ export function readOptions<T>(schema: z.ZodType<T>, options: unknown): T {
   const read = schema.safeParse(options);
   if (read.success) return read.data;
   const issue = read.error.issues[0];
-  throw new UsageError(`${optionName(issue?.path ?? [])}: ${issue === undefined ? 'not understood' : wordsOf(issue)}`);
+  const name = issue?.path[0];
+  if (name !== undefined && !isGiven(options, name)) throw new UsageError(`${optionName(name)} is missing (--help says what it takes)`);
+  throw new UsageError(`${optionName(name ?? 'options')}: ${issue === undefined ? 'not understood' : wordsOf(issue)}`);
+}
+
+function isGiven(options: unknown, name: PropertyKey): boolean {
+  return typeof options === 'object' && options !== null && Object.hasOwn(options, name);
 }
 
 /** zod's own words where the schema has none are a programmer's. */
@@ -28,7 +34,6 @@ function wordsOf(issue: z.core.$ZodIssue): string {
   return issue.code === 'too_small' && issue.origin === 'string' ? 'it must not be empty' : issue.message;
 }
 
-function optionName(path: readonly PropertyKey[]): string {
-  const name = String(path[0] ?? 'options');
-  return `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+function optionName(name: PropertyKey): string {
+  return `--${String(name).replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 }

@@ -1,4 +1,4 @@
-import { Help, type HelpConfiguration } from 'commander';
+import { Help, Option, type HelpConfiguration } from 'commander';
 
 const STORE = 's3://backups/shop?endpoint=https://s3.example.com';
 
@@ -60,10 +60,16 @@ export function examplesOf(name: string): string {
   return lines.length === 0 ? '' : `\n${lines.length === 1 ? 'Example' : 'Examples'}:\n${lines.map((line) => `  ${line}`).join('\n')}`;
 }
 
+/**
+ * An option that must be given. The command's schema says so where it is not, after commander has looked for options that it does not know:
+ * its own check would come first, and call `--repository` missing where `--repositry` is given.
+ */
+export class NeededOption extends Option {}
+
 /** Says which options must be given. */
 export const HELP: HelpConfiguration = {
   optionDescription(option) {
     const text = Help.prototype.optionDescription.call(this, option);
-    return option.mandatory ? `${text} (required)` : text;
+    return option instanceof NeededOption ? `${text} (required)` : text;
   },
 };

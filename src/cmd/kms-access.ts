@@ -1,4 +1,4 @@
-import { ensureGenerationKey, openAwsKms, openLocalKms, readLocalKeyFile, unwrapGenerationKey, unwrapRepositoryKey, type KmsProvider } from '../keys/index.ts';
+import { ensureGenerationKey, KeyError, openAwsKms, openLocalKms, readLocalKeyFile, unwrapGenerationKey, unwrapRepositoryKey, type KmsProvider } from '../keys/index.ts';
 import type { ObjectStore } from '../storage/index.ts';
 import type { Sink } from './output.ts';
 import type { RepositoryOptions } from './command-options.ts';
@@ -6,6 +6,7 @@ import { NO_TENANT } from '../mover/manifest.ts';
 import { tenantOf } from './tenant-of-url.ts';
 import { parseKmsOption } from './kms-option.ts';
 import { readCaFile } from './store-access.ts';
+import { UsageError } from './usage-error.ts';
 
 /** The repository's password, unwrapped by one of the KMS that `--kms` names. The caller wipes it. */
 export function unwrapFromStore(options: RepositoryOptions, store: ObjectStore, stderr: Sink, signal: AbortSignal): Promise<Uint8Array> {
@@ -43,6 +44,16 @@ function open(text: string, caBundle: string | undefined, stderr: Sink): KmsProv
       return openAwsKms({ keyId, ...(caBundle === undefined ? {} : { caBundle }), ...(endpoint === undefined ? {} : { endpoint }), ...(region === undefined ? {} : { region }) });
     }
     case 'local':
-      return openLocalKms({ readKey: () => readLocalKeyFile(kms.path), warn: (message) => void stderr.write(`warning: ${message}\n`) });
+      return openLocalKms({ readKey: () => readKeyFile(text, kms.path), warn: (message) => void stderr.write(`warning: ${message}\n`) });
+  }
+}
+
+/** @throws {UsageError} when the file that the option names is no key file. */
+async function readKeyFile(option: string, path: string): Promise<Uint8Array> {
+  try {
+    return await readLocalKeyFile(path);
+  } catch (error) {
+    if (error instanceof KeyError) throw new UsageError(`--kms ${option}: ${error.message}`);
+    throw error;
   }
 }

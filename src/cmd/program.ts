@@ -2,7 +2,7 @@ import { Command, CommanderError, Option } from 'commander';
 import packageJson from '../../package.json' with { type: 'json' };
 import type { ProcessContext } from './command-context.ts';
 import { EXIT } from './exit-status.ts';
-import { FIRST_STEPS, HELP, examplesOf } from './help-text.ts';
+import { examplesOf, FIRST_STEPS, HELP, NeededOption } from './help-text.ts';
 import { reportFailure } from './report-failure.ts';
 import { UsageError } from './usage-error.ts';
 
@@ -73,7 +73,7 @@ function onRepository(program: Command, name: string, description: string): Comm
   return program
     .command(name)
     .description(description)
-    .requiredOption('--repository <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…')
+    .addOption(new NeededOption('--repository <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…'))
     .option('--kms <key>', 'aws:KEY_ID[,endpoint=…][,region=…] or local:/path; may be repeated', collect)
     .option('--secret-key-file <file>', 'file, pipe (/dev/fd/3) or - with the secret key, or any restic password')
     .option('--tenant <id>', 'the tenant whose key it is, where the URL does not say so (32 hex digits)')
@@ -111,14 +111,14 @@ function describeReading(program: Command, context: ProcessContext, done: Done):
     done(await snapshots(options, context));
   });
   onRepository(program, 'ls', 'List the files of a snapshot.')
-    .requiredOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest')
+    .addOption(new NeededOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest'))
     .action(async (options: unknown) => {
       const { ls } = await import('./commands/ls.ts');
       done(await ls(options, context));
     });
   onRepository(program, 'restore', 'Restore a snapshot into a directory.')
-    .requiredOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest')
-    .requiredOption('--target <dir>', 'directory to restore into')
+    .addOption(new NeededOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest'))
+    .addOption(new NeededOption('--target <dir>', 'directory to restore into'))
     .option('--subtree <path>', 'restore only what lies below this path of the snapshot, straight into the target')
     .option('--include <glob>', 'restore only what matches; may be repeated', collect)
     .option('--exclude <glob>', 'leave out what matches; may be repeated', collect)
@@ -163,8 +163,8 @@ function describeRemoving(program: Command, context: ProcessContext, done: Done)
 /** What needs no key: ciphertext is moved as it is. */
 function describeMoving(program: Command, context: ProcessContext, done: Done): void {
   onRepository(program, 'export', 'Write one snapshot with all it needs into one file, which restic opens, too.')
-    .requiredOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest')
-    .requiredOption('--output <file>', 'the file; it must not exist yet')
+    .addOption(new NeededOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest'))
+    .addOption(new NeededOption('--output <file>', 'the file; it must not exist yet'))
     .action(async (options: unknown) => {
       const { exportCommand } = await import('./commands/export.ts');
       done(await exportCommand(options, context));
@@ -172,8 +172,8 @@ function describeMoving(program: Command, context: ProcessContext, done: Done): 
   program
     .command('import')
     .description('Check a file that export made, and lay it into a new repository of its own.')
-    .requiredOption('--input <file>', 'the file')
-    .requiredOption('--repository <url>', 'an empty place: file:///directory or s3://bucket/prefix?endpoint=…&region=…')
+    .addOption(new NeededOption('--input <file>', 'the file'))
+    .addOption(new NeededOption('--repository <url>', 'an empty place: file:///directory or s3://bucket/prefix?endpoint=…&region=…'))
     .option(...CA_FILE)
     .option(...JSON_LINES)
     .action(async (options: unknown) => {
@@ -183,8 +183,8 @@ function describeMoving(program: Command, context: ProcessContext, done: Done): 
   program
     .command('copy')
     .description('Copy a repository, or what is new in it, to another place.')
-    .requiredOption('--from <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…')
-    .requiredOption('--to <url>', 'the same; a bucket with Object Lock where --lock is given')
+    .addOption(new NeededOption('--from <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…'))
+    .addOption(new NeededOption('--to <url>', 'the same; a bucket with Object Lock where --lock is given'))
     .option('--lock <mode>', 'lock each object that is copied: compliance or governance')
     .option('--retain-for <time>', 'how long, such as 30d')
     .option(...CA_FILE)
@@ -210,7 +210,7 @@ function describeKeys(program: Command, context: ProcessContext, done: Done): vo
   key
     .command('show-wrapped')
     .description('List the wrapped keys of a repository; needs no key.')
-    .requiredOption('--repository <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…')
+    .addOption(new NeededOption('--repository <url>', 'file:///directory or s3://bucket/prefix?endpoint=…&region=…'))
     .option(...CA_FILE)
     .option(...JSON_LINES)
     .action(async (options: unknown) => {
@@ -267,7 +267,7 @@ function describeServices(program: Command, context: ProcessContext, done: Done)
   program
     .command('operator')
     .description('Run the controllers in a cluster (installed by the Helm chart).')
-    .requiredOption('--mover-image <image>', 'image of the movers where the location names none')
+    .addOption(new NeededOption('--mover-image <image>', 'image of the movers where the location names none'))
     .option('--mover-namespace <namespace>', "where movers of snapshots run (default: the operator's namespace with -movers after it)")
     .option('--namespace <name>', "the operator's namespace; POD_NAMESPACE where absent")
     .option('--identity <name>', "this replica's name; POD_NAME where absent")

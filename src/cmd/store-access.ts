@@ -1,6 +1,6 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import * as z from 'zod';
-import { openStore, type ObjectStore, type RetryOptions } from '../storage/index.ts';
+import { isErrno, openStore, parseStoreUrl, type ObjectStore, type RetryOptions } from '../storage/index.ts';
 import type { ProcessContext } from './command-context.ts';
 import { outputFor } from './output.ts';
 import { UsageError } from './usage-error.ts';
@@ -17,8 +17,12 @@ const PATIENCE_MS = 5 * 60_000;
 /** Not a word for each of many requests that fail together. */
 const NOTICE_MS = 10_000;
 
-/** Opens the store at `url`. What it does not get at once it tries again, and says so. The caller closes it. */
-export async function openStoreAt(url: string, options: StoreOptions, context: ProcessContext): Promise<ObjectStore> {
+/**
+ * Opens the store at `url`. What it does not get at once it tries again, and says so. The caller closes it.
+ * @param option - that named it, such as `--repository`
+ */
+export async function openStoreAt(option: string, url: string, options: StoreOptions, context: ProcessContext): Promise<ObjectStore> {
+  await refuseFile(option, url);
   const caBundle = await readCaFile(options.caFile);
   return openStore(url, {
     // A later backup believes that a pack is there because an index says so; after a power cut both must be true.
@@ -30,12 +34,25 @@ export async function openStoreAt(url: string, options: StoreOptions, context: P
 
 /** Opens the store that `--repository` names, and closes it after `work`. */
 export async function withStore<T>(options: StoreOptions & { readonly repository: string }, context: ProcessContext, work: (store: ObjectStore) => Promise<T>): Promise<T> {
-  const store = await openStoreAt(options.repository, options, context);
+  const store = await openStoreAt('--repository', options.repository, options, context);
   try {
     return await work(store);
+  } catch (error) {
+    // Such as those of a new repository that did not come to be.
+    await store.removeMadeFolders?.();
+    throw error;
   } finally {
     await store.close();
   }
+}
+
+/** @throws {UsageError} where a file lies at the path, or above it: nothing of a repository can be there. */
+async function refuseFile(option: string, url: string): Promise<void> {
+  const address = parseStoreUrl(url);
+  if (address.kind !== 'file') return;
+  const isFile = await stat(address.path).then((found) => !found.isDirectory(), (error: unknown) => isErrno(error, 'ENOTDIR'));
+  if (!isFile) return;
+  throw new UsageError(`${option} ${url}: ${address.path} is a file, or lies below one; name the directory of the repository. A file that export made goes into one with import`);
 }
 
 /** The certificate authorities in the file that `--ca-file` names. @throws {UsageError} when it holds none. */

@@ -8,15 +8,19 @@ export function promisedHash(name: string): string | undefined {
   return CONTENT_NAMED.exec(name)?.[1];
 }
 
+/** Whether bytes are those that the name promises; a name that promises nothing is content with all. */
+export function hasPromisedContent(name: string, bytes: Uint8Array): boolean {
+  const promised = promisedHash(name);
+  return promised === undefined || hash('sha256', bytes, 'hex') === promised;
+}
+
 /**
  * Whoever moves files without a key still sees when one was changed.
  * @param where names the store or file for the message
  * @throws {EngineError} `Damaged`.
  */
 export function verifyContent(name: string, bytes: Uint8Array, where: string): void {
-  const promised = promisedHash(name);
-  if (promised === undefined || hash('sha256', bytes, 'hex') === promised) return;
-  throw damagedContent(name, where);
+  if (!hasPromisedContent(name, bytes)) throw damagedContent(name, where);
 }
 
 export function damagedContent(name: string, where: string): EngineError {

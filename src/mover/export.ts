@@ -2,10 +2,11 @@ import { createHash, randomBytes } from 'node:crypto';
 import { open, rename, unlink } from 'node:fs/promises';
 import { EngineError, REPAIR } from '../restic/errors.ts';
 import { memoryPlan } from '../restic/memory-plan.ts';
-import type { ObjectStore } from '../storage/index.ts';
+import { StorageError, type ObjectStore } from '../storage/index.ts';
 import { damagedContent, promisedHash, verifyContent } from './content-name.ts';
 import { exportLayout, type ExportLayout, type ExportSegment } from './export-layout.ts';
 import { findManifest } from './manifest-store.ts';
+import { outputFileError } from './output-file-error.ts';
 
 /** Larger objects (the index of a huge repository) are streamed instead of held. Bytes. */
 const HELD_OBJECT = 64 * 1024 * 1024;
@@ -63,7 +64,7 @@ export async function exportSnapshot(request: ExportRequest): Promise<ExportOutc
     await rename(partial, output);
   } catch (error) {
     await unlink(partial).catch(() => undefined);
-    throw outputError(error, output);
+    throw outputFileError(error, output);
   }
   return { snapshot: manifest.snapshot, output, size: layout.size, files: countObjects(layout), complete: manifest.complete };
 }
@@ -107,7 +108,10 @@ function fetchHeld(store: ObjectStore, segment: ExportSegment, start: number, en
   if (segment.kind === 'bytes') return Promise.resolve(segment.bytes.subarray(from, to));
   if (to - from > HELD_OBJECT) return undefined;
   const whole = from === 0 && to === segment.size;
-  const fetching = whole ? readVerified(store, segment.name, segment.size, signal) : store.get(segment.name, { range: { offset: from, length: to - from }, signal });
+  const reading = whole ? readVerified(store, segment.name, segment.size, signal) : store.get(segment.name, { range: { offset: from, length: to - from }, signal });
+  const fetching = reading.catch((error: unknown) => {
+    throw damageOf(error, segment.name, store.location);
+  });
   // It is awaited when its turn comes; until then a failure must not count as unhandled.
   fetching.catch(() => undefined);
   return fetching;
@@ -130,9 +134,13 @@ async function* streamObject(
   const from = Math.max(0, start - offset);
   const to = Math.min(size, end - offset);
   const digest = createHash('sha256');
-  for await (const chunk of store.getStream(name, { range: { offset: from, length: to - from }, signal })) {
-    digest.update(chunk);
-    yield chunk;
+  try {
+    for await (const chunk of store.getStream(name, { range: { offset: from, length: to - from }, signal })) {
+      digest.update(chunk);
+      yield chunk;
+    }
+  } catch (error) {
+    throw damageOf(error, name, store.location);
   }
   const whole = from === 0 && to === size;
   if (whole && promisedHash(name) !== digest.digest('hex')) throw damagedContent(name, store.location);
@@ -148,20 +156,16 @@ async function refuseExisting(output: string): Promise<void> {
   throw new EngineError('AlreadyInitialized', `${output} exists already; it is not written over. Name another file, or remove it`);
 }
 
-function outputError(error: unknown, output: string): unknown {
-  const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : undefined;
-  if (code === 'ENOSPC' || code === 'EDQUOT') return new EngineError('NoSpace', `${output} does not fit: the disk is full; free some space or name another disk`, { cause: error });
-  if (code === 'ENOENT' || code === 'EACCES' || code === 'EROFS' || code === 'ENOTDIR') {
-    return new EngineError('TargetUnwritable', `${output} cannot be written (${code}); check the folder and its mode`, { cause: error });
-  }
-  return error;
-}
-
 function countObjects(layout: ExportLayout): number {
   return layout.segments.filter(({ kind }) => kind === 'object').length;
+}
+
+/** What the manifest names and the store does not have, or not whole, is damage. */
+function damageOf(error: unknown, name: string, where: string): unknown {
+  if (!(error instanceof StorageError) || (error.code !== 'NotFound' && error.code !== 'Truncated')) return error;
+  return new EngineError('Damaged', `${name} in ${where} is missing or cut short, and the snapshot needs it. ${REPAIR}`, { context: { name, where }, cause: error });
 }
 
 function wrongSize(name: string, expected: number, got: number, where: string): EngineError {
   return new EngineError('Damaged', `${name} in ${where} has ${got} bytes, its manifest says ${expected}. ${REPAIR}`, { context: { name, where } });
 }
-

@@ -43,8 +43,9 @@ export function planImport(members: readonly TarMember[]): ImportPlan {
   };
 }
 
+/** A file that came here damaged is whole where it came from: advice about mending a repository would lead astray. */
 export function refused(reason: string, cause?: unknown): EngineError {
-  return new EngineError('Damaged', `this file is not an intact backup of ours: ${reason}`, { cause });
+  return new EngineError('Damaged', `this file is not an intact backup of ours: ${reason}. Nothing was kept of it. Download or export it again, and compare its size with what that said`, { cause });
 }
 
 function refuseUnknown({ name, size }: TarMember): void {

@@ -2,7 +2,7 @@ import { open, type FileHandle } from 'node:fs/promises';
 import { decodeWrapping } from '../keys/index.ts';
 import { EngineError } from '../restic/errors.ts';
 import { firstKey, type ObjectStore } from '../storage/index.ts';
-import { promisedHash, verifyContent } from './content-name.ts';
+import { hasPromisedContent, promisedHash } from './content-name.ts';
 import { inParallel } from './in-parallel.ts';
 import { planImport, refused, type ImportPlan } from './import-plan.ts';
 import { indexTar, readExactly, type TarMember } from './tar/index-of-tar.ts';
@@ -128,6 +128,6 @@ async function contentOf(file: FileHandle, { name, offset, size }: TarMember): P
   } catch (cause) {
     throw refused(cause instanceof Error ? cause.message : String(cause), cause);
   }
-  verifyContent(name, bytes, 'this file');
+  if (!hasPromisedContent(name, bytes)) throw refused(`${name} in it does not have the SHA-256 that its name says`);
   return bytes;
 }

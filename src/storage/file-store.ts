@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, open, rename, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { link, open, rename, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { StorageError } from './errors.ts';
@@ -29,6 +29,7 @@ export class FileStore implements ObjectStore {
   readonly location: string;
   readonly #root: string;
   readonly #durable: boolean;
+  readonly #madeFolders = new Set<string>();
 
   /** `root`: an absolute path; made with the first object where it is missing. */
   constructor(root: string, options: FileStoreOptions = {}) {
@@ -43,7 +44,7 @@ export class FileStore implements ObjectStore {
     refuseRetention(key, this.location, options);
     const temporary = join(dirname(path), TEMPORARY_PREFIX + randomBytes(9).toString('base64url'));
     try {
-      const file = await createFile(temporary, this.#durable);
+      const file = await createFile(temporary, this.#durable, this.#madeFolders);
       try {
         if (this.#durable) await writeDurably(file, temporary, bodyParts(body));
         else await writeAll(file, bodyParts(body));
@@ -156,6 +157,12 @@ export class FileStore implements ObjectStore {
     } catch (error) {
       throw fileError(error, 'tidying', prefix, this.location);
     }
+  }
+
+  async removeMadeFolders(): Promise<void> {
+    // The deepest first; one that holds something, or that the system keeps, stays.
+    const deepestFirst = [...this.#madeFolders].sort((one, other) => other.length - one.length);
+    for (const folder of deepestFirst) await rmdir(folder).then(() => this.#madeFolders.delete(folder), () => undefined);
   }
 
   within(prefix: string): ObjectStore {

@@ -9,22 +9,28 @@ const directFrom = 1024 * 1024;
 /** The unit of such writes: what every file system and disk in use takes. */
 const directUnit = 4096;
 
-/** Makes a file for its owner alone, and its directory where that is missing; a `durable` directory is on the disk then. */
-export async function createFile(path: string, durable: boolean): Promise<FileHandle> {
+/**
+ * Makes a file for its owner alone, and its directory where that is missing; a `durable` directory is on the disk then.
+ * @param made - gets the directories that were made
+ */
+export async function createFile(path: string, durable: boolean, made: Set<string>): Promise<FileHandle> {
   try {
     return await open(path, 'wx', 0o600);
   } catch (error) {
     if (!isErrno(error, 'ENOENT')) throw error;
-    await makeFolder(dirname(path), durable);
+    await makeFolder(dirname(path), durable, made);
     return await open(path, 'wx', 0o600);
   }
 }
 
 /** A folder that a power cut takes away takes what lies in it along, however well that was synced. */
-async function makeFolder(path: string, durable: boolean): Promise<void> {
+async function makeFolder(path: string, durable: boolean, made: Set<string>): Promise<void> {
   const first = makeFolders(path);
-  if (!durable || first === undefined) return;
-  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
+  if (first === undefined) return;
+  for (let folder = path; folder.length >= first.length; folder = dirname(folder)) {
+    made.add(folder);
+    if (durable) await syncDirectory(dirname(folder));
+  }
 }
 
 export async function syncDirectory(path: string): Promise<void> {

@@ -5,6 +5,7 @@
 export type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions, Retention } from './object-store.ts';
 export { StorageError, type StorageErrorCode, type StorageErrorOptions } from './errors.ts';
 export { assertKey, compareKeys } from './object-key.ts';
+export { isErrno } from './file-errors.ts';
 export { firstKey } from './first-key.ts';
 export { MemoryStore } from './memory-store.ts';
 export { FileStore, type FileStoreOptions } from './file-store.ts';

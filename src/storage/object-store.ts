@@ -39,6 +39,9 @@ export interface ObjectStore {
    */
   removeUnfinished?(prefix: string, before: Date, options?: CallOptions): Promise<void>;
 
+  /** Removes the folders that this very store made for objects and that are empty again, where a store has such a thing: for whoever took back what it put. */
+  removeMadeFolders?(): Promise<void>;
+
   /** A view of this store below `prefix` (which gets a trailing slash where it lacks one). */
   within(prefix: string): ObjectStore;
 

@@ -42,6 +42,10 @@ export class PrefixedStore implements ObjectStore {
     await this.#base.removeUnfinished?.(this.#prefix + prefix, before, options);
   }
 
+  async removeMadeFolders(): Promise<void> {
+    await this.#base.removeMadeFolders?.();
+  }
+
   delete(key: string, options?: CallOptions): Promise<void> {
     return this.#base.delete(this.#prefix + key, options);
   }

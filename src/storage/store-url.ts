@@ -57,8 +57,9 @@ function fileAddress(url: URL): FileAddress {
   } catch (error) {
     throw invalid('the path of this file:// URL cannot be read; check its %-escapes', error);
   }
+  if (/^\/*$/.test(path)) throw invalid(`it names no directory but the root of the file system, which is no place for a repository; ${FORMS}`);
   if (path.includes('\0')) throw invalid('a path cannot hold a NUL');
-  return { kind: 'file', path: path.length > 1 ? path.replace(/\/+$/, '') : path };
+  return { kind: 'file', path: path.replace(/\/+$/, '') };
 }
 
 function s3Address(url: URL): S3Address {

@@ -119,10 +119,12 @@ describe('key show-wrapped', () => {
     for (const row of rows) expect(row).toMatch(new RegExp(`^[0-9a-f]{8}  .* ${TENANT}  3 +local`));
   });
 
-  it('says so where there is none', async () => {
-    const { status, stdout } = await runProcess(['key', 'show-wrapped', '--repository', `file://${join(folder, 'empty')}`]);
+  it('says so where there is none, and ends 1 where there is no repository either', async () => {
+    const show = (name: string) => runProcess(['key', 'show-wrapped', '--repository', `file://${join(folder, name)}`]);
+    await runProcess(['init', '--repository', `file://${join(folder, 'own-key')}`, '--secret-key-file', '-'], { stdin: 'a password' });
 
-    expect({ status, stdout }).toEqual({ status: 0, stdout: expect.stringContaining('no wrapped key under') });
+    expect(await show('own-key')).toMatchObject({ status: 0, stdout: expect.stringContaining('no wrapped key under') });
+    expect(await show('empty')).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining('Check the place') });
   });
 
   it('ends 6 for a wrapping that is not what its name says', async () => {

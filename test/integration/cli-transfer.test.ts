@@ -1,4 +1,4 @@
-import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -49,6 +49,40 @@ describe('the commands that need no key', () => {
     await writeFile(join(folder, 'none.tar'), Buffer.alloc(2048, 'x'));
     const run = await keyless('import', '--input', join(folder, 'none.tar'), '--repository', url('never'));
     expect(run).toMatchObject({ status: 6, stderr: expect.stringContaining('not an intact backup') });
+    expect(await readdir(folder)).not.toContain('never');
+  });
+
+  it('refuse an archive that was cut short or changed on its way: exit status 6, what to do about a file, and no folder left', async () => {
+    const file = join(folder, 'whole.tar');
+    expect(await keyless('export', '--repository', url('repo'), '--snapshot', 'latest', '--output', file)).toMatchObject({ status: 0 });
+    const whole = await readFile(file);
+    const changed = Buffer.from(whole);
+    // In the middle of the pack that is the largest thing in it.
+    changed[Math.floor(whole.byteLength / 2)]! ^= 1;
+    await writeFile(join(folder, 'cut.tar'), whole.subarray(0, whole.byteLength - 20_000));
+    await writeFile(join(folder, 'changed.tar'), changed);
+    await mkdir(join(folder, 'standing'));
+
+    for (const [name, place, words] of [['cut', 'new/deep', 'cut short'], ['changed', 'new/deep', 'SHA-256'], ['changed', 'standing', 'SHA-256']] as const) {
+      const run = await keyless('import', '--input', join(folder, `${name}.tar`), '--repository', url(place));
+      expect(run).toMatchObject({ status: 6, stdout: expect.not.stringContaining('summary'), stderr: expect.stringMatching(new RegExp(`${words}.*Download or export it again`)) });
+      expect(run.stderr).not.toContain('check --read-data');
+    }
+    expect(await readdir(folder)).not.toContain('new');
+    expect(await readdir(join(folder, 'standing'))).toEqual([]);
+  });
+
+  it('export nothing of a snapshot whose pack is missing or cut short: exit status 6, and no half file', async () => {
+    await cp(join(folder, 'repo'), join(folder, 'torn'), { recursive: true });
+    const pack = (await readdir(join(folder, 'torn', 'data'), { recursive: true })).find((name) => name.includes('/')) ?? '';
+    await truncate(join(folder, 'torn', 'data', pack), 100);
+    const before = await readdir(folder);
+    const exported = () => keyless('export', '--repository', url('torn'), '--snapshot', 'latest', '--output', join(folder, 'torn.tar'));
+
+    expect(await exported()).toMatchObject({ status: 6, stderr: expect.stringContaining(`data/${pack}`) });
+    await rm(join(folder, 'torn', 'data', pack));
+    expect(await exported()).toMatchObject({ status: 6, stderr: expect.stringMatching(new RegExp(`data/${pack} .*missing.*check --read-data.*another copy`)) });
+    expect(await readdir(folder)).toEqual(before);
   });
 
   it('copy a repository, and only what is new the next time', async () => {

@@ -95,6 +95,25 @@ describe('a directory as a store', () => {
     }
   });
 
+  it.each([true, false])('takes the folders away that it made and that are empty again, and no others (durable: %j)', async (durable) => {
+    await mkdir(join(root, 'standing'));
+    const made = new FileStore(join(root, 'standing'), { durable });
+    const anew = new FileStore(join(root, 'not/there'), { durable });
+    await mkdir(join(root, 'standing/theirs'));
+    for (const store of [made, anew]) {
+      await store.put('a/b/c', Buffer.from('x'));
+      await store.put('a/kept', Buffer.from('x'));
+      await store.delete('a/b/c');
+      await store.removeMadeFolders();
+    }
+    expect((await readdir(root, { recursive: true })).sort()).toEqual(['not', 'not/there', 'not/there/a', 'not/there/a/kept', 'standing', 'standing/a', 'standing/a/kept', 'standing/theirs']);
+    for (const store of [made, anew]) {
+      await store.delete('a/kept');
+      await store.within('a').removeMadeFolders?.();
+    }
+    expect((await readdir(root, { recursive: true })).sort()).toEqual(['standing', 'standing/theirs']);
+  });
+
   it('is not held up where a directory cannot be made although its parent is there', async () => {
     await expect(new FileStore('/proc/tenant-backup/objects').put('k', Buffer.from('x'))).rejects.toMatchObject({ name: 'StorageError' });
     expect(() => makeFolders('/proc/tenant-backup')).toThrow('ENOENT');

@@ -6,7 +6,6 @@ describe('a repository URL', () => {
   it.each([
     ['file:///srv/backup', { kind: 'file', path: '/srv/backup' }],
     ['file:///srv/backup/', { kind: 'file', path: '/srv/backup' }],
-    ['file:///', { kind: 'file', path: '/' }],
     ['file:///with%20space/%C3%BC', { kind: 'file', path: '/with space/ü' }],
     ['s3://bucket', { kind: 's3', bucket: 'bucket', prefix: '', pathStyle: false }],
     ['s3://bucket/', { kind: 's3', bucket: 'bucket', prefix: '', pathStyle: false }],
@@ -22,6 +21,9 @@ describe('a repository URL', () => {
     ['/srv/backup', 'no URL'],
     ['ftp://host/x', 'not a kind of store'],
     ['file://host/x', 'three slashes'],
+    ['file://', 'names no directory'],
+    ['file:///', 'names no directory'],
+    ['file:////', 'names no directory'],
     ['file:///x?y=1', 'no parameters'],
     ['file:///x%00y', 'NUL'],
     ['file:///x#y', '%23'],

@@ -20,7 +20,12 @@ const ABSOLUTE = 'a path of a snapshot is absolute and without "..", such as /vo
 
 const BackupOptions = RepositoryOptions.extend({
   source: z.array(z.string().min(1)).default([]),
-  stdinFilename: z.string().startsWith('/', ABSOLUTE).refine((path) => !path.split('/').includes('..'), ABSOLUTE).optional(),
+  stdinFilename: z
+    .string()
+    .startsWith('/', ABSOLUTE)
+    .refine((path) => !path.split('/').includes('..'), ABSOLUTE)
+    .refine((path) => !/(?:^|\/)\.?$/.test(path), 'the path of a file, with its name, such as /streams/db.sql')
+    .optional(),
   as: z.array(z.string().startsWith('/', ABSOLUTE).refine((path) => !path.split('/').includes('..'), ABSOLUTE)).default([]),
   tag: z.array(z.string().min(1).refine((tag) => !tag.includes(','), 'a tag cannot hold a comma')).default([]),
   exclude: z.array(Pattern).default([]),
@@ -39,6 +44,7 @@ export async function backup(given: unknown, context: ProcessContext): Promise<E
   const options = readOptions(BackupOptions, given);
   const sources = sourcesOf(options);
   const streams = streamsOf(options, context);
+  refuseNested([...sources.map(({ directory, as = directory }) => as), ...streams.map(({ as }) => as)]);
   const output = outputFor(options, context);
   const outcome = await withRepository(options, context, (access) => run(access, options, { sources, streams }, output, context));
   return report(outcome, options, output);
@@ -92,6 +98,15 @@ function sourcesOf(options: BackupOptions): BackupSource[] {
   const twice = shown.find((path, place) => shown.indexOf(path) !== place);
   if (twice !== undefined) throw new UsageError(`${twice} is given twice; a snapshot shows each path once`);
   return sources;
+}
+
+/** A path cannot be shown inside another one that is backed up as well: it would be there twice. */
+function refuseNested(paths: readonly string[]): void {
+  const folders = paths.map((path) => `${path.replace(/\/+$/, '')}/`);
+  for (const [place, inner] of folders.entries()) {
+    const outer = folders.findIndex((folder, other) => other !== place && inner.startsWith(folder));
+    if (outer >= 0) throw new UsageError(`${paths[place] ?? ''} lies within ${paths[outer] ?? ''}, which is backed up too; name the outer one alone, or show one of them elsewhere with --as`);
+  }
 }
 
 /** Whether what writes to standard input succeeds is not known here: use a shell that fails with it (`set -o pipefail`). */

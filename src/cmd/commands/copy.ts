@@ -23,8 +23,8 @@ export async function copy(given: unknown, context: ProcessContext): Promise<Exi
   const lock = lockOf(options);
   const output = outputFor(options, context);
   const progress = output.progress();
-  const from = await openStoreAt(options.from, options, context);
-  const to = await openStoreAt(options.to, options, context);
+  const from = await openStoreAt('--from', options.from, options, context);
+  const to = await openStoreAt('--to', options.to, options, context);
   try {
     refuseOverlap(options, from.location, to.location);
     const { copied, present, bytesCopied } = await copyRepository({
@@ -40,6 +40,9 @@ export async function copy(given: unknown, context: ProcessContext): Promise<Exi
       `${formatCount(copied, 'object')} copied (${formatBytes(bytesCopied)}), ${formatCount(present, 'was', 'were')} there already`,
     );
     return EXIT.done;
+  } catch (error) {
+    await to.removeMadeFolders?.();
+    throw error;
   } finally {
     progress.end();
     await Promise.all([from.close(), to.close()]);

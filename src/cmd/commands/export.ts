@@ -14,7 +14,9 @@ import { withStore } from '../store-access.ts';
 import { tenantOf } from '../tenant-of-url.ts';
 import { transferProgress } from '../transfer-progress.ts';
 
-const ExportOptions = RepositoryOptions.extend({ snapshot: z.string().min(1), output: z.string().min(1) });
+const OUTPUT_IS_FILE = 'export writes a file, which appears whole or not at all, and nothing to stdout; name one that does not exist yet, such as backup.tar';
+
+const ExportOptions = RepositoryOptions.extend({ snapshot: z.string().min(1), output: z.string().min(1).refine((output) => output !== '-', OUTPUT_IS_FILE) });
 type ExportOptions = z.infer<typeof ExportOptions>;
 
 /**

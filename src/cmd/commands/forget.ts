@@ -10,10 +10,11 @@ import { formatCount } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
 import { snapshotGroup } from '../snapshot-group.ts';
 import { UsageError } from '../usage-error.ts';
+import { wholeNumber } from '../whole-number.ts';
 import { PRUNE_GRACE_MS, printPlan, pruneNow } from './prune.ts';
 
 const ForgetOptions = RepositoryOptions.extend({
-  keepLast: z.coerce.number('a number from 1 on').int('a whole number').min(1, 'a number from 1 on; to remove every snapshot, name them').optional(),
+  keepLast: wholeNumber({ from: 1, to: 1_000_000 }, 'a number from 1 on, such as 7; to remove every snapshot, name them').optional(),
   prune: z.boolean().default(false),
   retryLock: RetryLock,
 });
@@ -25,6 +26,7 @@ export async function forget(ids: readonly string[], given: unknown, context: Pr
   if ((keepLast === undefined) === (ids.length === 0)) {
     throw new UsageError('say which snapshots to forget: either their ids, or --keep-last N');
   }
+  if (ids.includes('')) throw new UsageError('the id of a snapshot is empty (an unset variable?); nothing was forgotten. `snapshots` lists the ids');
   const output = outputFor(options, context);
   return withRepository(options, context, async (access) => {
     const { engine, repository } = access;

@@ -8,7 +8,9 @@ import { formatBytes, formatCount } from '../quantity.ts';
 import { StoreOptions, withStore } from '../store-access.ts';
 import { transferProgress } from '../transfer-progress.ts';
 
-const ImportOptions = StoreOptions.extend({ input: z.string().min(1), repository: z.string().min(1) });
+const INPUT_IS_FILE = 'import checks the whole before it stores a byte, so it cannot read a pipe; save it as a file first';
+
+const ImportOptions = StoreOptions.extend({ input: z.string().min(1).refine((input) => input !== '-', INPUT_IS_FILE), repository: z.string().min(1) });
 
 /** `tenant-backup import`: checks a file that `export` made and lays it into a new repository of its own. Needs no key. */
 export async function importCommand(given: unknown, context: ProcessContext): Promise<ExitStatus> {

@@ -1,16 +1,21 @@
 import { open, rm } from 'node:fs/promises';
 import * as z from 'zod';
 import { generateSecretKey, readWrappings, writeSecretKey, type NamedWrapping } from '../../keys/index.ts';
+import { outputFileError } from '../../mover/output-file-error.ts';
 import { printable } from '../../mover/printable.ts';
+import { EngineError } from '../../restic/errors.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { outputFor } from '../output.ts';
+import type { ObjectStore } from '../../storage/index.ts';
 import { withStore } from '../store-access.ts';
 import { formatTable } from '../table.ts';
 import { UsageError } from '../usage-error.ts';
 
-const CreateOptions = z.object({ output: z.string().min(1).optional(), print: z.boolean().default(false), json: z.boolean().default(false) });
+const TO_STDOUT = 'without --output the key goes to stdout; leave --output out, or name a file';
+
+const CreateOptions = z.object({ output: z.string().min(1).refine((output) => output !== '-', TO_STDOUT).optional(), print: z.boolean().default(false), json: z.boolean().default(false) });
 const ShowWrappedOptions = RepositoryOptions.pick({ repository: true, caFile: true, json: true });
 
 /** For its owner alone. */
@@ -49,7 +54,7 @@ export async function keyCreate(given: unknown, context: ProcessContext): Promis
 export async function keyShowWrapped(given: unknown, context: ProcessContext): Promise<ExitStatus> {
   const options = readOptions(ShowWrappedOptions, given);
   const output = outputFor(options, context);
-  const { location, found } = await withStore(options, context, async (store) => ({ location: store.location, found: await readWrappings(store, context.signal) }));
+  const { location, found } = await withStore(options, context, async (store) => ({ location: store.location, found: await wrappingsOf(store, context.signal) }));
   const shown = found.map(describe).toSorted((one, other) => compare(one.createdAt, other.createdAt) || compare(one.name, other.name));
   if (output.json) {
     for (const wrapping of shown) output.print({ type: 'wrapping', ...wrapping }, '');
@@ -65,6 +70,13 @@ export async function keyShowWrapped(given: unknown, context: ProcessContext): P
       : formatTable(['Name', 'Created', 'Tenant', 'Gen', 'Provider', 'Region', 'Key'], rows),
   );
   return EXIT.done;
+}
+
+/** @throws {EngineError} `NoRepository`: no wrapping is what a repository has whose owner keeps its key, and what nothing has. */
+async function wrappingsOf(store: ObjectStore, signal: AbortSignal): Promise<NamedWrapping[]> {
+  const found = await readWrappings(store, signal);
+  if (found.length > 0 || (await store.head('config', { signal })) !== undefined) return found;
+  throw new EngineError('NoRepository', `There is neither a wrapped key nor a repository at ${store.location}. Check the place.`, { context: { location: store.location } });
 }
 
 /** What may be shown: each field by name, so that a new one in the file is not shown by accident. */
@@ -94,7 +106,7 @@ async function writeKeyFile(path: string, line: Uint8Array): Promise<void> {
     await file.sync();
   } catch (cause) {
     await rm(path, { force: true });
-    throw cause;
+    throw outputFileError(cause, path);
   } finally {
     await file.close();
   }

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import * as z from 'zod';
 import type { RestoreOutcome } from '../../restic/contract.ts';
+import { EngineError } from '../../restic/errors.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
@@ -8,6 +9,7 @@ import { outputFor, printWarnings, type Output } from '../output.ts';
 import { Pattern } from '../pattern-option.ts';
 import { formatBytes, formatCount, formatDuration } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
+import { UsageError } from '../usage-error.ts';
 
 const RestoreOptions = RepositoryOptions.extend({
   snapshot: z.string().min(1),
@@ -52,6 +54,10 @@ async function run(
       signal: context.signal,
       onProgress: progress.update,
     });
+  } catch (error) {
+    // The snapshot is there, its path is not: what the options say cannot be.
+    if (error instanceof EngineError && error.code === 'NoSuchSnapshot' && 'path' in error.context) throw new UsageError(`--subtree ${options.subtree}: ${error.message}`);
+    throw error;
   } finally {
     progress.end();
   }

@@ -1,6 +1,7 @@
 import * as z from 'zod';
+import { wholeNumber } from '../whole-number.ts';
 
-const Port = z.coerce.number().int().min(0).max(65535);
+const Port = wholeNumber({ from: 0, to: 65535 }, 'a port from 0 to 65535');
 
 /** Flags of `tenant-backup operator`, as commander hands them over. */
 export const OperatorOptions = z.object({

@@ -34,7 +34,7 @@ export async function indexTar(file: TarSource, signal?: AbortSignal): Promise<T
     if (header.kind === 'end') break;
     if (header.kind === 'folder') continue;
     if (header.size > total - at) {
-      throw new TypeError(`it is cut short: ${printable(header.name)} should have ${header.size} bytes and only ${total - at} are left; send it again`);
+      throw new TypeError(`it is cut short: ${printable(header.name)} should have ${header.size} bytes and only ${total - at} are left`);
     }
     const name = header.name.replace(/^\.\//, '');
     if (seen.has(name)) throw new TypeError(`${printable(name)} is in it twice`);
@@ -49,12 +49,12 @@ export async function indexTar(file: TarSource, signal?: AbortSignal): Promise<T
 
 /** Reads `length` bytes at `offset`. */
 export async function readExactly(file: TarSource, offset: number, length: number, total: number): Promise<Uint8Array> {
-  if (offset + length > total) throw new TypeError('it is cut short; send it again');
+  if (offset + length > total) throw new TypeError('it is cut short');
   const bytes = new Uint8Array(length);
   let done = 0;
   while (done < length) {
     const { bytesRead } = await file.read(bytes, done, length - done, offset + done);
-    if (bytesRead === 0) throw new TypeError('it is cut short; send it again');
+    if (bytesRead === 0) throw new TypeError('it is cut short');
     done += bytesRead;
   }
   return bytes;

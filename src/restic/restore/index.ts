@@ -5,10 +5,10 @@
 import { readFileSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { Repository, RestoreOutcome, RestoreRequest } from '../contract.ts';
-import { openedOf, resolveSnapshot } from '../repository/index.ts';
+import { openedOf, resolveSnapshot, type OpenRepository, type TableIndex } from '../repository/index.ts';
 import type { BatchContext } from './batch-context.ts';
 import { RestoreRun } from './restore-run.ts';
-import { SnapshotTrees } from './snapshot-trees.ts';
+import { SnapshotTrees, type Located } from './snapshot-trees.ts';
 import { Tally } from './tally.ts';
 import { TargetTree } from './target-tree.ts';
 import { RestoreWorkers } from './workers.ts';
@@ -20,6 +20,23 @@ export async function restore(repository: Repository, request: RestoreRequest): 
   const opened = openedOf(repository);
   const snapshot = await resolveSnapshot(opened, request.snapshot);
   const index = await opened.loadIndex({ signal: request.signal });
+  const trees = new SnapshotTrees(opened, index, request.signal);
+  try {
+    // Before anything is made: a path that the snapshot does not have leaves no empty target behind.
+    const start = await trees.locate(snapshot, request.subtree ?? '/');
+    return await restoreFrom(start, { opened, index, trees }, request);
+  } finally {
+    trees.free();
+  }
+}
+
+interface Source {
+  readonly opened: OpenRepository;
+  readonly index: TableIndex;
+  readonly trees: SnapshotTrees;
+}
+
+async function restoreFrom(start: Located, { opened, index, trees }: Source, request: RestoreRequest): Promise<RestoreOutcome> {
   const directory = isAbsolute(request.target) ? request.target : resolve(request.target);
   const target = new TargetTree(directory, request.dryRun === true);
   const workers = new RestoreWorkers({ root: target.root, keyMaterial: Uint8Array.from(opened.key.material), umask: umaskOfProcess() });
@@ -38,11 +55,9 @@ export async function restore(repository: Repository, request: RestoreRequest): 
     openFiles: new Set(),
     nextTask: () => taskNumber++,
   };
-  const trees = new SnapshotTrees(opened, index, request.signal);
   try {
-    return await new RestoreRun(context, trees, request).run(snapshot);
+    return await new RestoreRun(context, trees, request).run(start);
   } finally {
-    trees.free();
     await workers.close();
     target.close();
   }

@@ -1,23 +1,20 @@
-import type { RestoreOutcome, RestoreRequest, SnapshotSummary } from '../contract.ts';
+import type { RestoreOutcome, RestoreRequest } from '../contract.ts';
 import { EngineError } from '../errors.ts';
-import { byteString, sealOverhead, textOf, type BlobLocation, type ByteString, type Id, type Node } from '../format/index.ts';
-import { errnoCodeOf, joinPath, splitPath } from '../fs/index.ts';
-import { assertSpace, removeUnfinished, type BatchContext } from './batch-context.ts';
-import { ContentBatch } from './content-batch.ts';
+import { byteString, sealOverhead, textOf, type BlobLocation, type ByteString, type Node } from '../format/index.ts';
+import { joinPath, splitPath } from '../fs/index.ts';
+import { removeUnfinished, type BatchContext } from './batch-context.ts';
+import { Batches } from './batches.ts';
+import { Endings } from './endings.ts';
 import { finishFile, metadataWarning } from './finish-file.ts';
-import type { FilePart, FileState } from './file-state.ts';
+import type { FileState } from './file-state.ts';
+import { missed } from './finished-directory.ts';
 import { isIdentical, type WantedFile } from './identical.ts';
-import { applyMetadata, isAlreadySet, metadataOf, type Surroundings } from './metadata.ts';
+import { applyMetadata, metadataOf, type Surroundings } from './metadata.ts';
 import type { Metadata } from './messages.ts';
 import { isSafeName } from './safe-name.ts';
 import { selectionOf, type Selection } from './selection.ts';
-import type { SnapshotTrees } from './snapshot-trees.ts';
+import type { Located, SnapshotTrees } from './snapshot-trees.ts';
 
-/** The first batch is small, so that the threads begin soon; each is twice the one before … */
-const firstBatchFiles = 256;
-/** … up to this: enough that packs are read in long ranges, few enough that a million files fit into memory. */
-const batchFiles = 4096;
-const batchBlobs = 16_384;
 const devices: ReadonlySet<Node['type']> = new Set(['dev', 'chardev']);
 
 /** A directory of the snapshot that is being gone through. */
@@ -39,12 +36,6 @@ interface Frame {
   hasUnsafeNames: boolean;
 }
 
-interface FinishedDirectory {
-  readonly path: ByteString;
-  readonly location: ByteString;
-  readonly metadata: Metadata;
-}
-
 /** Goes through a snapshot's trees in order and hands on what is to be done. See `restore`. */
 export class RestoreRun {
   readonly #context: BatchContext;
@@ -52,17 +43,9 @@ export class RestoreRun {
   readonly #trees: SnapshotTrees;
   readonly #selection: Selection;
   readonly #frames: Frame[] = [];
-  #parts: FilePart[] = [];
-  #partBlobs = 0;
-  #batchFiles = firstBatchFiles;
-  /** Two batches are under way at most, so that the threads have work while one ends. */
-  #before: Promise<void> = Promise.resolve();
-  #running: Promise<void> = Promise.resolve();
-  #left: FinishedDirectory[] = [];
-  readonly #waiting: FinishedDirectory[] = [];
-  readonly #extras: { readonly path: ByteString; readonly location: ByteString }[] = [];
+  readonly #batches: Batches;
+  readonly #endings: Endings;
   readonly #firstLinks = new Map<string, FileState>();
-  readonly #links: { readonly first: FileState; readonly path: ByteString; readonly location: ByteString }[] = [];
   #fileNumber = 0;
   #scannedFiles = 0;
   #scannedBytes = 0;
@@ -72,26 +55,27 @@ export class RestoreRun {
     this.#trees = trees;
     this.#request = request;
     this.#selection = selectionOf(request);
+    this.#batches = new Batches(context, this.#isDry);
+    this.#endings = new Endings(context, this.#isDry);
   }
 
-  async run(snapshot: SnapshotSummary): Promise<RestoreOutcome> {
+  /** @param start - what is restored straight into the target */
+  async run(start: Located): Promise<RestoreOutcome> {
     try {
-      await this.#begin(snapshot);
+      this.#begin(start);
       for (let frame = this.#frames.at(-1); frame !== undefined; frame = this.#frames.at(-1)) {
         const node = frame.nodes[frame.next++];
         if (node === undefined) this.#leave(frame);
         else await this.#entry(frame, node);
-        if (this.#parts.length >= this.#batchFiles || this.#partBlobs >= batchBlobs) await this.#flush();
+        if (this.#batches.isFull) await this.#batches.flush();
       }
       this.#context.tally.setTotals(this.#scannedFiles, this.#scannedBytes);
-      await this.#flush();
-      await this.#running;
-      this.#link();
-      this.#deleteExtras();
-      this.#finishDirectories(this.#waiting);
+      await this.#batches.flush();
+      await this.#batches.end();
+      this.#endings.run();
     } catch (error) {
       this.#context.stop.abort();
-      await Promise.allSettled([this.#before, this.#running]);
+      await this.#batches.settle();
       for (const file of this.#context.openFiles) removeUnfinished(this.#context, file);
       throw error;
     }
@@ -99,8 +83,7 @@ export class RestoreRun {
     return this.#context.tally.outcome();
   }
 
-  async #begin(snapshot: SnapshotSummary): Promise<void> {
-    const { node, nodes, location } = await this.#trees.locate(snapshot, this.#request.subtree ?? '/');
+  #begin({ node, nodes, location }: Located): void {
     const path = byteString('');
     const frame = { node, path, location, nodes, next: 0, isMade: true, isNew: false, isSelected: true, mustWait: false, hasUnsafeNames: false };
     const root = { ...frame, surroundings: this.#context.target.surroundings(path, false) };
@@ -132,7 +115,7 @@ export class RestoreRun {
       if (node.type === 'file') await this.#file(frame, node, path, location);
       else this.#special(frame, node, path, location);
     } catch (error) {
-      this.#missed(location, error);
+      missed(this.#context, location, error);
     }
   }
 
@@ -160,7 +143,7 @@ export class RestoreRun {
       this.#make(frame);
     } catch (error) {
       this.#frames.pop();
-      this.#missed(location, error);
+      missed(this.#context, location, error);
     }
   }
 
@@ -188,7 +171,7 @@ export class RestoreRun {
       const location = byteString(`${frame.location}/${name}`);
       // ext4 makes it itself, and needs it.
       if (known.has(name) || (frame.path === '' && name === 'lost+found') || !this.#selection.isSelected(location)) continue;
-      this.#extras.push({ path: joinPath(frame.path, name), location });
+      this.#endings.remove(joinPath(frame.path, name), location);
       frame.mustWait = true;
     }
   }
@@ -197,7 +180,7 @@ export class RestoreRun {
     this.#frames.pop();
     if (frame.node === undefined || !frame.isMade || this.#isDry) return;
     const metadata = this.#metadataOf(frame.node, frame.surroundings, !frame.isNew);
-    (frame.mustWait ? this.#waiting : this.#left).push({ path: frame.path, location: frame.location, metadata });
+    (frame.mustWait ? this.#endings : this.#batches).finish({ path: frame.path, location: frame.location, metadata });
   }
 
   #special(frame: Frame, node: Node, path: ByteString, location: ByteString): void {
@@ -223,7 +206,7 @@ export class RestoreRun {
     const first = linkKey === undefined ? undefined : this.#firstLinks.get(linkKey);
     this.#scannedFiles++;
     if (first !== undefined) {
-      this.#links.push({ first, path, location });
+      this.#endings.link(first, path, location);
       frame.mustWait = true;
       return;
     }
@@ -240,7 +223,8 @@ export class RestoreRun {
       this.#context.tally.fileDone(size, textOf(location));
       return;
     }
-    this.#split(file, node.content ?? [], locations, lengths);
+    if (locations.length > 0) this.#batches.add(file, node.content ?? [], locations, lengths);
+    else if (!this.#isDry) finishFile(this.#context, file);
   }
 
   async #stateOf(frame: Frame, node: Node, file: Pick<WantedFile, 'path' | 'location' | 'size' | 'lengths'>): Promise<FileState> {
@@ -288,103 +272,6 @@ export class RestoreRun {
       locations.push(place);
     }
     return locations;
-  }
-
-  /** A file of a terabyte has a million blobs: it goes through several batches. */
-  #split(file: FileState, ids: readonly Id[], locations: readonly BlobLocation[], lengths: readonly number[]): void {
-    if (ids.length === 0) {
-      if (!this.#isDry) finishFile(this.#context, file);
-      return;
-    }
-    let position = 0;
-    for (let start = 0; start < ids.length; start += batchBlobs) {
-      const end = start + batchBlobs;
-      const part = ids.length <= batchBlobs ? { file, ids, locations, lengths, position } : { file, ids: ids.slice(start, end), locations: locations.slice(start, end), lengths: lengths.slice(start, end), position };
-      for (const length of part.lengths) position += length;
-      file.partsLeft++;
-      this.#parts.push(part);
-      this.#partBlobs += part.ids.length;
-    }
-  }
-
-  /** Starts the batch that has been gathered, once the one before the last has ended: the next is gathered meanwhile. */
-  async #flush(): Promise<void> {
-    await this.#before;
-    this.#batchFiles = Math.min(batchFiles, this.#batchFiles * 2);
-    const parts = this.#parts;
-    const directories = this.#left;
-    this.#parts = [];
-    this.#partBlobs = 0;
-    this.#left = [];
-    this.#before = this.#running;
-    this.#running = this.#runBatch(parts, directories, this.#before);
-    // Its failure shows where it is awaited.
-    this.#running.catch(() => undefined);
-  }
-
-  async #runBatch(parts: readonly FilePart[], directories: readonly FinishedDirectory[], before: Promise<void>): Promise<void> {
-    if (parts.length > 0) {
-      const batch = new ContentBatch(this.#context, parts);
-      await (this.#isDry ? batch.compareOnly() : batch.run());
-    }
-    await before;
-    this.#finishDirectories(directories);
-  }
-
-  #link(): void {
-    const { target, tally } = this.#context;
-    for (const { first, path, location } of this.#links) {
-      try {
-        if (first.isFailed) {
-          const message = `${textOf(location)} is another name of ${textOf(first.location)}, which could not be restored`;
-          tally.missed({ path: textOf(location), kind: 'unwritable', message });
-          continue;
-        }
-        if (!this.#isDry) target.ensureLink(first.path, path);
-        tally.fileDone(0, textOf(location));
-      } catch (error) {
-        this.#missed(location, error);
-      }
-    }
-  }
-
-  #deleteExtras(): void {
-    const { target, tally } = this.#context;
-    for (const { path, location } of this.#extras) {
-      if (this.#isDry) {
-        tally.deleted++;
-        continue;
-      }
-      try {
-        tally.deleted += target.remove(path);
-      } catch (error) {
-        const code = errnoCodeOf(error);
-        if (code === undefined) throw error;
-        tally.missed({ path: textOf(location), kind: 'undeletable', message: `${textOf(location)} is not in the snapshot, but could not be removed (${code})` });
-      }
-    }
-  }
-
-  /** Deepest first: all that is in a directory was done before. */
-  #finishDirectories(directories: readonly FinishedDirectory[]): void {
-    const { target, tally } = this.#context;
-    for (const { path, location, metadata } of directories) {
-      try {
-        const place = { at: target.beneath.directory(path), name: byteString('.') };
-        const problems = metadata.mayHaveOtherXattrs && isAlreadySet(target.libc, place, metadata) ? [] : applyMetadata(target.libc, { ...place, descriptor: place.at }, metadata);
-        if (problems.length > 0) tally.warn(metadataWarning(textOf(location), problems));
-      } catch (error) {
-        this.#missed(location, error);
-      }
-    }
-  }
-
-  #missed(location: ByteString, error: unknown): void {
-    const code = errnoCodeOf(error);
-    if (code === undefined || error instanceof EngineError) throw error;
-    const shown = textOf(location);
-    assertSpace(this.#context.directory, shown, code);
-    this.#context.tally.missed({ path: shown, kind: 'unwritable', message: `${shown} could not be restored (${code}); the rest was` });
   }
 }
 
