@@ -225,7 +225,7 @@ function describeAudit(program: Command, context: ProcessContext, done: Done): v
     audit
       .command(name)
       .description(description)
-      .requiredOption('--repository <url>', 's3://bucket/prefix/tenants/TENANT?endpoint=…&region=…, or file:///…/tenants/TENANT')
+      .addOption(new NeededOption('--repository <url>', 's3://bucket/prefix/tenants/TENANT?endpoint=…&region=…, or file:///…/tenants/TENANT'))
       .option(...CA_FILE)
       .option(...JSON_LINES);
   onTrail('list', 'List what was done, oldest first.').action(async (options: unknown) => {

@@ -43,7 +43,7 @@ export async function auditVerify(given: unknown, context: ProcessContext): Prom
   const output = outputFor(options, context);
   const tenantId = tenantIdOf(tenantUrl(options.repository));
   const trustedKeys = options.publicKey.length === 0 ? undefined : await Promise.all(options.publicKey.map(readPublicKey));
-  const replica = options.replica === undefined ? undefined : await openStoreAt(tenantUrl(options.replica).href, options, context);
+  const replica = options.replica === undefined ? undefined : await openStoreAt('--replica', tenantUrl(options.replica).href, options, context);
   let verification: AuditVerification;
   try {
     verification = await withStore({ ...options, repository: tenantUrl(options.repository).href }, context, (store) =>
