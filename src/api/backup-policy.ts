@@ -97,6 +97,15 @@ export const BackupPolicySpec = z.object({
     })
     .prefault({})
     .meta({ description: 'Backups are proven restorable on a schedule, not assumed.' }),
+  keyRotation: z
+    .object({
+      maxAge: Duration.optional().meta({
+        description:
+          "The tenant's secret key gives way to a new one at this age. The next backup is a full one. Of several policies of a namespace the shortest counts. Left out: only on request, for the customer's released key should open tomorrow's download, too.",
+      }),
+    })
+    .optional()
+    .meta({ description: "When the tenant's secret key is replaced. What was stored before stays readable with its own key." }),
   history: z
     .object({
       failedBackups: z.int().min(0).max(1000).default(5).meta({ description: 'Failed, rejected and cancelled backups whose resources are kept, to see why.' }),

@@ -88,7 +88,7 @@ export const SecretReference = z.object({
 });
 
 /** 16 random bytes, lower-case hex. */
-export const TenantId = z.string().regex(/^[0-9a-f]{32}$/);
+export const TenantId = z.string().max(32).regex(/^[0-9a-f]{32}$/);
 
 export const SnapshotId = z.string().regex(/^[0-9a-f]{64}$/);
 

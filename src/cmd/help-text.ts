@@ -51,6 +51,8 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   ],
   create: ['tenant-backup key create --output secret.key'],
   verify: [`tenant-backup audit verify --repository "s3://backups/tenants/TENANT?endpoint=https://a.example.com" --replica "s3://copies/tenants/TENANT?endpoint=https://b.example.com"`],
+  rotate: [`tenant-backup key rotate --repository "s3://backups/tenants/TENANT/g1?endpoint=https://s3.example.com" --kms aws:alias/here --kms aws:alias/there`],
+  rewrap: [`tenant-backup key rewrap --repository "s3://backups/tenants/TENANT?endpoint=https://s3.example.com" --kms aws:alias/old --to-kms aws:alias/new`],
   'show-wrapped': [`tenant-backup key show-wrapped --repository "${STORE}"`],
 };
 

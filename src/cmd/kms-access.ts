@@ -25,7 +25,8 @@ export function createInStore(options: RepositoryOptions, store: ObjectStore, st
   });
 }
 
-async function withProviders<T>(options: RepositoryOptions, stderr: Sink, work: (providers: readonly KmsProvider[]) => Promise<T>): Promise<T> {
+/** Opens every KMS of a list of `--kms`-like options for `work`, and closes them. */
+export async function withProviders<T>(options: Pick<RepositoryOptions, 'kms' | 'caFile'>, stderr: Sink, work: (providers: readonly KmsProvider[]) => Promise<T>): Promise<T> {
   const providers: KmsProvider[] = [];
   try {
     const caBundle = await readCaFile(options.caFile);

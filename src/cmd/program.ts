@@ -207,6 +207,16 @@ function describeKeys(program: Command, context: ProcessContext, done: Done): vo
       const { keyCreate } = await import('./commands/key.ts');
       done(await keyCreate(options, context));
     });
+  onRepository(key, 'rotate', "Make the next generation of a tenant's secret key, with an empty repository for it.").action(async (options: unknown) => {
+    const { keyRotate } = await import('./commands/key-life.ts');
+    done(await keyRotate(options, context));
+  });
+  onRepository(key, 'rewrap', 'Wrap the secret key under a further KMS key; data and other wrappings stay as they are.')
+    .option('--to-kms <key>', 'the further KMS key, written as --kms is; may be repeated', collect)
+    .action(async (options: unknown) => {
+      const { keyRewrap } = await import('./commands/key-life.ts');
+      done(await keyRewrap(options, context));
+    });
   key
     .command('show-wrapped')
     .description('List the wrapped keys of a repository; needs no key.')

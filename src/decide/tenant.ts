@@ -1,4 +1,4 @@
-import { API_VERSION, LABEL_MANAGED_BY, MANAGED_BY, type BackupTenant, type BackupTenantStatus } from '../api/index.ts';
+import { API_VERSION, durationToMs, LABEL_MANAGED_BY, MANAGED_BY, type Backup, type BackupPolicy, type BackupTenant, type BackupTenantStatus } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
 import { displayTime } from './display.ts';
 
@@ -23,14 +23,29 @@ export function newTenant(namespace: { readonly name: string; readonly uid: stri
 export interface TenantFacts {
   /** UID of the namespace of the tenant's name, if there is one now. */
   readonly namespaceUid: string | undefined;
-  readonly policies: number;
-  readonly backups: number;
+  readonly policies: readonly Pick<BackupPolicy, 'spec'>[];
+  /** Of the namespace, in every phase. */
+  readonly backups: readonly Pick<Backup, 'status'>[];
 }
 
 /** Generations begin with 1; rotation raises it. */
 const FIRST_GENERATION = 1;
 
-export function tenantStatus(tenant: BackupTenant, facts: TenantFacts, now: number): BackupTenantStatus {
+/** Why there is to be a new generation, in words for an event. */
+export interface Rotation {
+  readonly generation: number;
+  readonly because: string;
+}
+
+export interface TenantDecision {
+  readonly status: BackupTenantStatus;
+  /** To be recorded before the status is written: from then on backups go there. */
+  readonly rotation: Rotation | undefined;
+  /** Milliseconds since the epoch. */
+  readonly wakeAt: number | undefined;
+}
+
+export function decideTenant(tenant: BackupTenant, facts: TenantFacts, now: number): TenantDecision {
   const isThere = facts.namespaceUid === tenant.spec.namespaceUID;
   const condition = isThere
     ? { type: 'NamespaceExists', status: 'True' as const, reason: 'Exists', message: `Namespace ${tenant.spec.namespace} exists.` }
@@ -40,12 +55,44 @@ export function tenantStatus(tenant: BackupTenant, facts: TenantFacts, now: numb
         reason: facts.namespaceUid === undefined ? 'Deleted' : 'Replaced',
         message: `Namespace ${tenant.spec.namespace} with UID ${tenant.spec.namespaceUID} is gone. Its backups stay in the bucket.`,
       };
+  const key = keyOf(tenant, isThere ? facts : { ...facts, policies: [], backups: [] }, now);
   return {
-    observedGeneration: tenant.metadata.generation,
-    phase: isThere ? 'Active' : 'NamespaceGone',
-    keyGeneration: tenant.status?.keyGeneration ?? FIRST_GENERATION,
-    policies: isThere ? facts.policies : 0,
-    backups: isThere ? facts.backups : 0,
-    conditions: mergeConditions(tenant.status?.conditions, [condition], tenant.metadata.generation, displayTime(now)),
+    status: {
+      observedGeneration: tenant.metadata.generation,
+      phase: isThere ? 'Active' : 'NamespaceGone',
+      keyGeneration: key.generation,
+      keyGenerationSince: key.since,
+      policies: isThere ? facts.policies.length : 0,
+      backups: isThere ? facts.backups.filter(({ status }) => status?.phase === 'Stored').length : 0,
+      conditions: mergeConditions(tenant.status?.conditions, [condition], tenant.metadata.generation, displayTime(now)),
+    },
+    rotation: key.because === undefined ? undefined : { generation: key.generation, because: key.because },
+    wakeAt: key.dueAt !== undefined && key.dueAt > now ? key.dueAt : undefined,
   };
+}
+
+interface KeyStanding {
+  readonly generation: number;
+  /** RFC 3339 */
+  readonly since: string;
+  readonly because?: string;
+  /** Milliseconds since the epoch at which its age asks for the next one. */
+  readonly dueAt?: number | undefined;
+}
+
+/** A status that was lost is made good from the backups: a generation is never gone back to. */
+function keyOf(tenant: BackupTenant, { policies, backups }: TenantFacts, now: number): KeyStanding {
+  const told = tenant.status?.keyGeneration;
+  const used = Math.max(FIRST_GENERATION, ...backups.map(({ status }) => status?.keyGeneration ?? FIRST_GENERATION));
+  const generation = Math.max(told ?? FIRST_GENERATION, used);
+  const since = told === generation ? (tenant.status?.keyGenerationSince ?? tenant.metadata.creationTimestamp) : told === undefined && generation === FIRST_GENERATION ? tenant.metadata.creationTimestamp : displayTime(now);
+  const asked = tenant.spec.keyGeneration ?? FIRST_GENERATION;
+  // One generation at a time, whatever a hand-made object asks for. A status that was lost says nothing of what was asked before.
+  if (told !== undefined && asked > generation) return { generation: generation + 1, since: displayTime(now), because: 'spec.keyGeneration asks for it' };
+  if (asked > generation) return { generation: asked, since: displayTime(now) };
+  const ages = policies.flatMap(({ spec }) => (spec.keyRotation?.maxAge === undefined ? [] : [spec.keyRotation.maxAge]));
+  const shortest = ages.toSorted((one, other) => durationToMs(one) - durationToMs(other))[0];
+  const dueAt = shortest === undefined ? undefined : Date.parse(since) + durationToMs(shortest);
+  if (dueAt !== undefined && dueAt <= now) return { generation: generation + 1, since: displayTime(now), because: `generation ${generation} is older than ${shortest ?? ''} (spec.keyRotation.maxAge of a policy)` };
+  return { generation, since, dueAt };
 }

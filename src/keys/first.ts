@@ -2,9 +2,9 @@ import { canonicalJson, firstKey, StorageError, type ObjectStore } from '../stor
 import { KeyError } from './errors.ts';
 import type { KmsProvider } from './kms-provider.ts';
 import { generateSecretKey, writeSecretKey } from './secret-key.ts';
-import { tenantContext } from './tenant-context.ts';
-import { unwrapGenerationKey } from './unwrap.ts';
-import { encodeWrapping, WRAPPING_VERSION, type FirstWrappings } from './wrapping.ts';
+import { unwrapGenerationKey, type KeyIdentity } from './unwrap.ts';
+import { wrapKey } from './wrap-key.ts';
+import { WRAPPING_VERSION, type FirstWrappings } from './wrapping.ts';
 import { readMarker, wrappingKey, writeMarker } from './wrappings-folder.ts';
 
 export interface GenerationKey {
@@ -57,31 +57,9 @@ async function holdsRepository(store: ObjectStore, signal: AbortSignal | undefin
   return found.some((object) => object !== undefined);
 }
 
-async function putWrappings(
-  store: ObjectStore,
-  key: Uint8Array,
-  { tenantId, generation }: { readonly tenantId: string; readonly generation: number },
-  providers: readonly KmsProvider[],
-  signal: AbortSignal | undefined,
-): Promise<string[]> {
-  const context = tenantContext(tenantId, generation);
-  // All are wrapped before the first is put: a KMS that refuses leaves nothing behind.
-  const wrapped = await Promise.all(
-    providers.map(async (provider) => {
-      const { ciphertext, keyId } = await provider.wrap(key, context, signal);
-      return encodeWrapping({
-        version: WRAPPING_VERSION,
-        tenant: tenantId,
-        generation,
-        createdAt: new Date().toISOString(),
-        provider: provider.provider,
-        keyId,
-        ...(provider.region === undefined ? {} : { region: provider.region }),
-        context,
-        ciphertext: Buffer.from(ciphertext).toString('base64'),
-      });
-    }),
-  );
+async function putWrappings(store: ObjectStore, key: Uint8Array, identity: KeyIdentity, providers: readonly KmsProvider[], signal: AbortSignal | undefined): Promise<string[]> {
+  // All are wrapped before the first is put.
+  const wrapped = await wrapKey(key, identity, providers, signal);
   await Promise.all(wrapped.map(({ name, bytes }) => store.put(wrappingKey(name), bytes, { ifAbsent: true, signal })));
   return wrapped.map(({ name }) => name);
 }

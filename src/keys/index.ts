@@ -11,5 +11,6 @@ export { LOCAL_KMS_WARNING, openLocalKms, parseLocalKey, readLocalKeyFile, type 
 export { decodeFirstWrappings, decodeWrapping, encodeWrapping, FirstWrappings, Wrapping, WRAPPING_VERSION } from './wrapping.ts';
 export { readWrappings, wrappingKey, type NamedWrapping } from './wrappings-folder.ts';
 export { ensureGenerationKey, type GenerationKey } from './first.ts';
+export { rewrapGenerationKey, type Rewrapped } from './rewrap.ts';
 export { unwrapGenerationKey, unwrapRepositoryKey, type KeyIdentity } from './unwrap.ts';
 export { probeKms, type KmsProbe } from './probe.ts';

@@ -78,7 +78,7 @@ async function unwrapOne(
   }
   if (refusal !== undefined) throw refusal;
   const wrappedUnder = [...new Set(found.map(({ wrapping }) => `${wrapping.provider}:${wrapping.keyId}`))].join(', ');
-  throw new KeyError('NoWrapping', `the secret key in ${store.location} is wrapped under ${wrappedUnder}, and none of these was given; name one of them`, {
+  throw new KeyError('NoWrapping', `the secret key in ${store.location} is wrapped under ${wrappedUnder}, and none of these was given; name one of them, and wrap it under the new key with tenant-backup key rewrap if that is to take its place`, {
     context: { location: store.location },
   });
 }
@@ -107,10 +107,14 @@ function candidatesInOrder(found: readonly NamedWrapping[], first: ReadonlySet<s
 function mayOpen(provider: KmsProvider, wrapping: Wrapping): boolean {
   if (provider.wrapOnly === true || provider.provider !== wrapping.provider) return false;
   if (provider.provider === 'local' || /(?:^|:)alias\//.test(provider.keyId)) return true;
-  return lastPart(provider.keyId) === lastPart(wrapping.keyId);
+  return isSameKey(provider.keyId, wrapping.keyId);
 }
 
 /** `arn:aws:kms:region:account:key/ID` and `ID` mean the same key. */
+export function isSameKey(keyId: string, other: string): boolean {
+  return lastPart(keyId) === lastPart(other);
+}
+
 function lastPart(keyId: string): string {
   return keyId.slice(keyId.lastIndexOf('/') + 1);
 }

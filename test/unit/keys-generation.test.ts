@@ -5,6 +5,7 @@ import {
   KeyError,
   probeKms,
   readWrappings,
+  rewrapGenerationKey,
   unwrapGenerationKey,
   unwrapRepositoryKey,
   wrappingKey,
@@ -166,3 +167,49 @@ describe('the key of a generation', () => {
     await expect(probeKms({ ...kms, unwrap: () => Promise.reject(new KeyError('Throttled', 'slow')) })).rejects.toMatchObject({ code: 'Throttled' });
   });
 });
+
+describe('re-wrapping under a new KMS key', () => {
+  const identity = { tenantId: TENANT, generation: 1 };
+
+  it('adds one file, writes over nothing, and lets the new key alone open what the old one did', async () => {
+    const store = new MemoryStore();
+    const [old, replica, fresh] = [await randomLocalKms('old'), await randomLocalKms('replica'), await randomLocalKms('fresh')];
+    const { secretKey } = await ensureGenerationKey(store, TENANT, 1, [old, replica]);
+    const before = await contentOf(store);
+
+    const rewrapped = await rewrapGenerationKey(store, identity, secretKey, [fresh]);
+
+    expect(rewrapped).toEqual([{ provider: 'local', keyId: 'fresh', isNew: true }]);
+    const after = await contentOf(store);
+    for (const [key, bytes] of before) expect(after.get(key)).toEqual(bytes);
+    expect(after.size).toBe(before.size + 1);
+    for (const kms of [old, replica, fresh]) expect(await unwrapGenerationKey(store, TENANT, 1, [kms])).toEqual(secretKey);
+  });
+
+  it('adds nothing when run again, nor twice for a key that is named twice', async () => {
+    const store = new MemoryStore();
+    const [old, fresh] = [await randomLocalKms('old'), await randomLocalKms('fresh')];
+    const { secretKey } = await ensureGenerationKey(store, TENANT, 1, [old]);
+    expect((await rewrapGenerationKey(store, identity, secretKey, [fresh, fresh])).map(({ isNew }) => isNew)).toEqual([true, false]);
+    expect((await rewrapGenerationKey(store, identity, secretKey, [old, fresh])).map(({ isNew }) => isNew)).toEqual([false, false]);
+    expect(await readWrappings(store)).toHaveLength(2);
+  });
+
+  it('puts nothing when one of the KMS refuses, and nothing among wrappings of another tenant', async () => {
+    const store = new MemoryStore();
+    const [old, fresh] = [await randomLocalKms('old'), await randomLocalKms('fresh')];
+    const { secretKey } = await ensureGenerationKey(store, TENANT, 1, [old]);
+    const before = await contentOf(store);
+    const broken: KmsProvider = { ...(await randomLocalKms('broken')), wrap: () => Promise.reject(new KeyError('KeyDisabled', 'the key is disabled')) };
+
+    await expect(rewrapGenerationKey(store, identity, secretKey, [fresh, broken])).rejects.toMatchObject({ code: 'KeyDisabled' });
+    await expect(rewrapGenerationKey(store, { tenantId: OTHER, generation: 1 }, secretKey, [fresh])).rejects.toMatchObject({ code: 'WrongTenant' });
+    expect(await contentOf(store)).toEqual(before);
+  });
+});
+
+async function contentOf(store: ObjectStore): Promise<Map<string, string>> {
+  const content = new Map<string, string>();
+  for await (const { key } of store.list('')) content.set(key, Buffer.from(await store.get(key)).toString('hex'));
+  return content;
+}

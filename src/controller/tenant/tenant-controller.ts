@@ -1,6 +1,6 @@
 import type { BackupTenant, BackupTenantStatus } from '../../api/index.ts';
 import { findCondition } from '../../decide/conditions.ts';
-import { newTenant, tenantName, tenantStatus } from '../../decide/tenant.ts';
+import { decideTenant, newTenant, tenantName, type Rotation } from '../../decide/tenant.ts';
 import { Controller, isKubeError, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import type { Clock } from '../ports.ts';
@@ -18,6 +18,8 @@ export interface TenantDependencies {
 
 /** Most of their time is waiting for the API server. */
 const WORKERS = 16;
+/** Timers hold no more than 24 days. */
+const LONGEST_WAIT_MS = 24 * 3_600_000;
 
 /** Makes the tenant of a namespace with its first policy, and says of each tenant whether its namespace is still there. Keys are names of namespaces. */
 export function tenantController(dependencies: TenantDependencies): Controller {
@@ -45,13 +47,21 @@ async function reconcile(dependencies: TenantDependencies, name: string, signal:
   if (namespace !== undefined && namespace.status?.phase !== 'Terminating' && policies.length > 0) {
     await ensureTenant(dependencies, namespace, policies, signal);
   }
-  const backups = caches.backups.byIndex('namespace', name).filter(({ status }) => status?.phase === 'Stored').length;
+  const backups = caches.backups.byIndex('namespace', name);
+  let wakeAt = Infinity;
   for (const tenant of caches.tenants.byIndex('namespace', name)) {
-    const status = tenantStatus(tenant, { namespaceUid: namespace?.metadata.uid, policies: policies.length, backups }, clock.now());
+    const { status, rotation, wakeAt: due } = decideTenant(tenant, { namespaceUid: namespace?.metadata.uid, policies, backups }, clock.now());
     caches.tenants.remember(await tenants.writeStatus(tenant, status, signal));
+    if (rotation !== undefined) tellRotation(dependencies.events, tenant, rotation);
     if (tenant.status?.phase === 'Active' && status.phase === 'NamespaceGone') tellGone(dependencies.events, tenant, status);
+    wakeAt = Math.min(wakeAt, due ?? Infinity);
   }
-  return {};
+  return wakeAt === Infinity ? {} : { requeueAfterMs: Math.min(LONGEST_WAIT_MS, Math.max(0, wakeAt - clock.now())) };
+}
+
+function tellRotation(events: EventRecorder, tenant: BackupTenant, { generation, because }: Rotation): void {
+  const message = `Backups are encrypted with generation ${generation} of the secret key from now on, for ${because}. The next one is full.`;
+  events.record(tenant, { type: 'Normal', reason: 'KeyRotated', action: 'Rotate', message });
 }
 
 /** A tenant whose namespace went is worth an event: it alone still names the data. */
