@@ -7,6 +7,8 @@ import { MoverError } from './errors.ts';
 
 export interface CredentialsFileOptions {
   readonly directory: string;
+  /** Name of the file in it; `credentials.json` where absent. */
+  readonly file?: string;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
   readonly signal: AbortSignal;
@@ -28,7 +30,7 @@ export class CredentialsFile {
   readonly #options: CredentialsFileOptions;
 
   constructor(options: CredentialsFileOptions) {
-    this.#path = join(options.directory, CREDENTIALS_FILE);
+    this.#path = join(options.directory, options.file ?? CREDENTIALS_FILE);
     this.#options = options;
   }
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { MOVER_CONTRACT_VERSION, MoverOrders, ORDERS_FILE } from '../api/index.ts';
+import { MOVER_CONTRACT_VERSION, MoverOrders, ORDERS_FILE, ReplicationOrders } from '../api/index.ts';
 import { MoverError } from './errors.ts';
 import { printable } from './printable.ts';
 
@@ -12,7 +12,7 @@ export const OrdersOutline = z.object({
 });
 export type OrdersOutline = z.infer<typeof OrdersOutline>;
 
-export type ReadOrders = { readonly orders: MoverOrders } | { readonly refused: MoverError; readonly outline: OrdersOutline };
+export type ReadOrders = { readonly orders: MoverOrders } | { readonly replication: ReplicationOrders } | { readonly refused: MoverError; readonly outline: OrdersOutline };
 
 /** Reads and validates the orders; never throws, for a refusal has to be reported like any other failure. */
 export async function readOrders(directory: string): Promise<ReadOrders> {
@@ -24,9 +24,14 @@ export async function readOrders(directory: string): Promise<ReadOrders> {
     const outline = OrdersOutline.parse({});
     return { outline, refused: refuse('BadOrders', `${path} cannot be read as JSON; is the Secret of this Job mounted there?`, cause) };
   }
-  const read = MoverOrders.safeParse(json);
-  if (read.success) return { orders: read.data };
-  return { outline: OrdersOutline.catch(OrdersOutline.parse({})).parse(json), refused: refusalOf(path, json, read.error) };
+  const read = isReplication(json) ? ReplicationOrders.safeParse(json) : MoverOrders.safeParse(json);
+  if (!read.success) return { outline: OrdersOutline.catch(OrdersOutline.parse({})).parse(json), refused: refusalOf(path, json, read.error) };
+  const orders = read.data;
+  return orders.task === 'replicate' || orders.task === 'collect' ? { replication: orders } : { orders };
+}
+
+function isReplication(json: unknown): boolean {
+  return z.object({ task: z.enum(['replicate', 'collect']) }).safeParse(json).success;
 }
 
 function refusalOf(path: string, json: unknown, error: z.ZodError): MoverError {

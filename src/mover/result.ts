@@ -1,5 +1,5 @@
 import { writeFile } from 'node:fs/promises';
-import { resultKey, type MoverOrders, type MoverResult } from '../api/index.ts';
+import { resultKey, type MoverOrders, type MoverResult, type ReplicationResult } from '../api/index.ts';
 import { canonicalJson, StorageError, type ObjectStore } from '../storage/index.ts';
 import { shortForm } from './short-form.ts';
 
@@ -21,3 +21,13 @@ export async function putResult(store: ObjectStore, orders: MoverOrders, result:
 export async function writeTerminationMessage(path: string, result: MoverResult): Promise<void> {
   await writeFile(path, shortForm(result));
 }
+
+/** Counts alone, and why it failed: which tenants, the object in the bucket says. */
+export async function writeReplicationMessage(path: string, result: ReplicationResult): Promise<void> {
+  const { failure } = result;
+  const short = failure === undefined ? {} : { failure: { ...failure, message: failure.message.slice(0, LONGEST_MESSAGE) } };
+  await writeFile(path, JSON.stringify({ ...result, ...short, tenants: [], findings: [] }));
+}
+
+/** Of any script three bytes a character at most, and 2 KiB in all. */
+const LONGEST_MESSAGE = 400;

@@ -1,4 +1,4 @@
-import { MOVER_CONTRACT_VERSION, MOVER_EXIT, type MoverFailure, type MoverOrders, type MoverResult } from '../api/index.ts';
+import { MOVER_CONTRACT_VERSION, MOVER_EXIT, type MoverFailure, type MoverOrders, type MoverResult, type ReplicationOrders } from '../api/index.ts';
 import type { Engine } from '../restic/contract.ts';
 import type { ObjectStore } from '../storage/index.ts';
 import { backupTask } from './backup-task.ts';
@@ -10,7 +10,8 @@ import { moverLines, type MoverLines } from './mover-lines.ts';
 import type { MoverWork, TaskOutcome } from './mover-work.ts';
 import { readOrders } from './orders.ts';
 import { restoreTask } from './restore-task.ts';
-import { putResult, writeTerminationMessage } from './result.ts';
+import { replicationExit, runReplication } from './replicate/index.ts';
+import { putResult, writeReplicationMessage, writeTerminationMessage } from './result.ts';
 import { openTenantStore } from './tenant-store.ts';
 import { verifyTask } from './verify-task.ts';
 
@@ -27,6 +28,8 @@ export interface MoverEnvironment {
   readonly now: () => number;
   /** Where the bridge listens that reads streams. */
   readonly bridgeSocket: string;
+  /** Which of an Indexed Job's pods this is, from 0; orders that replicate or collect need it. */
+  readonly shard?: number | undefined;
   /** Peak resident memory of the process, bytes. */
   readonly peakMemory: () => number;
 }
@@ -47,6 +50,7 @@ export async function runMover(environment: MoverEnvironment): Promise<number> {
     const failure = failureOf(read.refused, environment.signal);
     return leave(environment, lines, resultOf({ task, attempt, startedAt, environment, failure }));
   }
+  if ('replication' in read) return replicateShard(read.replication, environment, lines);
   const { orders } = read;
   const told = { task: orders.task, attempt: orders.attempt, startedAt, environment };
   let store: ObjectStore | undefined;
@@ -59,6 +63,19 @@ export async function runMover(environment: MoverEnvironment): Promise<number> {
   }
   lines.end();
   return leave(environment, lines, result, store === undefined ? undefined : { orders, store });
+}
+
+/** A pod of a run that keeps the second data center: it has no tenant of its own and no key. */
+async function replicateShard(orders: ReplicationOrders, environment: MoverEnvironment, lines: MoverLines): Promise<number> {
+  const { ordersDirectory, shard = 0, signal, now, peakMemory } = environment;
+  const result = await runReplication(orders, { ordersDirectory, shard, lines, signal, now, peakMemory });
+  lines.end();
+  try {
+    await writeReplicationMessage(environment.terminationMessage, result);
+  } catch (error) {
+    lines.trouble('TerminationMessage', error instanceof Error ? error.message : String(error));
+  }
+  return replicationExit(result);
 }
 
 function credentialsFile(environment: MoverEnvironment, lines: MoverLines): CredentialsFile {

@@ -1,5 +1,6 @@
 import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { aborted, throwIfAborted } from './object-body.ts';
+import type { ObjectVersions } from './object-versions.ts';
 import { asFolder } from './object-key.ts';
 import { PrefixedStore } from './prefixed-store.ts';
 
@@ -13,6 +14,7 @@ export function limiting(store: ObjectStore, maxRequests: number): ObjectStore {
 
 class LimitingStore implements ObjectStore {
   readonly location: string;
+  readonly versions: ObjectVersions | undefined;
   readonly #base: ObjectStore;
   readonly #waiting: (() => void)[] = [];
   #free: number;
@@ -22,6 +24,7 @@ class LimitingStore implements ObjectStore {
     this.#base = base;
     this.#free = maxRequests;
     this.location = base.location;
+    this.versions = base.versions === undefined ? undefined : this.#limited(base.versions);
   }
 
   put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
@@ -58,6 +61,16 @@ class LimitingStore implements ObjectStore {
 
   close(): Promise<void> {
     return this.#base.close();
+  }
+
+  #limited(base: ObjectVersions): ObjectVersions {
+    return {
+      list: (prefix, options) => base.list(prefix, options),
+      get: (key, versionId, options) => this.#inTurn(`reading ${key}`, options?.signal, () => base.get(key, versionId, options)),
+      extend: (key, versionId, retention, options) => this.#inTurn(`locking ${key}`, options?.signal, () => base.extend(key, versionId, retention, options)),
+      retentionOf: (key, versionId, options) => this.#inTurn(`looking up ${key}`, options?.signal, () => base.retentionOf(key, versionId, options)),
+      remove: (key, versionId, options) => this.#inTurn(`removing ${key}`, options?.signal, () => base.remove(key, versionId, options)),
+    };
   }
 
   async #inTurn<T>(doing: string, signal: AbortSignal | undefined, call: () => Promise<T>): Promise<T> {

@@ -1,3 +1,5 @@
+import type { ObjectVersions } from './object-versions.ts';
+
 /**
  * What the engine needs of an object store, whichever it is: S3, a directory, memory. Keys are `/`-separated, relative to
  * the store's root, and never start with a slash. Nothing of ours is ever put twice under one name.
@@ -42,6 +44,9 @@ export interface ObjectStore {
   /** Removes the folders that this very store made for objects and that are empty again, where a store has such a thing: for whoever took back what it put. */
   removeMadeFolders?(): Promise<void>;
 
+  /** Where the store is a bucket that may keep versions. */
+  readonly versions?: ObjectVersions | undefined;
+
   /** A view of this store below `prefix` (which gets a trailing slash where it lacks one). */
   within(prefix: string): ObjectStore;
 
@@ -56,12 +61,11 @@ export interface ObjectInfo {
   readonly key: string;
   /** bytes */
   readonly size: number;
-}
-
-export interface ObjectHead extends ObjectInfo {
-  /** When it was stored, by the store's own clock. */
+  /** When it was stored, by the store's own clock; not every store's listing says it. */
   readonly modifiedAt?: Date | undefined;
 }
+
+export type ObjectHead = ObjectInfo;
 
 export interface CallOptions {
   readonly signal?: AbortSignal | undefined;

@@ -1,15 +1,18 @@
 import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
+import { versionsWithin, type ObjectVersions } from './object-versions.ts';
 import { asFolder } from './object-key.ts';
 
 /** A view of a store below a prefix. Closing the view leaves the store open, for other views may still read. */
 export class PrefixedStore implements ObjectStore {
   readonly location: string;
+  readonly versions: ObjectVersions | undefined;
   readonly #base: ObjectStore;
   readonly #prefix: string;
 
   constructor(base: ObjectStore, prefix: string) {
     this.#base = base;
     this.#prefix = asFolder(prefix);
+    this.versions = base.versions === undefined ? undefined : versionsWithin(base.versions, this.#prefix);
     this.location = `${base.location.replace(/\/$/, '')}/${this.#prefix.slice(0, -1)}`;
   }
 

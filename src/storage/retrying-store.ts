@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { StorageError } from './errors.ts';
 import { aborted, bodyParts, bodySize } from './object-body.ts';
+import type { ObjectVersions, VersionedObject } from './object-versions.ts';
 import { asFolder } from './object-key.ts';
 import { PrefixedStore } from './prefixed-store.ts';
 
@@ -39,6 +40,7 @@ export function retrying(store: ObjectStore, options: RetryOptions = {}): Object
 
 class RetryingStore implements ObjectStore {
   readonly location: string;
+  readonly versions: ObjectVersions | undefined;
   readonly #base: ObjectStore;
   #hasAnswered = false;
   readonly #options: Required<Omit<RetryOptions, 'onRetry'>> & Pick<RetryOptions, 'onRetry'>;
@@ -47,6 +49,7 @@ class RetryingStore implements ObjectStore {
     this.#base = base;
     this.#options = { random: Math.random, now: () => performance.now(), ...DEFAULTS, ...options };
     this.location = base.location;
+    this.versions = base.versions === undefined ? undefined : this.#retryingVersions(base.versions);
   }
 
   put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
@@ -91,20 +94,25 @@ class RetryingStore implements ObjectStore {
     return this.#retry(`looking up ${key}`, options.signal, () => this.#base.head(key, options));
   }
 
-  async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
+  list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
+    return this.#listAgain(`listing ${prefix}`, options, (from) => this.#base.list(prefix, from));
+  }
+
+  /** Goes on after the last name that came. */
+  async *#listAgain<T extends { readonly key: string }>(doing: string, options: ListOptions, list: (from: ListOptions) => AsyncIterable<T>): AsyncIterable<T> {
     let startAfter = options.startAfter;
     const tries = this.#tries();
     for (;;) {
       try {
         const from = startAfter === undefined ? options : { ...options, startAfter };
-        for await (const info of this.#base.list(prefix, from)) {
+        for await (const info of list(from)) {
           startAfter = info.key;
           this.#gotOn(tries);
           yield info;
         }
         return;
       } catch (error) {
-        await this.#pauseOrThrow(error, `listing ${prefix}`, tries, options.signal);
+        await this.#pauseOrThrow(error, doing, tries, options.signal);
       }
     }
   }
@@ -123,6 +131,16 @@ class RetryingStore implements ObjectStore {
 
   close(): Promise<void> {
     return this.#base.close();
+  }
+
+  #retryingVersions(base: ObjectVersions): ObjectVersions {
+    return {
+      list: (prefix, options = {}): AsyncIterable<VersionedObject> => this.#listAgain(`listing versions of ${prefix}`, options, (from) => base.list(prefix, from)),
+      get: (key, versionId, options) => this.#retry(`reading ${key}`, options?.signal, () => base.get(key, versionId, options)),
+      extend: (key, versionId, retention, options) => this.#retry(`extending the lock of ${key}`, options?.signal, () => base.extend(key, versionId, retention, options)),
+      retentionOf: (key, versionId, options) => this.#retry(`looking up the lock of ${key}`, options?.signal, () => base.retentionOf(key, versionId, options)),
+      remove: (key, versionId, options) => this.#retry(`removing a version of ${key}`, options?.signal, () => base.remove(key, versionId, options)),
+    };
   }
 
   async #retry<T>(doing: string, signal: AbortSignal | undefined, call: (attempt: number) => Promise<T>): Promise<T> {

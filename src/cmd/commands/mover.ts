@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { BRIDGE_SOCKET, ORDERS_DIRECTORY } from '../../api/index.ts';
+import { BRIDGE_SOCKET, ORDERS_DIRECTORY, SHARD_VARIABLE } from '../../api/index.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { readOptions } from '../command-options.ts';
 
@@ -21,6 +21,12 @@ export async function mover(given: unknown, context: ProcessContext): Promise<nu
     engine,
     bridgeSocket: options.bridge,
     now: () => Date.now(),
+    shard: shardOf(process.env[SHARD_VARIABLE]),
     peakMemory: () => process.resourceUsage().maxRSS * 1024,
   });
+}
+
+/** Which pod of an Indexed Job this is. */
+function shardOf(text: string | undefined): number | undefined {
+  return text !== undefined && /^[0-9]{1,3}$/.test(text) ? Number(text) : undefined;
 }

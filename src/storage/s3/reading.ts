@@ -13,6 +13,8 @@ export interface ObjectAddress {
   readonly path: string;
   /** As the caller named it, for words. */
   readonly key: string;
+  /** The newest where absent. */
+  readonly versionId?: string;
 }
 
 /** An object's bytes as they come, and how many there must be. */
@@ -27,6 +29,7 @@ export async function openObject(address: ObjectAddress, options: GetOptions): P
   const command = new GetObjectCommand({
     Bucket: address.bucket,
     Key: address.path,
+    ...(address.versionId === undefined ? {} : { VersionId: address.versionId }),
     ...(range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` }),
   });
   const { Body, ContentLength } = await address.client.send(command, signal === undefined ? {} : { abortSignal: signal });

@@ -20,6 +20,7 @@ import { putInParts } from './multipart.ts';
 import { AT_BUILD, payloadHash } from './payload-hash.ts';
 import { headObject, openObject, readPromised, readWhole, type ObjectAddress } from './reading.ts';
 import { retentionFields } from './retention.ts';
+import { S3Versions } from './versions.ts';
 
 /** S3's own limit for one DeleteObjects. */
 const DELETE_BATCH = 1000;
@@ -40,6 +41,7 @@ export function openS3Store(address: S3Address, connection: S3Connection = {}): 
 /** A bucket of any S3 service. Failures are not tried again here (`retrying`) and not limited (`limiting`). */
 export class S3Store implements ObjectStore {
   readonly location: string;
+  readonly versions: S3Versions;
   readonly #bucket: string;
   readonly #prefix: string;
   readonly #endpoint: string;
@@ -59,6 +61,14 @@ export class S3Store implements ObjectStore {
     this.#partSize = connection.partSize ?? DEFAULT_PART_SIZE;
     this.#renews = typeof connection.credentials === 'function';
     this.location = `s3://${address.bucket}/${address.prefix}`.replace(/\/$/, '');
+    this.versions = new S3Versions({
+      client: this.#client,
+      bucket: this.#bucket,
+      prefix: this.#prefix,
+      location: this.location,
+      call: (doing, key, options, request) => this.#call(doing, key, options, request),
+      path: (key) => this.#path(key),
+    });
   }
 
   async put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
@@ -114,8 +124,8 @@ export class S3Store implements ObjectStore {
         ...(token === undefined ? {} : { ContinuationToken: token }),
       });
       const page = await this.#call('listing', prefix, options, () => this.#client.send(command, sendOptions(options.signal)));
-      for (const { Key, Size } of page.Contents ?? []) {
-        if (Key !== undefined) yield { key: Key.slice(this.#prefix.length), size: Size ?? 0 };
+      for (const { Key, Size, LastModified } of page.Contents ?? []) {
+        if (Key !== undefined) yield { key: Key.slice(this.#prefix.length), size: Size ?? 0, modifiedAt: LastModified };
       }
       if (page.IsTruncated === true && page.NextContinuationToken === undefined) {
         throw new StorageError('Unexpected', `listing ${prefix} in ${this.location}: the service says there is more but not where`, { retryable: true });

@@ -1,0 +1,131 @@
+import { decodeFirstWrappings } from '../../keys/index.ts';
+import { EngineError } from '../../restic/errors.ts';
+import { StorageError, type ObjectStore } from '../../storage/index.ts';
+import { promisedHash, verifyContent } from '../content-name.ts';
+import { inParallel } from '../in-parallel.ts';
+import { decodeManifest } from '../manifest.ts';
+import { lockedUntil } from './lock-terms.ts';
+import { nameInGeneration, PUT_ORDER, tenantKeyOf, type Part } from './tenant-keys.ts';
+import type { ReplicationWork } from './work.ts';
+
+/** An object that the replica lacks. */
+export interface Lacking {
+  readonly key: string;
+  readonly size: number;
+}
+
+/** What came of copying; everything by keys below the tenant's prefix. */
+export interface CopiedTenant {
+  /** By when the lock of each ends, milliseconds since the epoch. */
+  readonly put: ReadonlyMap<string, number>;
+  /** Gone from the source since it was listed: a forget or prune was faster. */
+  readonly vanished: readonly string[];
+  /** Not what the name says; not copied, and nothing that may need it. */
+  readonly altered: readonly string[];
+  /** Manifests that name what the replica lacks; not copied. */
+  readonly incomplete: readonly string[];
+  /** When the newest copied snapshot was taken, milliseconds since the epoch; 0 for none. */
+  readonly upTo: number;
+  /** False when the window ended before everything was copied. */
+  readonly isWhole: boolean;
+}
+
+interface CopyJob {
+  readonly work: ReplicationWork;
+  readonly tenant: string;
+  readonly from: ObjectStore;
+  readonly to: ObjectStore;
+  /** Keys that the replica has; grows. */
+  readonly there: Set<string>;
+}
+
+/**
+ * Puts what the replica lacks of one tenant, what refers after what it refers to, each object verified on its way and under a lock of its own. Where one of a
+ * generation cannot be copied, nothing of that generation that comes after it is put: what refers to nothing else may be there too early, not too late.
+ */
+export async function copyTenant(work: ReplicationWork, tenant: string, lacking: readonly Lacking[], there: Set<string>): Promise<CopiedTenant> {
+  const job: CopyJob = { work, tenant, from: work.source.within(tenant), to: work.replica.within(tenant), there };
+  const put = new Map<string, number>();
+  const problems = { vanished: [] as string[], altered: [] as string[], incomplete: [] as string[] };
+  const stopped = new Set<number | undefined>();
+  let upTo = 0;
+  let left = 0;
+  for (const part of PUT_ORDER) {
+    // Nothing that refers is put before all that it may refer to.
+    if (left > 0) break;
+    const due = lacking.filter(({ key }) => tenantKeyOf(key)?.part === part && !stopped.has(tenantKeyOf(key)?.generation));
+    await inParallel(due, work.concurrency, async (object) => {
+      if (!work.mayBegin()) {
+        left += 1;
+        return;
+      }
+      const done = await work.budget.spend(object.size, () => copyObject(job, part, object.key));
+      if (done.what === 'put') {
+        put.set(object.key, done.until);
+        there.add(object.key);
+        upTo = Math.max(upTo, done.takenAt);
+        return;
+      }
+      problems[done.what].push(object.key);
+      // A snapshot that was forgotten meanwhile takes nothing with it; its manifest is found incomplete.
+      if (!isLeaf(part)) stopped.add(tenantKeyOf(object.key)?.generation);
+    });
+  }
+  return { put, ...problems, upTo, isWhole: left === 0 };
+}
+
+/** What nothing else refers to. */
+function isLeaf(part: Part): boolean {
+  return part === 'trail' || part === 'snapshots' || part === 'manifests' || part === 'exports';
+}
+
+type Copied = { readonly what: 'put'; readonly until: number; readonly takenAt: number } | { readonly what: 'vanished' | 'altered' | 'incomplete' };
+
+async function copyObject({ work, from, to, there }: CopyJob, part: Part, key: string): Promise<Copied> {
+  const { signal, lock, tally } = work;
+  const bytes = await from.get(key, { signal }).catch(ignoreAbsent);
+  if (bytes === undefined) return { what: 'vanished' };
+  await work.pace(bytes.byteLength);
+  let takenAt = 0;
+  try {
+    const manifest = verify(part, key, bytes, from.location);
+    if (manifest !== undefined) {
+      const { generation } = tenantKeyOf(key) ?? {};
+      const isElsewhere = manifest.generation !== generation || manifest.snapshot !== tenantKeyOf(key)?.snapshot;
+      if (isElsewhere) return { what: 'altered' };
+      if (manifest.files.some(({ name }) => !there.has(`g${manifest.generation}/${name}`))) return { what: 'incomplete' };
+      takenAt = Date.parse(manifest.createdAt);
+    }
+  } catch (error) {
+    if (isDamage(error)) return { what: 'altered' };
+    throw error;
+  }
+  const until = lockedUntil(key, lock, work.now());
+  const promised = promisedHash(nameInGeneration(key));
+  try {
+    await to.put(key, bytes, { ifAbsent: true, signal, retention: { mode: lock.mode, until }, ...(promised === undefined ? {} : { sha256: Buffer.from(promised, 'hex') }) });
+    tally.objects += 1;
+    tally.bytes += bytes.byteLength;
+  } catch (error) {
+    // A run that was thought dead was faster; it put the same bytes.
+    if (!(error instanceof StorageError) || error.code !== 'AlreadyExists') throw error;
+  }
+  return { what: 'put', until: until.getTime(), takenAt };
+}
+
+/** What is not named by its content must at least read as what it is. Gives back a manifest. */
+function verify(part: Part, key: string, bytes: Uint8Array, where: string): ReturnType<typeof decodeManifest> | undefined {
+  verifyContent(nameInGeneration(key), bytes, where);
+  if (part === 'manifests') return decodeManifest(bytes, `${key} in ${where}`);
+  if (key.endsWith('/wrappings/first.json')) decodeFirstWrappings(bytes);
+  return undefined;
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof Error && (error instanceof EngineError || error.name === 'KeyError') && 'code' in error && (error.code === 'Damaged' || error.code === 'UnknownVersion');
+}
+
+function ignoreAbsent(error: unknown): undefined {
+  if (error instanceof StorageError && error.code === 'NotFound') return undefined;
+  throw error;
+}

@@ -1,0 +1,91 @@
+import { hash } from 'node:crypto';
+import * as z from 'zod';
+import type { ReplicationLock } from '../../api/index.ts';
+import { canonicalJson, parseCanonicalJson, type ObjectInfo } from '../../storage/index.ts';
+
+/**
+ * What the replicator remembers of a tenant: until when its objects in the replica are locked, and since when nothing needs which. It lies in the replica,
+ * without a lock, and decides nothing that the bucket could not say: who loses it extends each lock once more, and collects later.
+ */
+const Ledger = z.strictObject({
+  version: z.literal(1),
+  tenant: z.string(),
+  rev: z.int().min(1),
+  writtenAt: z.iso.datetime(),
+  /** What the source has, or had when it was last itself, by the end of its lock. */
+  needed: z.array(z.strictObject({ until: z.iso.datetime(), names: z.array(z.string()) })),
+  /** What the source gave up, by when that was seen. */
+  unneeded: z.array(z.strictObject({ since: z.iso.datetime(), names: z.array(z.string()) })),
+  /** Snapshots that are gone without a word of why, while somebody works on the source; by when that was first seen. */
+  unsettledSince: z.iso.datetime().optional(),
+  /** The source is not what it was: nothing is given up, and nothing may be collected. */
+  diverged: z.boolean(),
+});
+export type Ledger = z.infer<typeof Ledger>;
+
+const NAME = /^ledger\/([0-9]{6})-([0-9a-f]{16})-([0-9]{10,12})-([0-9]{1,12})\.json$/;
+
+/** A ledger's name says enough that a quiet night need not read it. */
+export interface LedgerName {
+  readonly key: string;
+  readonly rev: number;
+  /** Of the source's listing and the terms; `NO_DIGEST` where there is work left. */
+  readonly digest: string;
+  /** When the next lock has to be extended, seconds since the epoch. */
+  readonly dueAt: number;
+  /** When the newest replicated snapshot was taken, seconds since the epoch; 0 for none. */
+  readonly upTo: number;
+}
+
+export const NO_DIGEST = '0'.repeat(16);
+
+export function ledgerName({ rev, digest, dueAt, upTo }: Omit<LedgerName, 'key'>): string {
+  return `ledger/${String(rev).padStart(6, '0')}-${digest}-${String(dueAt).padStart(10, '0')}-${upTo}.json`;
+}
+
+export function parseLedgerName(key: string): LedgerName | undefined {
+  const [, rev, digest, dueAt, upTo] = NAME.exec(key) ?? [];
+  if (rev === undefined || digest === undefined) return undefined;
+  return { key, rev: Number(rev), digest, dueAt: Number(dueAt), upTo: Number(upTo) };
+}
+
+/** The one that counts of those that are listed: the highest revision. */
+export function newestLedger(keys: Iterable<string>): LedgerName | undefined {
+  let newest: LedgerName | undefined;
+  for (const key of keys) {
+    const name = parseLedgerName(key);
+    if (name !== undefined && (newest === undefined || name.rev > newest.rev || (name.rev === newest.rev && name.key > newest.key))) newest = name;
+  }
+  return newest;
+}
+
+/** What a listing of the source looks like, with the terms under which it is kept. */
+export function digestOf(objects: readonly ObjectInfo[], lock: ReplicationLock): string {
+  const lines = objects.map(({ key, size }) => `${key} ${size}\n`).join('');
+  return hash('sha256', `${lock.mode} ${lock.retainForMs}\n${lines}`, 'hex').slice(0, NO_DIGEST.length);
+}
+
+export function encodeLedger(ledger: Ledger): Uint8Array {
+  return canonicalJson(ledger);
+}
+
+/** `undefined` for what is none: the bucket then says what is there. */
+export function decodeLedger(bytes: Uint8Array, tenant: string): Ledger | undefined {
+  try {
+    const read = Ledger.safeParse(parseCanonicalJson(bytes));
+    return read.success && read.data.tenant === tenant ? read.data : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** From names with a time each to names by time. */
+export function byTime(names: ReadonlyMap<string, number>): { readonly at: string; readonly names: string[] }[] {
+  const groups = new Map<number, string[]>();
+  for (const [name, at] of names) {
+    const group = groups.get(at);
+    if (group === undefined) groups.set(at, [name]);
+    else group.push(name);
+  }
+  return [...groups].sort(([a], [b]) => a - b).map(([at, group]) => ({ at: new Date(at).toISOString(), names: group.sort() }));
+}
