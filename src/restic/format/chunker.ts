@@ -2,7 +2,10 @@
  * Content-defined chunking with a gear hash. The format takes any cut up to 8 MiB, so the hash is ours to choose; its table
  * comes from the master key (`CipherKey.derive`), so cuts are stable within a repository and unknown outside it.
  */
-export const minChunkLength = 512 * 1024;
+/**
+ * Half of restic's: what changes in place takes half as much unchanged data with it, and the index of large files grows by a third.
+ */
+export const minChunkLength = 256 * 1024;
 export const maxChunkLength = 8 * 1024 * 1024;
 
 export const gearTableInfo = 'tenant-backup gear table 1';
@@ -10,7 +13,7 @@ export const gearTableLength = 1024;
 
 /** The hash remembers this many bytes: it shifts by one bit a byte and has 32 bits. */
 const windowLength = 32;
-/** 19 bits: cuts come 512 KiB after the minimum on average, so that chunks have 1 MiB. The upper bits, for they see the whole window. */
+/** 19 bits: cuts come 512 KiB after the minimum on average, so that chunks have 768 KiB. The upper bits, for they see the whole window. */
 const cutMask = 0xffffe000 | 0;
 
 /**
