@@ -42,6 +42,12 @@ export const ANNOTATION_ACKNOWLEDGED = `${GROUP}/acknowledged`;
 /** On a BackupLocation: any new value begins a replication now, whatever the schedule says. */
 export const ANNOTATION_REPLICATE = `${GROUP}/replicate`;
 
+/**
+ * On a BackupLocation: ids of tenants, joined by commas, of which a person has looked into what the first data center lost, and says that it is as it
+ * should be.
+ */
+export const ANNOTATION_RELEASED = `${GROUP}/released`;
+
 /** On a Backup that was made anew from a bucket: what is known of it, JSON (`RecoveredBackup`). Only the operator sets it. */
 export const ANNOTATION_RECOVERED = `${GROUP}/recovered`;
 

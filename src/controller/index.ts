@@ -3,7 +3,7 @@
  * controller knows the engine.
  */
 export { allInformers, makeCaches, type Caches } from './caches.ts';
-export { locationController, type LocationDependencies } from './location/index.ts';
+export { ReplicaStandings, locationController, type LocationDependencies } from './location/index.ts';
 export { moverContext, moverControllers, type MoverControllersDependencies } from './mover-controllers.ts';
 export { policyController, type PolicyDependencies } from './policy/index.ts';
 export {
@@ -17,6 +17,7 @@ export {
   type LockProver,
   type MintedCredentials,
   type Ports,
+  type ReplicationAccess,
   type ResultReader,
   type SecretLookup,
 } from './ports.ts';

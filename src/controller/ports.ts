@@ -1,7 +1,7 @@
 /**
  * What controllers need of object storage and key management. `cmd/` wires these to `storage/` and `keys/`; controllers never import them.
  */
-import type { BackupLocation, MoverCredentials } from '../api/index.ts';
+import type { BackupLocation, MoverCredentials, ReplicationOrders, ReplicationResult } from '../api/index.ts';
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -43,6 +43,20 @@ export interface LockProver {
   prove(location: BackupLocation, signal: AbortSignal): Promise<LockFinding | undefined>;
 }
 
+/** What workers of a location that copy or collect are given, and what they leave. */
+export interface ReplicationAccess {
+  /**
+   * Credentials by the name of the file that the orders name for them.
+   * @throws {PortError}
+   */
+  credentials(location: BackupLocation, task: ReplicationOrders['task'], signal: AbortSignal): Promise<Readonly<Record<string, MoverCredentials>>>;
+  /**
+   * The results of a run, by shard; `undefined` for one that left none.
+   * @throws {PortError} also for a result that is none
+   */
+  results(location: BackupLocation, runId: string, shards: number, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]>;
+}
+
 export interface MintedCredentials {
   readonly credentials: MoverCredentials;
   /** Milliseconds since the epoch; `undefined` for credentials that do not expire. */
@@ -82,6 +96,7 @@ export interface Ports {
   readonly clock: Clock;
   readonly locationProbe: LocationProbe;
   readonly lockProver: LockProver;
+  readonly replication: ReplicationAccess;
   readonly credentialMinter: CredentialMinter;
   readonly resultReader: ResultReader;
 }

@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { BackupLocation, BackupLocationStatus, ConditionInput } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
 import { displayTime } from './display.ts';
+import type { ReplicationPlan } from './replication-facts.ts';
 
 /** One thing that was tried at a location, as the probe reports it. */
 export type ProbeFinding = { readonly ok: true; readonly message: string } | { readonly ok: false; readonly reason: string; readonly message: string };
@@ -18,6 +19,8 @@ export interface LocationFacts {
   readonly replicaLocked?: LockFinding | undefined;
   /** RFC 3339, of the last proof that succeeded. */
   readonly lockProvenAt?: string | undefined;
+  /** What was decided of its copy. */
+  readonly replication?: Pick<ReplicationPlan, 'status' | 'replicatedUpTo' | 'conditions'>;
   readonly storageIsolated: ProbeFinding;
   readonly keysIsolated: ProbeFinding;
   readonly tenants: number;
@@ -71,6 +74,8 @@ export function locationStatus(location: BackupLocation, facts: LocationFacts, n
     tenants: facts.tenants,
     runningMovers: facts.runningMovers,
     lockProvenAt: facts.lockProvenAt,
+    replicatedUpTo: facts.replication?.replicatedUpTo,
+    replication: facts.replication?.status,
     conditions,
   };
 }
@@ -87,6 +92,7 @@ function conditionsOf(facts: LocationFacts): ConditionInput[] {
     ...(replicaKeyUsable ? [condition('ReplicaKeyUsable', replicaKeyUsable, 'Wrapped')] : []),
     ...(facts.replicaLocked === undefined ? [] : [locked(facts.replicaLocked, facts.lockProvenAt)]),
     isolation(facts),
+    ...(facts.replication?.conditions ?? []),
   ];
 }
 

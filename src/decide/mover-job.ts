@@ -15,6 +15,7 @@ import {
   type BackupLocationSpec,
   type MoverOrders,
   type OwnerReference,
+  type ReplicationOrders,
 } from '../api/index.ts';
 import { labelValue } from './child-names.ts';
 import { bridgeContainer, bridgeVolumes, streamsMount } from './bridge-container.ts';
@@ -25,8 +26,9 @@ export const ANNOTATION_CREDENTIALS_EXPIRE = `${GROUP}/credentials-expire`;
 /** UIDs of the Backups that a forget Job covers, joined by commas. */
 export const ANNOTATION_FORGETS = `${GROUP}/forgets`;
 export const LABEL_LOCATION = `${GROUP}/location`;
-/** What a mover does, as the component label of its Job and pod: `mover-backup`, `mover-restore`, `mover-forget`, `mover-verify`. */
-export type MoverComponent = `mover-${MoverOrders['task']}`;
+/** What a mover does, as the component label of its Job and pod: `mover-backup`, `mover-restore`, `mover-forget`, `mover-verify`, `mover-replicate`, `mover-collect`. */
+export type MoverComponent = `mover-${MoverTaskName}`;
+type MoverTaskName = MoverOrders['task'] | ReplicationOrders['task'];
 
 const CONTAINER = 'mover';
 const MOVER_UID = 0;
@@ -37,14 +39,17 @@ const CAPABILITIES = {
   forget: [],
   // Its trial is a restore, though into scratch space of its own.
   verify: ['CHOWN', 'DAC_OVERRIDE', 'FOWNER', 'FSETID', 'MKNOD', 'SETFCAP'],
-} as const satisfies Record<MoverOrders['task'], readonly string[]>;
+  replicate: [],
+  collect: [],
+} as const satisfies Record<MoverTaskName, readonly string[]>;
 
 export interface MoverJobInput {
   readonly name: string;
   readonly namespace: string;
-  readonly task: MoverOrders['task'];
+  readonly task: MoverTaskName;
   readonly owners: readonly OwnerReference[];
-  readonly tenant: string;
+  /** `undefined` for one that works for all of them. */
+  readonly tenant: string | undefined;
   readonly policy: string | undefined;
   readonly backup: { readonly name: string; readonly uid: string } | undefined;
   readonly restore: { readonly name: string; readonly uid: string } | undefined;
@@ -76,7 +81,7 @@ export function moverLabels(
     ...input.labels,
     [LABEL_MANAGED_BY]: MANAGED_BY,
     [LABEL_COMPONENT]: `mover-${input.task}` satisfies MoverComponent,
-    [LABEL_TENANT]: labelValue(input.tenant),
+    ...(input.tenant === undefined ? {} : { [LABEL_TENANT]: labelValue(input.tenant) }),
     [LABEL_LOCATION]: labelValue(input.locationName),
     ...(input.home === undefined ? {} : { [LABEL_NAMESPACE]: labelValue(input.home) }),
     ...(input.policy === undefined ? {} : { [LABEL_POLICY]: labelValue(input.policy) }),

@@ -9,6 +9,7 @@ import { checkGround, checkVolumes } from './preconditions.ts';
 import { isGood, storedAt } from './good.ts';
 import { excessBackups, excessRestores } from './history.ts';
 import type { Quota } from './quota.ts';
+import { policyReplication, type ReplicaStanding } from './policy-replication.ts';
 import { decideRotation } from './rotation.ts';
 import type { VerificationPlan } from './verification-facts.ts';
 import { decideSchedule, type Missed, type Run, type ScheduleDecision } from './schedule.ts';
@@ -29,6 +30,8 @@ export interface PolicyFacts {
   readonly quota: Quota;
   /** Reads schedules; left out, each is read anew. */
   readonly parse?: ScheduleParser | undefined;
+  /** What the last copy into the second data center left of the tenant. */
+  readonly standing?: ReplicaStanding | undefined;
   /** What was decided of its verification. */
   readonly verification: VerificationPlan;
 }
@@ -55,6 +58,7 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
   const schedule = decideSchedule({ policy, backups: facts.backups, hindrance: readiness.hindrance, parse: facts.parse }, now);
   const maxAge = maxAgeOf(policy);
   const protectedUntil = good === undefined ? undefined : storedAt(good) + durationToMs(maxAge);
+  const replication = policyReplication(policy, facts.location, stored, facts.standing, now);
   const conditions = [
     readiness.condition,
     protectedCondition(maxAge, good, protectedUntil, now),
@@ -62,13 +66,14 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
     scheduled(schedule),
     isolated(facts.location),
     facts.verification.condition,
+    ...(replication.condition === undefined ? [] : [replication.condition]),
   ];
   const { history } = policy.spec;
   // A module that was ended leaves what it made: a person decides about that.
   const rotate = policy.spec.automatic === undefined ? [] : decideRotation(facts.backups, policy.spec.automatic.keep);
   const oldBackups = excessBackups(facts.backups, history.failedBackups, now);
   const oldRestores = excessRestores(facts.restores, history.restores, now);
-  const times = [protectedUntil, schedule.wakeAt, oldBackups.wakeAt, oldRestores.wakeAt, facts.verification.wakeAt].filter((time) => time !== undefined).filter((time) => time > now);
+  const times = [protectedUntil, schedule.wakeAt, oldBackups.wakeAt, oldRestores.wakeAt, facts.verification.wakeAt, replication.wakeAt].filter((time) => time !== undefined).filter((time) => time > now);
   return {
     status: {
       observedGeneration: policy.metadata.generation,
@@ -78,9 +83,11 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
       automatic: automaticStatus(policy, schedule, stored),
       lastVerified: facts.verification.lastVerified,
       verification: facts.verification.status,
+      replicatedUpTo: replication.replicatedUpTo,
       lastBackup: stored.at(-1)?.metadata.name,
       lastSuccess: good?.status?.completedAt,
-      conditions: mergeConditions(policy.status?.conditions, conditions, policy.metadata.generation, displayTime(now)),
+      // Only a location that has no second data center any more takes a condition away.
+      conditions: mergeConditions(policy.status?.conditions, conditions, policy.metadata.generation, displayTime(now)).filter(({ type }) => type !== 'Replicated' || replication.condition !== undefined),
     },
     ...(schedule.run === undefined ? {} : { run: schedule.run }),
     ...(schedule.missed === undefined ? {} : { missed: schedule.missed }),

@@ -44,7 +44,7 @@ describe('the alerts of the chart', () => {
   it('ask for metrics that the operator has', () => {
     const metrics = operatorMetrics(pino({ enabled: false }));
     const none = { list: () => [] };
-    metrics.watch({ backups: none, restores: none, policies: none });
+    metrics.watch({ backups: none, restores: none, policies: none, locations: none });
     const known = new Set([...metrics.registry.getMetricsAsArray().map(({ name }) => name), 'tenant_backup_queue_depth']);
     const asked = rules.flatMap(({ expr }) => expr.match(/tenant_backup_\w+/g) ?? []);
     expect(asked.filter((name) => !known.has(name))).toEqual([]);

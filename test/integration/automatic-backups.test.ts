@@ -5,6 +5,7 @@ import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from
 import { allInformers, locationController, makeCaches, policyController, tenantController, type RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, ResourceClient, resourceTypes, ScaleClient, type KubeObject, type ResourceType } from '../../src/kube/index.ts';
 import { idleMovers } from '../support/idle-movers.ts';
+import { idleReplication } from '../support/idle-replication.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { installCrds } from '../support/installed-crds.ts';
 
@@ -49,7 +50,7 @@ async function operator() {
   const caches = makeCaches(connection, 'movers', () => undefined);
   const secrets = new Informer<RawSecret>(new ResourceClient<RawSecret>(connection, resourceTypes.secrets));
   const events = new EventRecorder(connection, 'test', () => new Date(now), () => undefined);
-  const shared = { caches, events, clock: { now: () => now }, observer: { reconciled: () => undefined, failed: (_: string, __: string, error: unknown) => void failures.push(error) } };
+  const shared = { ...idleReplication(), caches, events, clock: { now: () => now }, observer: { reconciled: () => undefined, failed: (_: string, __: string, error: unknown) => void failures.push(error) } };
   const probe = { probe: () => Promise.resolve({ storageReachable: FOUND, storageWritable: FOUND, keyUsable: FOUND, storageIsolated: FOUND, keysIsolated: FOUND }) };
   const policies = policyController({
     ...shared,
@@ -60,7 +61,7 @@ async function operator() {
     movers: idleMovers(connection, caches, shared.clock),
   });
   const controllers = [
-    locationController({ ...shared, secrets, operatorNamespace: 'default', locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations), probe, prover: { prove: () => Promise.resolve(undefined) } }),
+    locationController({ ...shared, secrets, operatorNamespace: 'default', locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations), probe, movers: idleMovers(connection, caches, shared.clock) }),
     tenantController({ ...shared, tenants: new ResourceClient<BackupTenant>(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2) }),
     policies,
   ];

@@ -12,6 +12,7 @@ import { binary, KUBERNETES_VERSION } from '../ground/binaries.ts';
 import { run } from '../ground/run.ts';
 import { csiParts } from '../ground/csi/parts.ts';
 import { ApiServer } from '../support/api-server.ts';
+import { idleReplication } from '../support/idle-replication.ts';
 import { installCrds } from '../support/installed-crds.ts';
 
 const SYSTEM = 'tenant-backup-system';
@@ -94,7 +95,7 @@ async function startOperator(): Promise<void> {
   const caches = makeCaches(connection, MOVERS, (error) => failures.push(error));
   const clock = { now: () => Date.now() };
   const events = new EventRecorder(connection, 'test', () => new Date(), (error) => failures.push(error));
-  const shared = { caches, events, clock, observer: { reconciled: () => undefined, failed: (_: string, __: string, error: unknown) => void failures.push(error) } };
+  const shared = { ...idleReplication(), caches, events, clock, observer: { reconciled: () => undefined, failed: (_: string, __: string, error: unknown) => void failures.push(error) } };
   const ports = {
     clock,
     credentialMinter: { mint: () => Promise.resolve({ credentials: { version: 1 as const, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: {} }, expiresAt: undefined }) },

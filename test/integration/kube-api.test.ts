@@ -7,6 +7,7 @@ import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from
 import { allInformers, locationController, makeCaches, policyController, tenantController, type Caches, type RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, isKubeError, ResourceClient, resourceTypes, ScaleClient, type Controller, type KubeObject, type NewObject, type ResourceType } from '../../src/kube/index.ts';
 import { idleMovers } from '../support/idle-movers.ts';
+import { idleReplication } from '../support/idle-replication.ts';
 import { ApiServer } from '../support/api-server.ts';
 
 const VERSION = 'backup.dupp.de/v1alpha1';
@@ -67,6 +68,7 @@ async function operator(): Promise<{ caches: Caches; controllers: readonly Contr
   const caches = makeCaches(connection, 'movers', () => undefined);
   const secrets = new Informer<RawSecret>(new ResourceClient<RawSecret>(connection, resourceTypes.secrets));
   const shared = {
+    ...idleReplication(),
     caches,
     clock: { now: () => Date.now() },
     events: new EventRecorder(connection, 'test', () => new Date(), () => undefined),
@@ -74,7 +76,7 @@ async function operator(): Promise<{ caches: Caches; controllers: readonly Contr
   };
   const probe = { probe: () => Promise.resolve({ storageReachable: FOUND, storageWritable: FOUND, keyUsable: FOUND, storageIsolated: FOUND, keysIsolated: FOUND }) };
   const controllers = [
-    locationController({ ...shared, secrets, operatorNamespace: 'default', locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations), probe, prover: { prove: () => Promise.resolve(undefined) } }),
+    locationController({ ...shared, secrets, operatorNamespace: 'default', locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations), probe, movers: idleMovers(connection, caches, shared.clock) }),
     tenantController({ ...shared, tenants: new ResourceClient<BackupTenant>(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2) }),
     policyController({
       ...shared,

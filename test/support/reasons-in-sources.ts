@@ -10,8 +10,8 @@ const REASON = /^[A-Z][A-Za-z0-9]{3,}$/;
 const OTHER_CALLS = new Set(['has', 'includes', 'newest', 'warning', 'isKubeError', 'findCondition']);
 /** Words in calls that are something else: a condition's type or status, a kind, a way to delete. */
 const OTHER_WORDS = new Set([
-  ...['True', 'False', 'Unknown', 'Backup', 'BackupPolicy', 'Restore', 'Completed', 'Background', 'Foreground', 'Post'],
-  ...['StorageReachable', 'StorageWritable', 'KeyUsable', 'ReplicaKeyUsable', 'PodScheduled', 'DisruptionTarget'],
+  ...['True', 'False', 'Unknown', 'Backup', 'BackupPolicy', 'BackupLocation', 'Restore', 'Completed', 'Background', 'Foreground', 'Post'],
+  ...['StorageReachable', 'StorageWritable', 'KeyUsable', 'ReplicaKeyUsable', 'ReplicaLocked', 'PodScheduled', 'DisruptionTarget'],
 ]);
 
 /** Every reason and code that a person can see, each with a place where it is written: `Word` → `file:line`. */

@@ -21,7 +21,7 @@ function policy(changed: Partial<BackupPolicy['spec']> = {}, status?: BackupPoli
 }
 
 function location(conditions: { type: string; status: string; reason: string; message: string }[]): BackupLocation {
-  return { metadata: { name: 'here' }, status: { conditions } } as BackupLocation;
+  return { metadata: { name: 'here' }, spec: {}, status: { conditions } } as BackupLocation;
 }
 
 function stored(name: string, completedAt: number, complete = true): Backup {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { pino } from 'pino';
-import type { BackupPolicy } from '../../src/api/index.ts';
+import type { BackupLocation, BackupPolicy } from '../../src/api/index.ts';
 import { operatorMetrics } from '../../src/cmd/operator/metrics.ts';
 
 const automatic = { schedule: '0 2 * * *', timeZone: 'UTC', startingDeadline: '12h', suspend: false, keep: 7 };
@@ -12,7 +12,7 @@ function policy(name: string, spec: object, status?: object): BackupPolicy {
 
 async function scrape(policies: BackupPolicy[]): Promise<string[]> {
   const metrics = operatorMetrics(pino({ enabled: false }));
-  metrics.watch({ backups: { list: () => [] }, restores: { list: () => [] }, policies: { list: () => policies } });
+  metrics.watch({ backups: { list: () => [] }, restores: { list: () => [] }, policies: { list: () => policies }, locations: { list: () => [] } });
   return (await metrics.registry.metrics()).split('\n').filter((line) => line.startsWith('tenant_backup_policy_'));
 }
 
@@ -36,6 +36,37 @@ describe('metrics of policies', () => {
       'tenant_backup_policy_protected{namespace="shop",policy="manual"} 0',
       'tenant_backup_policy_last_verified_timestamp_seconds{namespace="shop",policy="manual"} 0',
       'tenant_backup_policy_verified{namespace="shop",policy="manual"} -1',
+    ]);
+  });
+});
+
+describe('metrics of the second data center', () => {
+  it('tell how far a location is, and are silent for one that has none', async () => {
+    const metrics = operatorMetrics(pino({ enabled: false }));
+    const is = [{ type: 'ReplicaLocked', status: 'True' }, { type: 'ReplicaDiverged', status: 'False' }];
+    const locations = [
+      { metadata: { name: 'main' }, status: { replication: { phase: 'Running' }, replicatedUpTo: '2026-03-20T02:00:10Z', conditions: is } },
+      { metadata: { name: 'new' }, status: { replication: { phase: 'Waiting' } } },
+      { metadata: { name: 'alone' }, status: {} },
+    ] as unknown as BackupLocation[];
+    metrics.watch({ backups: { list: () => [] }, restores: { list: () => [] }, policies: { list: () => [] }, locations: { list: () => locations } });
+    expect((await metrics.registry.metrics()).split('\n').filter((line) => line.startsWith('tenant_backup_location_'))).toEqual([
+      'tenant_backup_location_replicated_timestamp_seconds{location="main"} 1773972010',
+      'tenant_backup_location_replicated_timestamp_seconds{location="new"} 0',
+      'tenant_backup_location_replica_locked{location="main"} 1',
+      'tenant_backup_location_replica_locked{location="new"} -1',
+      'tenant_backup_location_replica_diverged{location="main"} 0',
+      'tenant_backup_location_replica_diverged{location="new"} -1',
+      'tenant_backup_location_replication_running{location="main"} 1',
+      'tenant_backup_location_replication_running{location="new"} 0',
+    ]);
+  });
+
+  it('tell of a policy only where its location has one', async () => {
+    const status = { replicatedUpTo: '2026-03-20T02:00:10Z', conditions: [{ type: 'Replicated', status: 'False' }] };
+    expect((await scrape([policy('a', {}, status)])).filter((line) => line.includes('replicated'))).toEqual([
+      'tenant_backup_policy_replicated_timestamp_seconds{namespace="shop",policy="a"} 1773972010',
+      'tenant_backup_policy_replicated{namespace="shop",policy="a"} 0',
     ]);
   });
 });

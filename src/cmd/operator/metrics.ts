@@ -1,5 +1,5 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import type { Backup, BackupPolicy, Restore } from '../../api/index.ts';
+import type { Backup, BackupLocation, BackupPolicy, Restore } from '../../api/index.ts';
 import type { ControllerObserver, RequestObserver } from '../../kube/index.ts';
 import type { Logger } from 'pino';
 
@@ -8,6 +8,7 @@ export interface WatchedCaches {
   readonly backups: { list(): Iterable<Backup> };
   readonly restores: { list(): Iterable<Restore> };
   readonly policies: { list(): Iterable<BackupPolicy> };
+  readonly locations: { list(): Iterable<BackupLocation> };
 }
 
 export interface OperatorMetrics {
@@ -78,6 +79,30 @@ function watchCaches(registry: Registry, caches: WatchedCaches): void {
     },
   });
   watchPolicies(registers, caches);
+  watchLocations(registers, caches);
+}
+
+/** One series for each location that copies into a second data center. */
+function watchLocations(registers: Registry[], caches: Pick<WatchedCaches, 'locations'>): void {
+  const perLocation = (name: string, help: string, value: (location: BackupLocation) => number) =>
+    new Gauge({
+      name: `tenant_backup_location_${name}`,
+      help,
+      labelNames: ['location'],
+      registers,
+      collect() {
+        this.reset();
+        for (const location of caches.locations.list()) if (location.status?.replication !== undefined) this.set({ location: location.metadata.name }, value(location));
+      },
+    });
+  const holds = ({ status }: BackupLocation, type: string): number => {
+    const is = status?.conditions?.find((condition) => condition.type === type)?.status;
+    return is === 'True' ? 1 : is === 'False' ? 0 : -1;
+  };
+  perLocation('replicated_timestamp_seconds', 'What was stored before this is in the second data center, for every tenant; 0 where it never was.', ({ status }) => seconds(status?.replicatedUpTo));
+  perLocation('replica_locked', '1 while it is proven that nothing in the second bucket can be deleted early, 0 while it can, -1 while that is not known.', (location) => holds(location, 'ReplicaLocked'));
+  perLocation('replica_diverged', '1 while the second data center has what the first has lost, 0 while it has not, -1 while nothing was compared.', (location) => holds(location, 'ReplicaDiverged'));
+  perLocation('replication_running', '1 while a copy is under way.', ({ status }) => Number(status?.replication?.phase === 'Running'));
 }
 
 function countPhases(gauge: Gauge<'phase'>, objects: Iterable<Backup | Restore>): void {
@@ -120,6 +145,14 @@ function watchPolicies(registers: Registry[], caches: Pick<WatchedCaches, 'polic
   perPolicy('verified', '1 while the condition Verified of a policy holds, 0 while it does not, -1 while nothing is known yet.', ({ status }) => {
     const is = status?.conditions?.find(({ type }) => type === 'Verified')?.status;
     return is === 'True' ? 1 : is === 'False' ? 0 : -1;
+  });
+  const replicated = ({ status }: BackupPolicy) => status?.conditions?.find(({ type }) => type === 'Replicated')?.status;
+  perPolicy('replicated_timestamp_seconds', 'When the newest backup of a policy that is in the second data center was taken; 0 where none is.', (policy) =>
+    replicated(policy) === undefined ? undefined : seconds(policy.status?.replicatedUpTo),
+  );
+  perPolicy('replicated', '1 while the condition Replicated of a policy holds, 0 while it does not, -1 while nothing is known yet.', (policy) => {
+    const is = replicated(policy);
+    return is === undefined ? undefined : is === 'True' ? 1 : is === 'False' ? 0 : -1;
   });
   perPolicy('next_run_timestamp_seconds', 'When the next automatic backup of a policy with a schedule is due; 0 while there is none.', ({ spec, status }) =>
     spec.automatic === undefined ? undefined : seconds(status?.automatic?.nextRun),

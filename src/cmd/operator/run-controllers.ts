@@ -1,5 +1,5 @@
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../api/index.ts';
-import { allInformers, locationController, makeCaches, moverContext, moverControllers, policyController, tenantController, type Caches, type Ports, type RawSecret } from '../../controller/index.ts';
+import { ReplicaStandings, allInformers, locationController, makeCaches, moverContext, moverControllers, policyController, tenantController, type Caches, type Ports, type RawSecret } from '../../controller/index.ts';
 import { ResourceClient, resourceTypes, ScaleClient, type Controller, type EventRecorder, type Informer, type KubeConnection } from '../../kube/index.ts';
 import { Gauge } from 'prom-client';
 import type { OperatorMetrics } from './metrics.ts';
@@ -54,8 +54,10 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
   const scales = new ScaleClient(connection);
   const { moverImage, moverNamespace } = options;
   const movers = moverContext({ connection, caches, ports, moverImage, moverNamespace });
+  const standings = new ReplicaStandings();
   const policies = policyController({
     caches,
+    standings,
     policies: new ResourceClient<BackupPolicy>(connection, resourceTypes.backupPolicies),
     backups,
     restores: new ResourceClient<Restore>(connection, resourceTypes.restores),
@@ -73,6 +75,9 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations),
       probe: ports.locationProbe,
       prover: ports.lockProver,
+      replication: ports.replication,
+      standings,
+      movers,
       events,
       clock,
       observer,

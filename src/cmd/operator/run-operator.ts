@@ -10,6 +10,7 @@ import { serveHealth, serveMetrics, type ListeningServer } from './http-server.t
 import { RealLocationProbe } from './location-probe.ts';
 import { operatorMetrics, type OperatorMetrics } from './metrics.ts';
 import type { OperatorSettings } from './options.ts';
+import { RealReplicationAccess } from './replication-access.ts';
 import { RealResultReader } from './result-reader.ts';
 import { secretLookup } from './secrets.ts';
 import { runControllers } from './run-controllers.ts';
@@ -87,6 +88,7 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
         credentialMinter,
         locationProbe: new RealLocationProbe(source, credentialMinter, (message) => log.warn(message)),
         lockProver: new RealLockProver(source, () => Date.now()),
+        replication: new RealReplicationAccess(source),
         resultReader: new RealResultReader(source),
       },
       onSynced: () => {

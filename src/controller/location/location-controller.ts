@@ -3,7 +3,10 @@ import { isReady, locationStatus, nextProbeIn, nextProofIn } from '../../decide/
 import { Controller, type ControllerObserver, type EventRecorder, type Informer, type ReconcileResult, type ResourceClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { displayTime } from '../../decide/index.ts';
-import type { Clock, LocationFindings, LocationProbe, LockFinding, LockProver } from '../ports.ts';
+import type { Clock, LocationFindings, LocationProbe, LockFinding, LockProver, ReplicationAccess } from '../ports.ts';
+import { watchMovers, type MoverContext } from '../mover/index.ts';
+import { Replications } from './replications.ts';
+import type { ReplicaStandings } from './replica-standings.ts';
 import type { RawSecret } from '../raw-objects.ts';
 import { secretNames } from './secret-names.ts';
 
@@ -15,12 +18,19 @@ export interface LocationDependencies {
   readonly locations: ResourceClient<BackupLocation>;
   readonly probe: LocationProbe;
   readonly prover: LockProver;
+  readonly replication: ReplicationAccess;
+  /** What the copies left of each tenant; policies and backups look there. */
+  readonly standings: ReplicaStandings;
+  /** What workers are started and watched with. */
+  readonly movers: MoverContext;
   readonly events: EventRecorder;
   readonly clock: Clock;
   readonly observer: ControllerObserver;
 }
 
 const WORKERS = 2;
+/** Between two looks for the sake of time alone. */
+const LEAST_WAIT_MS = 1000;
 /** Counts in the status follow a storm of movers at this pace. */
 const COUNT_EVERY_MS = 5000;
 
@@ -44,7 +54,8 @@ interface Proved {
 
 /** Tries each location's storage and keys, at once when its spec or a Secret changes, and says what works. */
 export function locationController(dependencies: LocationDependencies): Controller {
-  const memory: Memory = { probes: new Map(), proofs: new Map(), countedAt: new Map() };
+  const replications = new Replications(dependencies.movers, dependencies.replication, dependencies.standings);
+  const memory: Memory = { replications, probes: new Map(), proofs: new Map(), countedAt: new Map() };
   const controller = new Controller({
     name: 'location',
     workers: WORKERS,
@@ -65,10 +76,12 @@ export function locationController(dependencies: LocationDependencies): Controll
     if (type === 'modified') return;
     for (const location of caches.locations.list()) controller.queue.addAfter(location.metadata.name, COUNT_EVERY_MS);
   });
+  watchMovers(caches, 'BackupLocation', (key) => controller.queue.add(key.split('/').at(-1) ?? ''));
   return controller;
 }
 
 interface Memory {
+  readonly replications: Replications;
   readonly probes: Map<string, Probed>;
   readonly proofs: Map<string, Proved>;
   readonly countedAt: Map<string, number>;
@@ -83,16 +96,19 @@ async function reconcile(dependencies: LocationDependencies, memory: Memory, nam
     return {};
   }
   const [probed, proved] = await Promise.all([probeIfDue(dependencies, memory, location, signal), proveIfDue(dependencies, memory, location, signal)]);
+  const plan = await memory.replications.decide(location, proved.finding, signal);
   const now = clock.now();
   const isCountDue = now - (memory.countedAt.get(name) ?? 0) >= COUNT_EVERY_MS;
   const counts = isCountDue
     ? { tenants: caches.tenants.byIndex('location', name).length, runningMovers: runningMovers(caches, name) }
     : { tenants: location.status?.tenants ?? 0, runningMovers: location.status?.runningMovers ?? 0 };
   if (isCountDue) memory.countedAt.set(name, now);
-  const written = await locations.writeStatus(location, locationStatus(location, { ...probed.findings, replicaLocked: proved.finding, lockProvenAt: proved.provenAt, ...counts }, now), signal);
+  const written = await locations.writeStatus(location, locationStatus(location, { ...probed.findings, replicaLocked: proved.finding, lockProvenAt: proved.provenAt, replication: plan, ...counts }, now), signal);
   caches.locations.remember(written);
-  tellReadiness(events, location, written);
-  const untilProbe = Math.max(0, Math.min(probed.dueAt, proved.dueAt) - clock.now());
+  tellChanges(events, location, written);
+  await memory.replications.after(location, plan, signal);
+  if (plan.again === true) return { requeueAfterMs: 0 };
+  const untilProbe = Math.max(0, Math.min(probed.dueAt, proved.dueAt, Math.max(plan.wakeAt ?? Infinity, clock.now() + LEAST_WAIT_MS)) - clock.now());
   // What was not counted now is counted soon, not only with the next probe.
   return { requeueAfterMs: isCountDue ? untilProbe : Math.min(COUNT_EVERY_MS, untilProbe) };
 }
@@ -140,9 +156,25 @@ function isEnd(condition: { readonly type: string; readonly status: string }): b
   return condition.status === 'True' && (condition.type === 'Complete' || condition.type === 'Failed');
 }
 
-function tellReadiness(events: EventRecorder, before: BackupLocation, after: BackupLocation): void {
-  const was = before.status?.conditions?.find(({ type }) => type === 'Ready');
-  const is = after.status?.conditions?.find(({ type }) => type === 'Ready');
-  if (is === undefined || (was?.status === is.status && was.reason === is.reason)) return;
-  events.record(after, { type: is.status === 'True' ? 'Normal' : 'Warning', reason: is.reason, action: 'Probe', message: is.message });
+/** Conditions that are worth an event, and what each looks like when all is well. */
+const TOLD = { Ready: 'True', ReplicaLocked: 'True', Replicated: 'True', ReplicaDiverged: 'False' } as const;
+
+function tellChanges(events: Pick<EventRecorder, 'record'>, before: BackupLocation, after: BackupLocation): void {
+  for (const [type, good] of Object.entries(TOLD)) {
+    const was = before.status?.conditions?.find((condition) => condition.type === type);
+    const is = after.status?.conditions?.find((condition) => condition.type === type);
+    if (is === undefined || is.status === 'Unknown' || (was?.status === is.status && was.reason === is.reason)) continue;
+    // That nothing is lost is news only after something was.
+    if (type !== 'Ready' && is.status === good && (was === undefined || was.status === 'Unknown')) continue;
+    events.record(after, { type: is.status === good ? 'Normal' : 'Warning', reason: is.reason, action: type === 'Ready' ? 'Probe' : type, message: is.message });
+  }
+  tellRun(events, before, after);
+}
+
+/** The end of a copy, also of one that did nothing. */
+function tellRun(events: Pick<EventRecorder, 'record'>, before: BackupLocation, after: BackupLocation): void {
+  const [was, is] = [before.status?.replication, after.status?.replication];
+  if (is === undefined || is.phase === was?.phase || (is.phase !== 'Completed' && is.phase !== 'Failed')) return;
+  const reason = is.phase === 'Completed' ? 'ReplicationCompleted' : 'ReplicationFailed';
+  events.record(after, { type: is.phase === 'Completed' ? 'Normal' : 'Warning', reason, action: 'Replicate', message: is.message ?? '' });
 }

@@ -5,7 +5,7 @@ import type { RawJob } from '../raw-objects.ts';
 import { nodeLostSince } from './facts.ts';
 
 /** Wakes the owners of a mover's Job when the Job, its pod, or a warning about either has changed. */
-export function watchMovers(caches: Caches, ownerKind: 'Backup' | 'Restore' | 'BackupPolicy', wake: (key: string) => void): void {
+export function watchMovers(caches: Caches, ownerKind: 'Backup' | 'Restore' | 'BackupPolicy' | 'BackupLocation', wake: (key: string) => void): void {
   const wakeOwners = (job: RawJob) => {
     for (const { kind, name } of job.metadata.ownerReferences ?? []) if (kind === ownerKind) wake(`${job.metadata.namespace ?? ''}/${name}`);
     // One in the movers' namespace has none.

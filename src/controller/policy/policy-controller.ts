@@ -7,6 +7,7 @@ import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder,
 import type { Caches } from '../caches.ts';
 import { observeStorage } from '../copy/index.ts';
 import { observeClaims, onLocationChange, watchMovers, type MoverContext } from '../mover/index.ts';
+import type { ReplicaStandings } from '../location/index.ts';
 import type { Clock } from '../ports.ts';
 import { applyRotation, applyRun, applyTidying, tellMissed } from './automatic-backups.ts';
 import { Verifications } from './verifications.ts';
@@ -22,6 +23,8 @@ export interface PolicyDependencies {
   readonly clock: Clock;
   /** What movers that verify are started and watched with. */
   readonly movers: MoverContext;
+  /** What the second data center has of each tenant. */
+  readonly standings: Pick<ReplicaStandings, 'of' | 'listen'>;
   readonly observer: ControllerObserver;
 }
 
@@ -64,6 +67,7 @@ export function policyController(dependencies: PolicyDependencies): Controller {
   caches.tenants.listen(({ object }) => ofNamespace(object.spec.namespace));
   caches.namespaces.listen(({ object }) => ofNamespace(object.metadata.name));
   onLocationChange(caches, (location) => addAll(caches.policies.byIndex('location', location)));
+  dependencies.standings.listen((location) => addAll(caches.policies.byIndex('location', location)));
   watchMovers(caches, 'BackupPolicy', (key) => controller.queue.add(key));
   return controller;
 }
@@ -85,6 +89,7 @@ async function reconcileOnce(dependencies: PolicyDependencies, { workloads, pars
   if (settled === undefined) return {};
   const { policy, quota, backups } = settled;
   const home = caches.namespaces.get(namespace);
+  const tenant = home && caches.tenants.byIndex('namespaceUID', home.metadata.uid)[0];
   const workload = await workloads.check(namespace, policy.spec.workload, signal);
   const { facts, plan } = await verifications.decide(policy, backups, signal);
   const verification = await verifications.before(facts, plan, signal);
@@ -93,7 +98,8 @@ async function reconcileOnce(dependencies: PolicyDependencies, { workloads, pars
     {
       namespace: home && { uid: home.metadata.uid, terminating: home.status?.phase === 'Terminating' },
       location: caches.locations.get(policy.spec.location),
-      tenant: home && caches.tenants.byIndex('namespaceUID', home.metadata.uid)[0],
+      tenant,
+      standing: tenant && dependencies.standings.of(policy.spec.location, tenant.spec.tenantId),
       claims: observeClaims(dependencies, namespace),
       storage: observeStorage(caches, dependencies.movers.moverNamespace),
       backups,
@@ -152,7 +158,7 @@ async function settleQuota({ policies, backups, caches }: PolicyDependencies, ca
   return { policy, quota: decideQuota(policy, live), backups: live };
 }
 
-const TOLD = ['Ready', 'Protected', 'QuotaFull', 'Scheduled', 'Verified'] as const;
+const TOLD = ['Ready', 'Protected', 'QuotaFull', 'Scheduled', 'Verified', 'Replicated'] as const;
 /** A condition that says something bad when it is True. */
 const BAD_WHEN_TRUE: ReadonlySet<string> = new Set(['QuotaFull']);
 

@@ -1,0 +1,159 @@
+import { ORDERS_FILE, type BackupLocation } from '../../api/index.ts';
+import {
+  NOT_REPLICATED,
+  NO_ATTEMPT,
+  decideReplication,
+  decideWorkersRefused,
+  moverLabels,
+  replicationAttempt,
+  replicationSetup,
+  workersJob,
+  type ReplicationFacts,
+  type ReplicationPlan,
+  type ReplicationStep,
+  type ShardResults,
+  type WorkersStart,
+} from '../../decide/index.ts';
+import type { LockFinding } from '../../decide/location.ts';
+import { rememberingParser } from '../../decide/cron.ts';
+import { ResourceClient, isKubeError, resourceTypes } from '../../kube/index.ts';
+import { fromCaches, type MoverContext } from '../mover/index.ts';
+import { PortError, type ReplicationAccess } from '../ports.ts';
+import type { RawJob, RawSecret } from '../raw-objects.ts';
+import type { ReplicaStandings } from './replica-standings.ts';
+
+/** Observes the copy of a location and does what was decided; the location's controller writes the status. */
+export class Replications {
+  readonly #context: MoverContext;
+  readonly #access: ReplicationAccess;
+  readonly #standings: ReplicaStandings;
+  readonly #parse = rememberingParser();
+  readonly #jobs: ResourceClient<RawJob>;
+  readonly #secrets: ResourceClient<RawSecret>;
+
+  constructor(context: MoverContext, access: ReplicationAccess, standings: ReplicaStandings) {
+    this.#context = context;
+    this.#access = access;
+    this.#standings = standings;
+    this.#jobs = new ResourceClient(context.connection, resourceTypes.jobs);
+    this.#secrets = new ResourceClient(context.connection, resourceTypes.secrets);
+  }
+
+  /** @returns what was decided, its first steps done */
+  async decide(location: BackupLocation, lock: LockFinding | undefined, signal: AbortSignal): Promise<ReplicationPlan> {
+    const setup = replicationSetup(location.spec);
+    if (setup === undefined) {
+      this.#standings.forget(location.metadata.name);
+      return { ...NOT_REPLICATED, after: this.#ofLocation(location).map((name) => ({ do: 'clearWorkers', name })) };
+    }
+    await this.#recall(location, signal);
+    const facts = this.#observe(location, { setup, lock });
+    const plan = decideReplication(facts, this.#context.clock.now());
+    if (plan.needsResults !== true) return this.#before(facts, plan, signal);
+    const results = await this.#read(location, signal);
+    return this.#before(facts, decideReplication({ ...facts, results }, this.#context.clock.now()), signal);
+  }
+
+  async after(location: BackupLocation, plan: ReplicationPlan, signal: AbortSignal): Promise<void> {
+    for (const step of plan.after ?? []) await this.#do(step, location, signal);
+  }
+
+  #observe(location: BackupLocation, given: Pick<ReplicationFacts, 'setup' | 'lock'>): ReplicationFacts {
+    const { moverNamespace, defaultImage } = this.#context;
+    const replication = location.status?.replication;
+    const current = replication?.phase === 'Running' ? replicationAttempt(location.metadata.uid, replication).name : undefined;
+    return {
+      ...given,
+      location,
+      attempt: current === undefined ? NO_ATTEMPT : fromCaches(this.#context, current, moverNamespace),
+      results: { state: 'notLooked' },
+      leftovers: this.#ofLocation(location).filter((name) => name !== current),
+      moverNamespace,
+      defaultImage,
+      parse: this.#parse,
+    };
+  }
+
+  #ofLocation({ metadata }: BackupLocation): readonly string[] {
+    const { caches, moverNamespace } = this.#context;
+    return caches.jobs.byIndex('owner', metadata.uid).filter((job) => job.metadata.namespace === moverNamespace).map((job) => job.metadata.name);
+  }
+
+  /** After a restart: what the last copy left is read once more. Without it nothing is said anew of any policy. */
+  async #recall(location: BackupLocation, signal: AbortSignal): Promise<void> {
+    const { copyRunId, copyShards = 1 } = location.status?.replication ?? {};
+    const { name } = location.metadata;
+    if (copyRunId === undefined || this.#standings.knows(name, copyRunId)) return;
+    try {
+      this.#standings.take(name, copyRunId, await this.#access.results(location, copyRunId, copyShards, signal));
+    } catch (error) {
+      if (!(error instanceof PortError)) throw error;
+    }
+  }
+
+  async #read(location: BackupLocation, signal: AbortSignal): Promise<ShardResults> {
+    const { replication } = location.status ?? {};
+    if (replication === undefined) return { state: 'notLooked' };
+    const { runId } = replicationAttempt(location.metadata.uid, replication);
+    try {
+      const shards = await this.#access.results(location, runId, replication.shards ?? 1, signal);
+      if (replication.stage !== 'Collecting') this.#standings.take(location.metadata.name, runId, shards);
+      return { state: 'found', shards };
+    } catch (error) {
+      if (!(error instanceof PortError)) throw error;
+      return { state: 'unreachable', message: `${error.reason}: ${error.message}` };
+    }
+  }
+
+  async #before(facts: ReplicationFacts, plan: ReplicationPlan, signal: AbortSignal): Promise<ReplicationPlan> {
+    try {
+      for (const step of plan.before ?? []) await this.#do(step, facts.location, signal);
+      return plan;
+    } catch (error) {
+      const refusal = error instanceof PortError ? error : refusalOf(error);
+      if (refusal === undefined) throw error;
+      return decideWorkersRefused(facts, refusal, this.#context.clock.now());
+    }
+  }
+
+  async #do(step: ReplicationStep, location: BackupLocation, signal: AbortSignal): Promise<void> {
+    switch (step.do) {
+      case 'startWorkers':
+        return this.#start(step.start, location, signal);
+      case 'clearWorkers':
+        return this.#clear(step.name, location, signal);
+    }
+  }
+
+  /** The Secret, then the Job. Either may be there already from a run that ended in between: they have the same content. */
+  async #start(start: WorkersStart, location: BackupLocation, signal: AbortSignal): Promise<void> {
+    const { job, orders } = start;
+    const files = { [ORDERS_FILE]: orders, ...(await this.#access.credentials(location, orders.task, signal)) };
+    const data = Object.fromEntries(Object.entries(files).map(([name, value]) => [name, Buffer.from(JSON.stringify(value)).toString('base64')]));
+    const metadata = { name: job.name, namespace: job.namespace, labels: moverLabels(job), ownerReferences: [...job.owners] };
+    await createOnce(() => this.#secrets.create({ apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data }, signal));
+    await createOnce(() => this.#jobs.create(workersJob(start), signal));
+  }
+
+  /** The Job last: while it is there, the next look finds both again. */
+  async #clear(name: string, { metadata }: BackupLocation, signal: AbortSignal): Promise<void> {
+    const { caches, moverNamespace } = this.#context;
+    const job = caches.jobs.get(name, moverNamespace);
+    if (job !== undefined && job.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) !== true) return;
+    await this.#secrets.delete(name, moverNamespace, { signal });
+    await this.#jobs.delete(name, moverNamespace, { propagationPolicy: 'Background', signal, ...(job === undefined ? {} : { uid: job.metadata.uid }) });
+  }
+}
+
+async function createOnce(create: () => Promise<unknown>): Promise<void> {
+  try {
+    await create();
+  } catch (error) {
+    if (!isKubeError(error, 'AlreadyExists')) throw error;
+  }
+}
+
+function refusalOf(error: unknown): { readonly reason: string; readonly message: string; readonly retryable: boolean } | undefined {
+  if (!isKubeError(error, 'Forbidden', 'Invalid', 'BadRequest')) return undefined;
+  return { reason: 'MoverRefused', message: `The API server refuses what the workers need: ${error.message}`, retryable: true };
+}

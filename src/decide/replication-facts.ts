@@ -1,0 +1,52 @@
+import type { BackupLocation, ConditionInput, ReplicationOrders, ReplicationResult, ReplicationStatus } from '../api/index.ts';
+import type { ScheduleParser } from './cron.ts';
+import type { LockFinding } from './location.ts';
+import type { MoverJobInput } from './mover-job.ts';
+import type { AttemptFacts } from './observed.ts';
+import type { ReplicationSetup } from './replication-setup.ts';
+
+/** What the workers of a run left in the bucket, by shard; one that left nothing is `undefined`. */
+export type ShardResults =
+  | { readonly state: 'notLooked' }
+  | { readonly state: 'unreachable'; readonly message: string }
+  | { readonly state: 'found'; readonly shards: readonly (ReplicationResult | undefined)[] };
+
+/** All that a decision about the copy into the second data center is made of. */
+export interface ReplicationFacts {
+  readonly location: BackupLocation;
+  readonly setup: ReplicationSetup;
+  /** The last proof of the lock; nothing is copied before the first. */
+  readonly lock: LockFinding | undefined;
+  /** Of the current attempt. */
+  readonly attempt: AttemptFacts;
+  /** Looked at once the Job has ended. */
+  readonly results: ShardResults;
+  /** Jobs of the location, other than the current attempt's. */
+  readonly leftovers: readonly string[];
+  readonly moverNamespace: string;
+  readonly defaultImage: string;
+  readonly parse?: ScheduleParser | undefined;
+}
+
+export interface WorkersStart {
+  readonly orders: ReplicationOrders;
+  readonly job: MoverJobInput;
+  readonly completions: number;
+  readonly deadlineSeconds: number;
+}
+
+export type ReplicationStep = { readonly do: 'startWorkers'; readonly start: WorkersStart } | { readonly do: 'clearWorkers'; readonly name: string };
+
+export interface ReplicationPlan {
+  readonly status: ReplicationStatus | undefined;
+  readonly replicatedUpTo: string | undefined;
+  readonly conditions: readonly ConditionInput[];
+  /** Whether the workers' results are wanted, which is then decided upon again. */
+  readonly needsResults?: boolean;
+  /** Done before the status is written … */
+  readonly before?: readonly ReplicationStep[];
+  /** … and after. */
+  readonly after?: readonly ReplicationStep[];
+  readonly wakeAt?: number | undefined;
+  readonly again?: boolean;
+}

@@ -1,0 +1,10 @@
+import { ReplicaStandings, type LockProver, type ReplicationAccess } from '../../src/controller/index.ts';
+
+/** What controllers of locations and policies need where no second data center is. */
+export function idleReplication(): { readonly prover: LockProver; readonly replication: ReplicationAccess; readonly standings: ReplicaStandings } {
+  return {
+    prover: { prove: () => Promise.resolve(undefined) },
+    replication: { credentials: () => Promise.resolve({}), results: () => Promise.resolve([]) },
+    standings: new ReplicaStandings(),
+  };
+}
