@@ -32,6 +32,15 @@ export const S3Bucket = z.object({
 });
 export type S3Settings = z.infer<typeof S3Bucket>;
 
+/** How long a session lasts. */
+const sessionDuration = withRules(Duration, {
+  // CEL's own durations know no days; STS services give 12 hours at most.
+  rule: "!self.contains('d') && duration(self) >= duration('15m') && duration(self) <= duration('12h')",
+  message: 'must be between 15m and 12h',
+})
+  .default('1h')
+  .meta({ description: 'How long a session lasts, 15 minutes to 12 hours; it is renewed under a running mover.' });
+
 export const S3 = S3Bucket.extend({
   sts: z
     .object({
@@ -41,13 +50,7 @@ export const S3 = S3Bucket.extend({
       }),
       endpoint: httpUrl.optional().meta({ description: 'URL of the STS service. Leave out where it is the S3 endpoint itself (MinIO), or for AWS.' }),
       roleArn: z.string().max(2048).optional().meta({ description: 'Role to assume. MinIO needs none.' }),
-      sessionDuration: withRules(Duration, {
-        // CEL's own durations know no days; STS services give 12 hours at most.
-        rule: "!self.contains('d') && duration(self) >= duration('15m') && duration(self) <= duration('12h')",
-        message: 'must be between 15m and 12h',
-      })
-        .default('1h')
-        .meta({ description: 'How long a session lasts, 15 minutes to 12 hours; it is renewed under a running mover.' }),
+      sessionDuration,
     })
     .prefault({})
     .meta({ description: 'How movers get credentials that reach one tenant only.' }),
@@ -64,6 +67,17 @@ const AwsKms = z.object({
     description:
       'The same for movers, which need Encrypt and Decrypt. For the second data center it is left out, for the first may only encrypt with its key; set it there for as long as a Restore with `from: Replica` needs that key.',
   }),
+  sts: z
+    .object({
+      endpoint: httpUrl.optional().meta({ description: "URL of the STS service. Leave out for AWS's own of the region." }),
+      roleArn: z.string().min(1).max(2048).optional().meta({ description: 'Role to assume; AWS needs one, with Encrypt and, for movers that unwrap, Decrypt.' }),
+      sessionDuration,
+    })
+    .optional()
+    .meta({
+      description:
+        "Movers get a session that can use the key under their own tenant's encryption context only, made with the movers' credentials. Without a session there is no backup then. The condition `Isolated` says whether the KMS enforces it. Left out: movers share those credentials.",
+    }),
 });
 
 export const Kms = withRules(

@@ -23,7 +23,7 @@ export { displayTime } from './display.ts';
 export { isLost } from './lost-node.ts';
 export * from './mover-job.ts';
 export * from './observed.ts';
-export { kmsSecrets } from './orders.ts';
+export { kmsOrders, kmsSecrets, PRIMARY_KMS } from './orders.ts';
 export type { GroundFacts } from './preconditions.ts';
 export { MoverLine, type MoverQueue, type MoverTask, type RunningMover, type WaitingMover } from './queue.ts';
 export { NOT_REPLICATED, decideReplication } from './replication.ts';

@@ -13,4 +13,5 @@ export { readWrappings, wrappingKey, type NamedWrapping } from './wrappings-fold
 export { ensureGenerationKey, type GenerationKey } from './first.ts';
 export { rewrapGenerationKey, type Rewrapped } from './rewrap.ts';
 export { unwrapGenerationKey, unwrapRepositoryKey, type KeyIdentity } from './unwrap.ts';
+export { tenantKmsPolicy } from './session-policy.ts';
 export { probeKms, type KmsProbe } from './probe.ts';

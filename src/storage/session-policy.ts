@@ -42,6 +42,13 @@ export function tenantSessionPolicy(bucket: string, prefix: string, tenantId: st
         Resource: [`arn:aws:s3:::${bucket}`],
         Condition: { StringLike: { 's3:prefix': [`${below}*`] } },
       },
+      {
+        // What the operator writes of this tenant: evidence is not left to whom it is about.
+        Sid: 'NotTheOperators',
+        Effect: 'Deny',
+        Action: ['s3:PutObject', 's3:DeleteObject'],
+        Resource: [`arn:aws:s3:::${bucket}/${below}audit/*`, `arn:aws:s3:::${bucket}/${below}tenant/*`],
+      },
     ],
   };
 }

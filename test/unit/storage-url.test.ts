@@ -77,6 +77,11 @@ describe('a session policy', () => {
   });
 
   it('names the tenant\'s prefix and nothing above it', () => {
-    expect(tenantSessionPolicy('b-1', '', 'a'.repeat(32)).Statement.flatMap(({ Resource }) => Resource)).toEqual([`arn:aws:s3:::b-1/tenants/${'a'.repeat(32)}/*`, 'arn:aws:s3:::b-1']);
+    expect(tenantSessionPolicy('b-1', '', 'a'.repeat(32)).Statement.flatMap(({ Resource }) => Resource)).toEqual([
+      `arn:aws:s3:::b-1/tenants/${'a'.repeat(32)}/*`,
+      'arn:aws:s3:::b-1',
+      `arn:aws:s3:::b-1/tenants/${'a'.repeat(32)}/audit/*`,
+      `arn:aws:s3:::b-1/tenants/${'a'.repeat(32)}/tenant/*`,
+    ]);
   });
 });

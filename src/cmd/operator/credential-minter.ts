@@ -1,14 +1,15 @@
-import { durationToMs, MOVER_CONTRACT_VERSION, type BackupLocation, type MoverCredentials } from '../../api/index.ts';
+import { durationToMs, MOVER_CONTRACT_VERSION, type BackupLocation, type KmsSettings, type MoverCredentials } from '../../api/index.ts';
 import { PortError, type CredentialMinter, type MintedCredentials } from '../../controller/index.ts';
-import { kmsSecrets } from '../../decide/index.ts';
-import { mintSession, StorageError, tenantSessionPolicy } from '../../storage/index.ts';
+import { kmsOrders, kmsSecrets, PRIMARY_KMS } from '../../decide/index.ts';
+import { tenantKmsPolicy } from '../../keys/index.ts';
+import { mintSession, StorageError, tenantSessionPolicy, type SessionCredentials } from '../../storage/index.ts';
 import type { SecretSource } from './location-access.ts';
-import { accessKeyOf, valueOf } from './secrets.ts';
+import { accessKeyOf, valueOf, type AccessKey } from './secrets.ts';
 
 /** AWS and MinIO take no less than 15 minutes and, for one role, no more than 12 hours. */
 const SESSION_SECONDS = { least: 900, most: 43_200 };
 
-/** Movers' credentials: an STS session for one tenant's prefix, and what the location's Secrets hold for its KMS. */
+/** Movers' credentials: STS sessions for one tenant's prefix and, where the location says so, for its encryption context. */
 export class RealCredentialMinter implements CredentialMinter {
   readonly #secrets: SecretSource;
 
@@ -17,10 +18,12 @@ export class RealCredentialMinter implements CredentialMinter {
   }
 
   async mint(location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<MintedCredentials> {
-    const s3 = await this.#s3(location, tenantId, signal);
+    const [s3, kms] = await Promise.all([this.#s3(location, tenantId, signal), this.#kms(location, tenantId, signal)]);
+    const ends = [s3, ...Object.values(kms)].flatMap((entry) => ('expiration' in entry && entry.expiration !== undefined ? [Date.parse(entry.expiration)] : []));
     return {
-      credentials: { version: MOVER_CONTRACT_VERSION, s3, kms: this.#kms(location) },
-      expiresAt: s3.expiration === undefined ? undefined : Date.parse(s3.expiration),
+      credentials: { version: MOVER_CONTRACT_VERSION, s3, kms },
+      // All are renewed together, before the first of them ends.
+      expiresAt: ends.length === 0 ? undefined : Math.min(...ends),
     };
   }
 
@@ -29,7 +32,6 @@ export class RealCredentialMinter implements CredentialMinter {
     const own = accessKeyOf(this.#secrets.lookup, s3.credentialsSecretRef.name, this.#secrets.namespace);
     if (s3.sts.mode === 'Disabled') return own;
     const endpoint = s3.sts.endpoint ?? s3.endpoint;
-    const seconds = Math.round(durationToMs(s3.sts.sessionDuration) / 1000);
     try {
       const session = await mintSession({
         ...(endpoint === undefined ? {} : { endpoint }),
@@ -37,17 +39,12 @@ export class RealCredentialMinter implements CredentialMinter {
         credentials: own,
         policy: tenantSessionPolicy(s3.bucket, s3.prefix, tenantId),
         sessionName: `tenant-backup-${tenantId}`,
-        durationSeconds: Math.min(SESSION_SECONDS.most, Math.max(SESSION_SECONDS.least, seconds)),
+        durationSeconds: secondsOf(s3.sts.sessionDuration),
         ...(s3.sts.roleArn === undefined ? {} : { roleArn: s3.sts.roleArn }),
         ...(s3.caBundle === undefined ? {} : { caBundle: s3.caBundle }),
         signal,
       });
-      return {
-        accessKeyId: session.accessKeyId,
-        secretAccessKey: session.secretAccessKey,
-        sessionToken: session.sessionToken,
-        expiration: session.expiration.toISOString(),
-      };
+      return asCredentials(session);
     } catch (error) {
       if (!(error instanceof StorageError)) throw error;
       // Only "there is no STS" falls back, and only where the location allows it; a passing fault must not widen what a mover can reach.
@@ -56,12 +53,52 @@ export class RealCredentialMinter implements CredentialMinter {
     }
   }
 
-  #kms(location: BackupLocation): MoverCredentials['kms'] {
+  async #kms(location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<MoverCredentials['kms']> {
     const { lookup, namespace } = this.#secrets;
-    const entries = Object.entries(kmsSecrets(location.spec)).map(([name, { secret, provider }]) => [
-      name,
-      provider === 'local' ? { key: valueOf(lookup, secret, 'key', namespace) } : accessKeyOf(lookup, secret, namespace),
-    ]);
-    return Object.fromEntries(entries) as MoverCredentials['kms'];
+    const entries = kmsOrders(location.spec).map(async ({ name, use }): Promise<[string, MoverCredentials['kms'][string]]> => {
+      const { secret, provider } = kmsSecrets(location.spec)[name] ?? { secret: '', provider: 'aws' };
+      if (provider === 'local') return [name, { key: valueOf(lookup, secret, 'key', namespace) }];
+      const own = accessKeyOf(lookup, secret, namespace);
+      const aws = name === PRIMARY_KMS ? location.spec.kms.aws : location.spec.replica?.kms.aws;
+      return [name, aws?.sts === undefined ? own : await kmsSession(aws, aws.sts, own, { tenantId, use }, signal)];
+    });
+    return Object.fromEntries(await Promise.all(entries));
   }
+}
+
+type AwsKms = NonNullable<KmsSettings['aws']>;
+
+/** A location that asks for sessions gets no mover without one: what cannot be confined is refused, not widened. */
+async function kmsSession(
+  aws: AwsKms,
+  sts: NonNullable<AwsKms['sts']>,
+  credentials: AccessKey,
+  { tenantId, use }: { readonly tenantId: string; readonly use: 'wrapAndUnwrap' | 'wrap' },
+  signal: AbortSignal,
+): Promise<MoverCredentials['s3']> {
+  try {
+    const session = await mintSession({
+      ...(sts.endpoint === undefined ? {} : { endpoint: sts.endpoint }),
+      region: aws.region,
+      credentials,
+      policy: tenantKmsPolicy(aws.keyId, tenantId, use),
+      sessionName: `tenant-backup-${tenantId}`,
+      durationSeconds: secondsOf(sts.sessionDuration),
+      ...(sts.roleArn === undefined ? {} : { roleArn: sts.roleArn }),
+      signal,
+    });
+    return asCredentials(session);
+  } catch (error) {
+    if (!(error instanceof StorageError)) throw error;
+    throw new PortError(error.code, `no KMS session could be made for this tenant: ${error.message}`, { retryable: error.retryable, cause: error });
+  }
+}
+
+function secondsOf(duration: string): number {
+  return Math.min(SESSION_SECONDS.most, Math.max(SESSION_SECONDS.least, Math.round(durationToMs(duration) / 1000)));
+}
+
+function asCredentials(session: SessionCredentials): MoverCredentials['s3'] {
+  const { accessKeyId, secretAccessKey, sessionToken, expiration } = session;
+  return { accessKeyId, secretAccessKey, sessionToken, expiration: expiration.toISOString() };
 }

@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import type { BackupLocation, BackupLocationSpec, KmsSettings } from '../../api/index.ts';
+import type { BackupLocation, BackupLocationSpec, KmsSettings, MoverCredentials } from '../../api/index.ts';
 import { PortError, type CredentialMinter, type Finding, type LocationFindings, type LocationProbe } from '../../controller/index.ts';
 import { KeyError, LOCAL_KMS_WARNING, probeKms } from '../../keys/index.ts';
 import { canonicalJson, StorageError, type ObjectStore } from '../../storage/index.ts';
+import { keysIsolation, PROBE_TENANT } from './kms-isolation.ts';
 import { openKms, openLocationStore, type SecretSource } from './location-access.ts';
-
-/** No tenant has it: ids are random. */
-const PROBE_TENANT = '0'.repeat(32);
 
 /** Tries a location's bucket, keys and sessions with what the operator itself holds. */
 export class RealLocationProbe implements LocationProbe {
@@ -22,18 +20,18 @@ export class RealLocationProbe implements LocationProbe {
 
   async probe(location: BackupLocation, signal: AbortSignal): Promise<LocationFindings> {
     const { spec } = location;
-    const [storage, storageIsolated, key, replica] = await Promise.all([
+    const [storage, minted, key, replica] = await Promise.all([
       this.#probeStorage(spec, signal),
-      this.#probeSessions(location, signal),
+      this.#mint(location, signal),
       this.#probeKey(spec.kms, signal),
       spec.replica ? this.#probeKey(spec.replica.kms, signal) : undefined,
     ]);
     return {
       ...storage,
-      storageIsolated,
+      storageIsolated: storageIsolation(spec, minted),
       keyUsable: key.usable,
       ...(replica ? { replicaKeyUsable: replica.usable } : {}),
-      keysIsolated: keysIsolation(spec, key.canUnwrap || (replica?.canUnwrap ?? false)),
+      keysIsolated: await keysIsolation(spec, minted, key.canUnwrap || (replica?.canUnwrap ?? false), signal),
     };
   }
 
@@ -62,17 +60,12 @@ export class RealLocationProbe implements LocationProbe {
     }
   }
 
-  async #probeSessions(location: BackupLocation, signal: AbortSignal): Promise<Finding> {
-    if (location.spec.s3.sts.mode === 'Disabled') {
-      return { ok: false, reason: 'StorageShared', message: "Sessions are disabled (spec.s3.sts.mode), so every mover holds the location's own S3 credentials and could reach other tenants." };
-    }
+  /** The credentials of a mover of nobody. */
+  async #mint(location: BackupLocation, signal: AbortSignal): Promise<MoverCredentials | FailedFinding> {
     try {
-      const { credentials } = await this.#minter.mint(location, PROBE_TENANT, signal);
-      if (credentials.s3.sessionToken !== undefined) return { ok: true, message: 'Movers get S3 sessions confined to their own tenant.' };
-      return { ok: false, reason: 'StorageShared', message: "The endpoint offers no sessions (STS), so every mover holds the location's own S3 credentials and could reach other tenants." };
+      return (await this.#minter.mint(location, PROBE_TENANT, signal)).credentials;
     } catch (error) {
-      const wrong = finding(error, 'STS');
-      return wrong.ok ? wrong : { ...wrong, message: `No S3 session could be made: ${wrong.message}` };
+      return finding(error, 'STS');
     }
   }
 
@@ -92,14 +85,13 @@ export class RealLocationProbe implements LocationProbe {
   }
 }
 
-/** In this version movers share the location's KMS credentials; that the operator itself cannot unwrap is asked of the KMS. */
-function keysIsolation(spec: BackupLocationSpec, operatorCanUnwrap: boolean): Finding {
-  const shared = "Movers share the location's KMS credentials, so a mover could unwrap another tenant's key if it could read that tenant's prefix.";
-  if (spec.kms.provider === 'local') return { ok: false, reason: 'LocalKeys', message: `The local key provider keeps the key in a Secret: whoever reads it reads every backup.` };
-  if (operatorCanUnwrap) {
-    return { ok: false, reason: 'OperatorCanUnwrap', message: `The operator's own KMS credentials may decrypt; take Decrypt from that principal and name another one in moverCredentialsSecretRef. ${shared}` };
+function storageIsolation({ s3 }: BackupLocationSpec, minted: MoverCredentials | FailedFinding): Finding {
+  if (s3.sts.mode === 'Disabled') {
+    return { ok: false, reason: 'StorageShared', message: "Sessions are disabled (spec.s3.sts.mode), so every mover holds the location's own S3 credentials and could reach other tenants." };
   }
-  return { ok: false, reason: 'KeysShared', message: shared };
+  if ('ok' in minted) return { ...minted, message: `No session could be made: ${minted.message}` };
+  if (minted.s3.sessionToken !== undefined) return { ok: true, message: 'Movers get S3 sessions confined to their own tenant.' };
+  return { ok: false, reason: 'StorageShared', message: "The endpoint offers no sessions (STS), so every mover holds the location's own S3 credentials and could reach other tenants." };
 }
 
 /** Says once who writes here, so that a reader refuses what it does not know (`layout.md`). */
@@ -117,7 +109,9 @@ async function firstOf<T>(items: AsyncIterable<T>): Promise<T | undefined> {
   return undefined;
 }
 
-function finding(error: unknown, what: string): Finding {
+type FailedFinding = Finding & { readonly ok: false };
+
+function finding(error: unknown, what: string): FailedFinding {
   if (error instanceof PortError) return { ok: false, reason: error.reason, message: error.message };
   if (error instanceof StorageError || error instanceof KeyError) return { ok: false, reason: error.code, message: error.message };
   return { ok: false, reason: 'Unexpected', message: `${what}: ${error instanceof Error ? error.message : String(error)}` };
