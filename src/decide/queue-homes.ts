@@ -18,6 +18,7 @@ export class Homes {
   readonly #safety = new Set<string>();
   readonly #order = new Order();
   #counted: number | undefined;
+  #verifying: number | undefined;
 
   waiting(uid: string): WaitingMover | undefined {
     return this.#waiting.get(uid);
@@ -88,6 +89,12 @@ export class Homes {
     return this.#counted;
   }
 
+  /** Those of them that verify. */
+  verifying(): number {
+    this.#verifying ??= this.#takenMovers().filter(({ task }) => task === 'verify').length;
+    return this.#verifying;
+  }
+
   #takenMovers(): readonly RunningMover[] {
     return [...this.#running.values()].filter(({ uid }) => !this.#waiting.has(uid));
   }
@@ -108,6 +115,7 @@ export class Homes {
   #change(namespaces: readonly (string | undefined)[], change: () => void): void {
     const touched = new Set(namespaces.filter((namespace) => namespace !== undefined));
     this.#counted = undefined;
+    this.#verifying = undefined;
     for (const namespace of touched) this.#each(namespace, (mover, before) => this.#order.remove(mover, before));
     change();
     for (const namespace of touched) {

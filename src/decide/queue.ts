@@ -2,7 +2,7 @@
  * Who may start a mover now. Everything here is derived from resources, so the queue survives a restart. What a person asked for
  * comes before what a schedule did: a night of thousands keeps nobody waiting who clicked; verifications come last of all. Then first in, first out inside a
  * namespace; between namespaces the one with the fewest movers comes first, so that a customer with fifty backups does not keep
- * the others waiting. One writer per tenant at a time is part of it: that is why no Lease per tenant exists.
+ * the others waiting. Verifications never take more than a quarter of the places, for they may take hours, and nights begin on the minute. One writer per tenant at a time is part of it: that is why no Lease per tenant exists.
  */
 import { Homes } from './queue-homes.ts';
 import { displayOrdinal } from './display.ts';
@@ -45,9 +45,9 @@ export interface QueueFacts extends QueueLimits {
   readonly waiting: readonly WaitingMover[];
 }
 
-export type Hindrance = { readonly reason: 'NamespaceBusy' | 'NodeBusy' | 'RestoreRunning'; readonly message: string };
+export type Hindrance = { readonly reason: 'NamespaceBusy' | 'NodeBusy' | 'RestoreRunning' | 'LocationBusy'; readonly message: string };
 
-export type Admission = { readonly admitted: true } | { readonly admitted: false; readonly reason: Hindrance['reason'] | 'LocationBusy'; readonly message: string };
+export type Admission = { readonly admitted: true } | { readonly admitted: false; readonly reason: Hindrance['reason']; readonly message: string };
 
 export interface Place {
   readonly mover: WaitingMover;
@@ -160,11 +160,13 @@ class Ahead {
   readonly #nodes = new Map<string, number>();
   readonly #uids = new Set<string>();
   #free: number;
+  #verifying: number;
 
   constructor(homes: Homes, limits: QueueLimits) {
     this.#homes = homes;
     this.#limits = limits;
     this.#free = limits.limit - homes.counted();
+    this.#verifying = homes.verifying();
   }
 
   get hasRoom(): boolean {
@@ -179,6 +181,7 @@ class Ahead {
     if (hindrance !== undefined) return { admitted: false, ...hindrance };
     if (!this.hasRoom) return undefined;
     this.#free--;
+    if (mover.task === 'verify') this.#verifying++;
     this.#uids.add(mover.uid);
     this.#tasks.set(mover.namespace, mover.task);
     if (mover.node !== undefined) this.#nodes.set(mover.node, (this.#nodes.get(mover.node) ?? 0) + 1);
@@ -198,10 +201,17 @@ class Ahead {
     // Of several that run, the same one is named whoever came first.
     const task = (['backup', 'forget', 'verify'] as const).find((each) => tasks.includes(each));
     if (task !== undefined) return { reason: 'NamespaceBusy', message: `Another ${WORDS[task]} of this namespace runs; this starts when it has ended.` };
-    const { limitPerNode } = this.#limits;
+    const { limit, limitPerNode } = this.#limits;
+    if (wanted === 'verify' && this.#verifying >= mostVerifying(limit))
+      return { reason: 'LocationBusy', message: `${this.#verifying} verifications run, and no more than a quarter of the ${limit} movers of the BackupLocation; this starts when one has ended.` };
     if (node === undefined || limitPerNode === undefined) return undefined;
     return nodeHindrance(node, this.#homes.takenOn(node) + (this.#nodes.get(node) ?? 0), limitPerNode);
   }
+}
+
+/** A quarter of the places, but one at least: else nothing would ever be verified. */
+function mostVerifying(limit: number): number {
+  return Math.max(1, Math.floor(limit / 4));
 }
 
 /** Movers are limited on the node that holds their volume; where that is not known yet, the limit shows when they are placed. */

@@ -38,7 +38,7 @@ export async function layCustomers(connection: KubeConnection, count: number, sa
   });
   say(`${namespaces.length} namespaces with a volume each`);
   await each(homes, async ([namespace, name]) => {
-    await client<BackupPolicy>(resourceTypes.backupPolicies).create({ apiVersion: API_VERSION, kind: 'BackupPolicy', metadata: { name, namespace }, spec: { location: LOCATION } });
+    await client<BackupPolicy>(resourceTypes.backupPolicies).create({ apiVersion: API_VERSION, kind: 'BackupPolicy', metadata: { name, namespace }, spec: { location: LOCATION, verification: { suspend: true } } });
   });
   say(`${homes.length} policies`);
   const withRoom = homes.slice(0, WITH_ROOM);

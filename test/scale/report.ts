@@ -65,7 +65,7 @@ const HEAD = `# Scale
 
 Written by \`make scale\` (\`SCALE=100 make scale\` for another size); do not edit. The operator runs as a process, the bundle that is shipped, under the chart's
 memory limit, against a real etcd, API server, Job controller, garbage collector and scheduler. Nodes and pods are simulated by kwok: a
-mover's pod runs for some seconds and ends with a result in its termination message; no data moves. The location's bucket and the movers' sessions are
+mover's pod runs for some seconds and ends with a result in its termination message; no data moves, and verifications are suspended. The location's bucket and the movers' sessions are
 MinIO's. All of it shares one machine, so times say more about the machine than about the operator; counts and memory are exact.
 `;
 

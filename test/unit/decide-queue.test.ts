@@ -65,6 +65,18 @@ describe('the queue for movers', () => {
     expect(answers(queue({ limit: 1, running: [running('x', 'n2')], waiting: [safety] }))).toEqual(['s: LocationBusy']);
   });
 
+  it('never gives verifications more than a quarter of the places, or one where there are few, so that a night finds room', () => {
+    const verify = { task: 'verify', automatic: true } as const;
+    const many = Array.from({ length: 12 }, (_, i) => waiting(`v${i}`, `n${i}`, verify));
+    const admitted = (facts: Partial<QueueFacts>) => lineOf(queue(facts)).admitted().map(({ uid }) => uid);
+    expect(admitted({ limit: 10, waiting: many })).toEqual(['v0', 'v1']);
+    expect(admitted({ limit: 10, running: [running('x', 'n20', verify)], waiting: many })).toEqual(['v0']);
+    expect(admitted({ limit: 10, running: [running('x', 'n20', verify), running('y', 'n21', verify)], waiting: [...many, waiting('night', 'n30', { automatic: true })] })).toEqual(['night']);
+    expect(admitted({ limit: 1, waiting: many })).toEqual(['v0']);
+    const [, , third] = lineUp(queue({ limit: 10, waiting: many }));
+    expect(third?.admission).toEqual({ admitted: false, reason: 'LocationBusy', message: '2 verifications run, and no more than a quarter of the 10 movers of the BackupLocation; this starts when one has ended.' });
+  });
+
   it('rounds places beyond the tenth, so that a moving queue does not rewrite every status', () => {
     const line = lineUp(queue({ limit: 0, waiting: Array.from({ length: 57 }, (_, i) => waiting(`w${i}`, `n${i}`)) }));
     expect(
