@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CLUSTER } from '../ground/layout.ts';
 import { keysBelow, tenantIdOf } from '../support/bucket.ts';
-import { SYSTEM_NAMESPACE, apply, conditionOf, create, getObject, kubectl, listObjects, waitFor, waitForCondition, waitForPhase, type StatusLike } from '../support/cluster.ts';
+import { apply, conditionOf, create, getObject, kubectl, listObjects, waitFor, waitForCondition, waitForPhase, type StatusLike } from '../support/cluster.ts';
 import { backupObject, locationObjects, makeCustomer, removeCustomer, restoreObject } from '../support/customer.ts';
+import { killOperators } from '../support/kills.ts';
 
 const NAMESPACE = 'e2e-automatic';
 const KEEP = 1;
@@ -16,10 +17,6 @@ const SCHEDULE = { schedule: '* * * * *', timeZone: 'Europe/Berlin', startingDea
 async function automatic(): Promise<StatusLike[]> {
   const all = await listObjects<StatusLike>('bk', NAMESPACE);
   return all.filter(({ metadata }) => /^minutely-\d{12}$/.test(metadata.name));
-}
-
-async function operatorPods(): Promise<string[]> {
-  return (await kubectl(['get', 'pods', '-n', SYSTEM_NAMESPACE, '-o', 'name'])).split('\n').filter((name) => name !== '');
 }
 
 beforeAll(async () => {
@@ -44,7 +41,7 @@ describe('a policy with a schedule', () => {
     expect((await getObject<StatusLike>('bp', 'minutely', NAMESPACE))?.status).toMatchObject({ quota: { display: '1/1' }, automatic: { nextRun: expect.stringMatching(/:00Z$/) } });
 
     await waitFor('the first automatic backup', 75, async () => (await automatic()).some(({ status }) => status?.phase === 'Stored') || undefined);
-    await kubectl(['delete', '-n', SYSTEM_NAMESPACE, '--grace-period=0', '--force', ...(await operatorPods())]);
+    await killOperators();
     // Made by operators that remember nothing, the next one lets the first go.
     const first = (await automatic())[0]?.metadata.name ?? '';
     await waitFor('the first to rotate out', 160, async () => (await getObject('bk', first, NAMESPACE)) === undefined || undefined);

@@ -1,11 +1,11 @@
 // Backups by way of real CSI snapshots, groups and clones, with operators and movers killed in between: what is stored is one moment,
 // and nothing is left of it in the cluster and at the driver.
-import { existsSync, readdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { snapshotClassObject } from '../ground/csi/classes.ts';
 import { SYSTEM_NAMESPACE, apply, conditionOf, create, environment, getObject, kubectl, listObjects, waitFor, waitForCondition, waitForPhase, type StatusLike } from '../support/cluster.ts';
 import { backupObject, locationObjects, namespaceObject, policyObject, restoreObject, workloadObject } from '../support/customer.ts';
+import { killMovers, killOperators } from '../support/kills.ts';
+import { heldByDriver, nothingIsLeft as nothingOfCopiesIsLeft } from '../support/leftovers.ts';
 
 const NAMESPACE = 'e2e-snapshots';
 const MOVERS = `${SYSTEM_NAMESPACE}-movers`;
@@ -25,36 +25,8 @@ async function rolledOut(workload: string): Promise<void> {
   await kubectl(['rollout', 'status', `deployment/${workload}`, '-n', NAMESPACE, '--timeout=90s']);
 }
 
-/** What the driver holds; empty on a cluster whose driver is not ours. */
-function held(): string[] {
-  const directory = env('CSI_DIRECTORY');
-  if (directory === '' || !existsSync(directory)) return [];
-  return ['volumes', 'snapshots', 'groups', 'drafts'].flatMap((shelf) => readdirSync(join(directory, shelf)).map((id) => `${shelf}/${id}`));
-}
-
-/** Everything of copies that is there, in the cluster and at the driver. */
-async function traces(before: readonly string[]): Promise<string[]> {
-  const named = async (kinds: string, ...more: string[]): Promise<string[]> => {
-    const names = await kubectl(['get', kinds, ...more, '--ignore-not-found', '-o', 'jsonpath={range .items[*]}{.kind}/{.metadata.name}/{.spec.claimRef.name}{.spec.volumeSnapshotRef.name}{.spec.volumeGroupSnapshotRef.name} {end}']);
-    return names.split(/\s+/).filter((name) => name !== '');
-  };
-  const own = (await named('volumesnapshots,volumegroupsnapshots,pvc', '-A')).filter((name) => name.includes('/tbmover-') || name.includes('/snapshot-'));
-  const global = (await named('volumesnapshotcontents,volumegroupsnapshotcontents,pv')).filter((name) => name.includes('/tbmover-') || name.includes('/snapshot-'));
-  const movers = await named('jobs,secrets,pods', '-n', MOVERS);
-  const labels = (await kubectl(['get', 'pvc', '-n', NAMESPACE, '-o', 'jsonpath={.items[*].metadata.labels}'])).includes('backup.dupp.de/group-') ? ['label of a group'] : [];
-  return [...own, ...global, ...movers, ...labels, ...held().filter((each) => !before.includes(each))];
-}
-
-async function nothingIsLeft(): Promise<void> {
-  let last: string[] = [];
-  try {
-    await waitFor('nothing to be left', 90, async () => (last = await traces(atRest)).length === 0);
-  } catch (error) {
-    throw new Error(`left over: ${last.join(', ')}`, { cause: error });
-  }
-}
-
 let atRest: readonly string[] = [];
+const nothingIsLeft = (): Promise<void> => nothingOfCopiesIsLeft({ namespace: NAMESPACE, moverNamespace: MOVERS, atRest });
 
 async function stored(name: string, policy: string, seconds = 90): Promise<StatusLike> {
   await create([backupObject(NAMESPACE, name, policy)]);
@@ -92,7 +64,7 @@ beforeAll(async () => {
   await rolledOut('app');
   for (const name of ['single', 'pair', 'late', 'retained', 'clone']) await waitForCondition('bp', name, NAMESPACE, { type: 'Ready', status: 'True' });
   await inPod('app', 'for v in data logs late kept alone; do echo $v > /data/$v/name; head -c 1000000 /dev/urandom > /data/$v/file; chown -R 1234:99 /data/$v/file; done');
-  atRest = held();
+  atRest = heldByDriver();
 }, 180_000);
 
 afterAll(async () => {
@@ -178,14 +150,6 @@ const MOMENTS = [300, 700, 1100, 1600, 2200, 3000];
 describe('ten backups of which several lose their operator or mover', () => {
   it('all end stored, and nothing is left of any', async () => {
     const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-    const killOperators = async (): Promise<void> => {
-      const pods = (await kubectl(['get', 'pods', '-n', SYSTEM_NAMESPACE, '-l', 'app.kubernetes.io/component=operator', '-o', 'name'])).split('\n').filter(Boolean);
-      if (pods.length > 0) await kubectl(['delete', '-n', SYSTEM_NAMESPACE, '--ignore-not-found', '--grace-period=0', '--force', ...pods]);
-    };
-    const killMovers = async (): Promise<void> => {
-      const pods = (await kubectl(['get', 'pods', '-n', MOVERS, '-o', 'name'])).split('\n').filter(Boolean);
-      if (pods.length > 0) await kubectl(['delete', '-n', MOVERS, '--ignore-not-found', '--grace-period=0', '--force', ...pods]);
-    };
     let lost = 0;
     for (let n = 0; n < 10; n++) {
       const name = `run-${n}`;
@@ -194,7 +158,7 @@ describe('ten backups of which several lose their operator or mover', () => {
       if (n % 3 === 0) await killOperators();
       if (n % 3 === 1) {
         await waitFor('a mover, or the end', 60, async () => (await kubectl(['get', 'pods', '-n', MOVERS, '-o', 'name'])) !== '' || (await getObject<StatusLike>('bk', name, NAMESPACE))?.status?.phase === 'Stored');
-        await killMovers();
+        await killMovers(MOVERS);
       }
       const done = await waitForPhase('bk', name, NAMESPACE, ['Stored', 'Failed'], 180);
       expect({ name, phase: done.status?.phase, why: conditionOf(done, 'Stored')?.message }).toMatchObject({ phase: 'Stored' });
