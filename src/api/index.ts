@@ -21,6 +21,7 @@ export * from './location-replication-status.ts';
 export * from './location-storage.ts';
 export * from './meta.ts';
 export * from './mover-contract.ts';
+export * from './audit-actions.ts';
 export * from './replication-contract.ts';
 export * from './restore.ts';
 

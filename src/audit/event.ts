@@ -14,27 +14,6 @@ const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const PublicKey = z.base64().length(44);
 const Signature = z.base64().length(88);
 
-/** Every action of the trail. What is planned is recorded before it is done; how it ended, after. */
-export const AUDIT_ACTIONS = [
-  'backup.started',
-  'backup.stored',
-  'backup.failed',
-  'restore.started',
-  'restore.succeeded',
-  'restore.failed',
-  'forget.started',
-  'forget.succeeded',
-  'verify.started',
-  'verify.succeeded',
-  'verify.failed',
-  'key.rotated',
-  'key.rewrapped',
-  'erasure.ordered',
-  'erasure.keys-destroyed',
-  'erasure.completed',
-] as const;
-export type AuditAction = (typeof AUDIT_ACTIONS)[number];
-
 const Details = z.record(z.string().min(1).max(64), z.union([z.string().max(2048), z.number(), z.boolean()])).refine((details) => Object.keys(details).length <= 32);
 export type AuditDetails = z.infer<typeof Details>;
 

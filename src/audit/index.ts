@@ -3,7 +3,7 @@
  * Stands on `storage/`. Nothing personal enters: people appear as pseudonyms.
  */
 export { AuditError, type AuditErrorCode, type AuditErrorOptions } from './errors.ts';
-export { AUDIT_ACTIONS, AUDIT_VERSION, AuditEvent, AuditHead, decodeEvent, decodeHead, eventKey, headKey, NO_EVENT, signEvent, signHead, type AuditAction, type AuditDetails } from './event.ts';
+export { AUDIT_VERSION, AuditEvent, AuditHead, decodeEvent, decodeHead, eventKey, headKey, NO_EVENT, signEvent, signHead, type AuditDetails } from './event.ts';
 export { fingerprintOf, isSignedBy, newAuditKeys, openAuditSigner, type AuditKeys, type AuditSigner } from './signer.ts';
 export { AuditTrail, type AuditEntry, type AuditTrailOptions, type RecordedEvent } from './trail.ts';
 export { readEvents, verifyTrail, type AuditFinding, type AuditVerification, type VerifyOptions } from './verify.ts';

@@ -8,6 +8,7 @@ export { moverContext, moverControllers, type MoverControllersDependencies } fro
 export { policyController, type PolicyDependencies } from './policy/index.ts';
 export {
   PortError,
+  type AuditRecorder,
   type Clock,
   type CredentialMinter,
   type Finding,

@@ -11,7 +11,7 @@ const MOVER_CONTAINER = 'mover';
 export interface MoverContextDependencies {
   readonly connection: KubeConnection;
   readonly caches: Caches;
-  readonly ports: Pick<Ports, 'clock' | 'credentialMinter' | 'resultReader'>;
+  readonly ports: Pick<Ports, 'clock' | 'credentialMinter' | 'resultReader' | 'audit'>;
   /** Image of movers where the BackupLocation names none. */
   readonly moverImage: string;
   readonly moverNamespace: string;
@@ -28,6 +28,7 @@ export function moverContext({ connection, caches, ports, moverImage, moverNames
     clock,
     minter: ports.credentialMinter,
     results: ports.resultReader,
+    audit: ports.audit,
     listener: new LogListener(
       (pod, signal) => followLog(connection, { ...pod, container: MOVER_CONTAINER }, signal),
       () => clock.now(),

@@ -2,6 +2,7 @@
  * What controllers need of object storage and key management. `cmd/` wires these to `storage/` and `keys/`; controllers never import them.
  */
 import type { BackupLocation, MoverCredentials, ReplicationOrders, ReplicationResult } from '../api/index.ts';
+import type { AuditRecord } from '../decide/index.ts';
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -78,6 +79,15 @@ export interface ResultReader {
   read(location: BackupLocation, tenantId: string, key: string, signal: AbortSignal): Promise<unknown>;
 }
 
+/** Writes a tenant's audit trail. */
+export interface AuditRecorder {
+  /**
+   * Resolves once the event is durable: what it tells of is done only then. The same event again is recorded once.
+   * @throws {PortError}
+   */
+  record(location: BackupLocation, tenantId: string, record: AuditRecord, signal: AbortSignal): Promise<void>;
+}
+
 /** A refusal of storage or keys, in words for a condition. */
 export class PortError extends Error {
   /** CamelCase, e.g. `BadCredentials`. */
@@ -99,4 +109,5 @@ export interface Ports {
   readonly replication: ReplicationAccess;
   readonly credentialMinter: CredentialMinter;
   readonly resultReader: ResultReader;
+  readonly audit: AuditRecorder;
 }

@@ -3,6 +3,7 @@
  * observe before and apply after.
  */
 export { ANNOTATION_ABANDON, coveredBy, forgetCandidate, holdsForgetPlace, type ForgetFacts } from './forget.ts';
+export { backupDeleted, backupEnded, keyRotated, moverStarted, objectOf, restoreEnded, type AuditRecord } from './audit-records.ts';
 export { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
 export { decideBackup, likelyNode, takesPlace, waitingBackup } from './backup.ts';
 export { decideCopyRefused, hasCopies } from './backup-snapshotting.ts';

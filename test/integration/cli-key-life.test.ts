@@ -3,9 +3,8 @@ import { mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { AuditTrail } from '../../src/audit/index.ts';
 import { FileStore } from '../../src/storage/index.ts';
-import { freshSigner } from '../support/audit-trail.ts';
+import { freshSigner, trailOn } from '../support/audit-trail.ts';
 import { jsonLines, runProcess } from '../support/program.ts';
 
 let folder: string;
@@ -96,7 +95,7 @@ describe('audit', () => {
     const id = tenant.slice(-32);
     const signer = freshSigner();
     const store = new FileStore(tenant);
-    const trail = new AuditTrail(store, { tenantId: id, signer, now: () => new Date() });
+    const trail = trailOn(store, signer, id);
     for (const number of [1, 2, 3]) await trail.record({ id: `b${number}`, action: 'backup.stored', actor: 'operator', object: `Backup/shop/b${number}`, details: { files: number } });
     const verify = ['audit', 'verify', '--repository', `file://${tenant}/g1`, '--json'];
 

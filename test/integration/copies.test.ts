@@ -14,6 +14,7 @@ import { csiParts } from '../ground/csi/parts.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { idleReplication } from '../support/idle-replication.ts';
 import { installCrds } from '../support/installed-crds.ts';
+import { noAudit } from '../support/idle-movers.ts';
 
 const SYSTEM = 'tenant-backup-system';
 const MOVERS = `${SYSTEM}-movers`;
@@ -100,6 +101,7 @@ async function startOperator(): Promise<void> {
     clock,
     credentialMinter: { mint: () => Promise.resolve({ credentials: { version: 1 as const, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: {} }, expiresAt: undefined }) },
     resultReader: { read: () => Promise.resolve(undefined) },
+    audit: noAudit,
   };
   const movers = moverContext({ connection, caches, ports, moverNamespace: MOVERS, moverImage: 'mover:1' });
   const policies = policyController({
@@ -112,7 +114,7 @@ async function startOperator(): Promise<void> {
   });
   const controllers = [
     policies,
-    tenantController({ ...shared, tenants: new ResourceClient(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2) }),
+    tenantController({ ...shared, tenants: new ResourceClient(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2), audit: noAudit }),
     ...moverControllers({ ...shared, connection, context: movers, wakePolicy: (key) => policies.queue.add(key) }),
   ];
   const informers = allInformers(caches);

@@ -1,4 +1,4 @@
-import { AuditTrail, newAuditKeys, openAuditSigner, type AuditSigner } from '../../src/audit/index.ts';
+import { AuditTrail, newAuditKeys, openAuditSigner, type AuditEntry, type AuditSigner, type RecordedEvent } from '../../src/audit/index.ts';
 import { MemoryStore, type ObjectStore } from '../../src/storage/index.ts';
 
 export const AUDIT_TENANT = '0123456789abcdef0123456789abcdef';
@@ -8,8 +8,9 @@ export function freshSigner(): AuditSigner {
   return openAuditSigner(newAuditKeys());
 }
 
-export function trailOn(store: ObjectStore, signer: AuditSigner, tenantId = AUDIT_TENANT): AuditTrail {
-  return new AuditTrail(store, { tenantId, signer, now: () => new Date('2030-01-01T00:00:00Z') });
+export function trailOn(store: ObjectStore, signer: AuditSigner, tenantId = AUDIT_TENANT): { record(entry: AuditEntry): Promise<RecordedEvent> } {
+  const trail = new AuditTrail({ tenantId, signer, now: () => new Date('2030-01-01T00:00:00Z') });
+  return { record: (entry) => trail.record(store, entry) };
 }
 
 /** A store with a trail of that many events, on which nobody has laid a hand. */

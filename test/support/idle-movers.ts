@@ -1,9 +1,12 @@
 // A mover context for controllers that are tested without movers: whoever asks it for one is told that none can be had.
-import { PortError, moverContext, type Caches, type Clock } from '../../src/controller/index.ts';
+import { PortError, moverContext, type AuditRecorder, type Caches, type Clock } from '../../src/controller/index.ts';
 import type { MoverContext } from '../../src/controller/mover/index.ts';
 import type { KubeConnection } from '../../src/kube/index.ts';
 
+/** A trail that takes everything. */
+export const noAudit: AuditRecorder = { record: () => Promise.resolve() };
+
 export function idleMovers(connection: KubeConnection, caches: Caches, clock: Clock): MoverContext {
   const refuse = () => Promise.reject(new PortError('BadCredentials', 'this test has no storage', { retryable: false }));
-  return moverContext({ connection, caches, ports: { clock, credentialMinter: { mint: refuse }, resultReader: { read: refuse } }, moverImage: 'mover:1', moverNamespace: 'movers' });
+  return moverContext({ connection, caches, ports: { clock, credentialMinter: { mint: refuse }, resultReader: { read: refuse }, audit: noAudit }, moverImage: 'mover:1', moverNamespace: 'movers' });
 }

@@ -4,7 +4,7 @@ import { BackupReconciler } from '../../src/controller/backup/index.ts';
 import { RestoreReconciler } from '../../src/controller/restore/index.ts';
 import { cacheIndexes } from '../../src/controller/caches.ts';
 import { AdmissionLock, MoverQueues, type MoverContext } from '../../src/controller/mover/index.ts';
-import { PortError, type CredentialMinter, type ResultReader } from '../../src/controller/ports.ts';
+import { PortError, type AuditRecorder, type CredentialMinter, type ResultReader } from '../../src/controller/ports.ts';
 import type {
   RawClaim,
   RawEvent,
@@ -23,7 +23,7 @@ import type {
 } from '../../src/controller/raw-objects.ts';
 import { decideQuota } from '../../src/decide/quota.ts';
 import { sweepFamily, type SweepContext } from '../../src/controller/copy/index.ts';
-import { familyOf, familyOfLabel } from '../../src/decide/index.ts';
+import { familyOf, familyOfLabel, type AuditRecord } from '../../src/decide/index.ts';
 import type { EventInput } from '../../src/kube/index.ts';
 import { FakeCluster, Killed, type Stored } from './fake-cluster.ts';
 
@@ -71,6 +71,15 @@ export class MoverWorld {
   blindToBackups = false;
   /** The bucket's results. */
   reader: ResultReader = { read: (_location, _tenant, key) => Promise.resolve(this.results.get(key)) };
+  /** What was recorded, in order. */
+  readonly recorded: AuditRecord[] = [];
+  /** The audit trail. */
+  audit: AuditRecorder = {
+    record: (_location, _tenant, record) => {
+      if (!this.recorded.some(({ id }) => id === record.id)) this.recorded.push(record);
+      return Promise.resolve();
+    },
+  };
   /** The node that new pods run on. */
   node = 'node-1';
   /** Whether the scheduler finds a node for pods. */
@@ -145,6 +154,7 @@ export class MoverWorld {
       clock: { now: () => cluster.now },
       minter: { mint: (...args) => this.minter.mint(...args) },
       results: { read: (...args) => this.reader.read(...args) },
+      audit: { record: (...args) => this.audit.record(...args) },
       listener: { listen: () => undefined, spoken: () => ({ progress: undefined, trouble: undefined }), forget: () => undefined },
       queueOf: (location) => {
         const queues = new MoverQueues(context);

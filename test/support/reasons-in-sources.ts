@@ -10,7 +10,7 @@ const REASON = /^[A-Z][A-Za-z0-9]{3,}$/;
 const OTHER_CALLS = new Set(['has', 'includes', 'newest', 'warning', 'isKubeError', 'findCondition']);
 /** Words in calls that are something else: a condition's type or status, a kind, a way to delete. */
 const OTHER_WORDS = new Set([
-  ...['True', 'False', 'Unknown', 'Backup', 'BackupPolicy', 'BackupLocation', 'Restore', 'Completed', 'Background', 'Foreground', 'Post'],
+  ...['True', 'False', 'Unknown', 'Backup', 'BackupPolicy', 'BackupLocation', 'BackupTenant', 'Restore', 'Completed', 'Background', 'Foreground', 'Post'],
   ...['StorageReachable', 'StorageWritable', 'KeyUsable', 'ReplicaKeyUsable', 'ReplicaLocked', 'PodScheduled', 'DisruptionTarget'],
 ]);
 

@@ -88,6 +88,7 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       events,
       clock,
       newTenantId: options.newTenantId,
+      audit: ports.audit,
       observer,
     }),
     policies,

@@ -4,6 +4,7 @@ import { pino, type Logger } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RawSecret } from '../../controller/index.ts';
 import { EventRecorder, Informer, KubeConnection, LeaderLease, ResourceClient, resourceTypes, type LeaseObject } from '../../kube/index.ts';
+import { RealAuditRecorder } from './audit-recorder.ts';
 import { RealCredentialMinter } from './credential-minter.ts';
 import { RealLockProver } from './lock-prover.ts';
 import { serveHealth, serveMetrics, type ListeningServer } from './http-server.ts';
@@ -90,6 +91,7 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
         lockProver: new RealLockProver(source, () => Date.now()),
         replication: new RealReplicationAccess(source),
         resultReader: new RealResultReader(source),
+        audit: new RealAuditRecorder(connection, source, log),
       },
       onSynced: () => {
         onSynced();

@@ -3,6 +3,8 @@ import {
   DEFAULT_CONFIRM_FROM,
   FIRST_FORGET_ATTEMPT,
   NO_ATTEMPT,
+  backupDeleted,
+  backupEnded,
   coveredBy,
   decideBackup,
   decideCopyRefused,
@@ -32,6 +34,8 @@ import {
   observeGround,
   observeUsers,
   newWarnings,
+  recordIfPossible,
+  recordUnlessFailed,
   transitionEvent,
   type MoverContext,
 } from '../mover/index.ts';
@@ -216,8 +220,10 @@ export class BackupReconciler {
         return this.#remember(await this.#backups.writeFinalizers(current, [...(current.metadata.finalizers ?? []), FINALIZER], signal));
       case 'removeFinalizer':
         this.#hooks.forget(uid);
+        await this.#recordDeletion(current, facts, signal);
         return this.#removeFinalizer(current, signal);
       case 'writeStatus':
+        await this.#recordEnd(current, step.status, facts, signal);
         return this.#writeStatus(current, step.status, signal);
       case 'runHook':
         this.#hooks.start(uid, namespace, step.start, () => this.#wake(`${namespace}/${name}`));
@@ -245,7 +251,7 @@ export class BackupReconciler {
     const { location } = facts.ground;
     if (location === undefined) return undefined;
     try {
-      await this.#children.start(start, location, signal);
+      await this.#children.start(start, location, signal, start.orders.task === 'backup' ? facts.backup.spec.requestedBy : undefined);
       return undefined;
     } catch (error) {
       const refusal = error instanceof PortError ? error : refusalOf(error);
@@ -253,6 +259,25 @@ export class BackupReconciler {
       const now = this.#context.clock.now();
       return this.#decide(facts, (seen) => (start.orders.task === 'forget' ? decideForgetRefused(seen, refusal, now) : decideStartRefused(seen, refusal, now)), signal);
     }
+  }
+
+  /** A stored backup is on record before anybody sees that it is stored. That one failed is said in any case: the trail may be what failed. */
+  async #recordEnd(current: Backup, status: BackupStatus, { ground }: BackupFacts, signal: AbortSignal): Promise<void> {
+    const record = backupEnded(current, status);
+    const { location, tenant } = ground;
+    if (record === undefined || location === undefined || tenant === undefined) return;
+    await recordUnlessFailed(this.#context.audit, location, tenant.spec.tenantId, record, signal);
+  }
+
+  /** Of what was ever stored. Where location or tenant are gone, there is no trail to write into. */
+  async #recordDeletion(current: Backup, { ground, forget }: BackupFacts, signal: AbortSignal): Promise<void> {
+    const { location, tenant } = ground;
+    if (current.status?.snapshotId === undefined || location === undefined || tenant === undefined) return;
+    const isForgotten = forget.job.job !== undefined;
+    const record = backupDeleted(current, !isForgotten);
+    // Who lets go of a backup without its bucket must not need the bucket for it.
+    if (isForgotten) await this.#context.audit.record(location, tenant.spec.tenantId, record, signal);
+    else await recordIfPossible(this.#context.audit, location, tenant.spec.tenantId, record, signal);
   }
 
   /** With its last finalizer the object is gone, and a cache that is behind may ask for it once more. */

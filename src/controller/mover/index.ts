@@ -1,4 +1,5 @@
 /** What the controllers of Backup and Restore share: how a mover is started, watched and cleared away, and who may have one. */
+export { recordIfPossible, recordUnlessFailed } from './audit.ts';
 export { fromCaches, liveJobs, observeAttempt, type AttemptPlace } from './attempt-observer.ts';
 export { observeClaimWarnings, observeClaims, observeExecPods, observeGround, observeUsers, tenantOf } from './ground-observer.ts';
 export { MoverChildren, type MoverName } from './mover-children.ts';

@@ -6,6 +6,7 @@ import {
   displayTime,
   moverJob,
   moverLabels,
+  moverStarted,
   type MoverStart,
 } from '../../decide/index.ts';
 import { ResourceClient, isKubeError, resourceTypes } from '../../kube/index.ts';
@@ -40,11 +41,14 @@ export class MoverChildren {
   /**
    * Makes the Secret, then the Job. Either may be there already from a run that ended in between: a Secret of ours gets fresh
    * content, a Job of ours is left as it is, and what belongs to somebody else is left alone, which the next decision reports.
-   * @throws {PortError} when the credentials cannot be made
+   * @param requestedBy who asked for it, as the resource says
+   * @throws {PortError} when the credentials cannot be made, or the event not recorded
    */
-  async start(start: MoverStart, location: BackupLocation, signal: AbortSignal): Promise<void> {
+  async start(start: MoverStart, location: BackupLocation, signal: AbortSignal, requestedBy?: string): Promise<void> {
     const minted = await this.#context.minter.mint(location, start.orders.tenant.id, signal);
     if (!(await this.#putSecret(start, minted, signal))) return;
+    // Whatever the mover may write or remove is on record before it can.
+    await this.#context.audit.record(location, start.orders.tenant.id, moverStarted(start.orders, this.#ownerOf(start), requestedBy), signal);
     if (start.bridge !== undefined) await this.#rights.grant(start.job, start.bridge, signal);
     const expire = minted.expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(minted.expiresAt) };
     try {
@@ -52,6 +56,14 @@ export class MoverChildren {
     } catch (error) {
       if (!isKubeError(error, 'AlreadyExists')) throw error;
     }
+  }
+
+  /** `Kind/namespace/name` of what the mover works for. */
+  #ownerOf({ job, orders }: MoverStart): string {
+    const home = job.home ?? job.namespace;
+    if (orders.task === 'backup') return `Backup/${home}/${orders.backup}`;
+    const [owner] = job.owners;
+    return `${owner?.kind ?? 'Job'}/${home}/${owner?.name ?? job.name}`;
   }
 
   /** @returns false when a Secret of that name belongs to somebody else */

@@ -1,7 +1,7 @@
 import type { BackupLocation, BackupTenant } from '../../api/index.ts';
 import type { ExecEnd, KubeConnection, PodContainer } from '../../kube/index.ts';
 import type { Cache } from '../caches.ts';
-import type { Clock, CredentialMinter, ResultReader } from '../ports.ts';
+import type { AuditRecorder, Clock, CredentialMinter, ResultReader } from '../ports.ts';
 import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawNode, RawPod, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from '../raw-objects.ts';
 import type { Backup, BackupPolicy, Restore } from '../../api/index.ts';
 import type { MoverLine } from '../../decide/index.ts';
@@ -14,6 +14,7 @@ export interface MoverContext {
   readonly clock: Clock;
   readonly minter: CredentialMinter;
   readonly results: ResultReader;
+  readonly audit: AuditRecorder;
   /** Lines of movers that run. */
   readonly listener: Listener;
   /** The queue of a location as it stands; undefined for one that does not exist. */

@@ -3,6 +3,7 @@ import {
   NO_ATTEMPT,
   decideRestore,
   decideRestoreRefused,
+  restoreEnded,
   restoreIdentity,
   restoredBackup,
   type MoverStart,
@@ -23,6 +24,7 @@ import {
   observeClaims,
   observeGround,
   observeUsers,
+  recordUnlessFailed,
   transitionEvent,
   type MoverContext,
 } from '../mover/index.ts';
@@ -184,6 +186,7 @@ export class RestoreReconciler {
       case 'removeFinalizer':
         return this.#removeFinalizer(current, signal);
       case 'writeStatus':
+        await this.#recordEnd(current, step.status, facts, signal);
         return this.#writeStatus(current, step.status, signal);
       case 'scale':
         await this.#workloads.scale(step.workload, namespace, step.replicas, signal);
@@ -241,12 +244,19 @@ export class RestoreReconciler {
     const { location } = facts.ground;
     if (location === undefined) return undefined;
     try {
-      await this.#children.start(start, location, signal);
+      await this.#children.start(start, location, signal, facts.restore.spec.requestedBy);
       return undefined;
     } catch (error) {
       if (!(error instanceof PortError)) throw error;
       return decideRestoreRefused(facts, error, this.#context.clock.now());
     }
+  }
+
+  async #recordEnd(current: Restore, status: RestoreStatus, { ground }: RestoreFacts, signal: AbortSignal): Promise<void> {
+    const record = restoreEnded(current, status);
+    const { location, tenant } = ground;
+    if (record === undefined || location === undefined || tenant === undefined) return;
+    await recordUnlessFailed(this.#context.audit, location, tenant.spec.tenantId, record, signal);
   }
 
   /** With its last finalizer the object is gone, and a cache that is behind may ask for it once more. */

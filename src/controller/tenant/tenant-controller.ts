@@ -1,9 +1,10 @@
 import type { BackupTenant, BackupTenantStatus } from '../../api/index.ts';
+import { keyRotated } from '../../decide/audit-records.ts';
 import { findCondition } from '../../decide/conditions.ts';
 import { decideTenant, newTenant, tenantName, type Rotation } from '../../decide/tenant.ts';
 import { Controller, isKubeError, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
-import type { Clock } from '../ports.ts';
+import { PortError, type AuditRecorder, type Clock } from '../ports.ts';
 import type { RawNamespace } from '../raw-objects.ts';
 
 export interface TenantDependencies {
@@ -13,6 +14,7 @@ export interface TenantDependencies {
   readonly clock: Clock;
   /** 16 random bytes, lower-case hex. */
   readonly newTenantId: () => string;
+  readonly audit: AuditRecorder;
   readonly observer: ControllerObserver;
 }
 
@@ -51,12 +53,20 @@ async function reconcile(dependencies: TenantDependencies, name: string, signal:
   let wakeAt = Infinity;
   for (const tenant of caches.tenants.byIndex('namespace', name)) {
     const { status, rotation, wakeAt: due } = decideTenant(tenant, { namespaceUid: namespace?.metadata.uid, policies, backups }, clock.now());
+    if (rotation !== undefined) await recordRotation(dependencies, tenant, rotation, signal);
     caches.tenants.remember(await tenants.writeStatus(tenant, status, signal));
     if (rotation !== undefined) tellRotation(dependencies.events, tenant, rotation);
     if (tenant.status?.phase === 'Active' && status.phase === 'NamespaceGone') tellGone(dependencies.events, tenant, status);
     wakeAt = Math.min(wakeAt, due ?? Infinity);
   }
   return wakeAt === Infinity ? {} : { requeueAfterMs: Math.min(LONGEST_WAIT_MS, Math.max(0, wakeAt - clock.now())) };
+}
+
+/** @throws {PortError} and then nothing is rotated yet */
+async function recordRotation({ caches, audit }: TenantDependencies, tenant: BackupTenant, rotation: Rotation, signal: AbortSignal): Promise<void> {
+  const location = caches.locations.get(tenant.spec.location);
+  if (location === undefined) throw new PortError('LocationMissing', `BackupLocation ${tenant.spec.location} does not exist, so its key is not rotated. Create it.`, { retryable: true });
+  await audit.record(location, tenant.spec.tenantId, keyRotated(tenant, rotation), signal);
 }
 
 function tellRotation(events: EventRecorder, tenant: BackupTenant, { generation, because }: Rotation): void {
