@@ -66,6 +66,8 @@ function describeProgram(context: ProcessContext & { readonly json: boolean }, d
 const waitForLock = 'wait so long for another program that has the repository locked, such as 5m';
 
 const CA_FILE = ['--ca-file <file>', 'PEM file of certificate authorities to trust beside the system\'s, for S3 and KMS'] as const;
+/** People who know restic give it to whatever reads. */
+const NO_LOCK = ['--no-lock', 'as ever: this command takes no lock'] as const;
 const JSON_LINES = ['--json', 'one JSON object a line'] as const;
 
 /** Every command on a repository names it and its key alike. */
@@ -106,11 +108,12 @@ function describeWriting(program: Command, context: ProcessContext, done: Done):
 }
 
 function describeReading(program: Command, context: ProcessContext, done: Done): void {
-  onRepository(program, 'snapshots', 'List the snapshots.').action(async (options: unknown) => {
+  onRepository(program, 'snapshots', 'List the snapshots.').option(...NO_LOCK).action(async (options: unknown) => {
     const { snapshots } = await import('./commands/snapshots.ts');
     done(await snapshots(options, context));
   });
   onRepository(program, 'ls', 'List the files of a snapshot.')
+    .option(...NO_LOCK)
     .addOption(new NeededOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest'))
     .action(async (options: unknown) => {
       const { ls } = await import('./commands/ls.ts');
@@ -124,6 +127,7 @@ function describeReading(program: Command, context: ProcessContext, done: Done):
     .option('--exclude <glob>', 'leave out what matches; may be repeated', collect)
     .option('--delete-extra', 'remove what the snapshot does not have')
     .option('--dry-run', 'write nothing, say what would be done')
+    .option(...NO_LOCK)
     .option('--skip-damaged', 'restore what can be restored although some of the data is damaged')
     .action(async (options: unknown) => {
       const { restore } = await import('./commands/restore.ts');

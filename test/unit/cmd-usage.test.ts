@@ -1,18 +1,10 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { runProgram } from '../../src/cmd/program.ts';
+import { runHere } from '../support/program-here.ts';
 
-async function run(...args: string[]): Promise<{ status: number; stdout: string; stderr: string }> {
-  const said = { stdout: '', stderr: '' };
-  const sink = (name: keyof typeof said) => ({ write: (text: string) => (said[name] += text) });
-  const stdin = new PassThrough();
-  stdin.end('content');
-  const status = await runProgram(args, { stdin, stdout: sink('stdout'), stderr: sink('stderr'), signal: AbortSignal.timeout(60_000), now: () => performance.now() });
-  return { status, ...said };
-}
+const run = (...args: string[]) => runHere(args, { stdin: 'content' });
 
 describe('a wrong command line', () => {
   let folder: string;

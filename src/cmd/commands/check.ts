@@ -7,6 +7,7 @@ import { lockOptionsOf, RetryLock } from '../lock-options.ts';
 import { outputFor, type Output } from '../output.ts';
 import { printable } from '../../mover/printable.ts';
 import { formatCount } from '../quantity.ts';
+import { StorageError } from '../../storage/index.ts';
 import { withRepository } from '../repository-access.ts';
 
 /** Parts are told apart by one byte. */
@@ -40,8 +41,18 @@ export async function check(given: unknown, context: ProcessContext): Promise<Ex
   const progress = output.progress();
   const outcome = await withRepository(options, context, ({ engine, repository }) =>
     engine.check(repository, { readData, lock: options.lock ? lockOptionsOf(options) : undefined, signal: context.signal, onProgress: progress.update }),
-  ).finally(() => progress.end());
+  ).catch((error: unknown) => {
+    throw withoutLock(error);
+  }).finally(() => progress.end());
   return report(outcome, output);
+}
+
+/** Who may only read can check all the same. */
+function withoutLock(error: unknown): unknown {
+  if (!(error instanceof StorageError) || !String(error.context['key']).startsWith('locks/')) return error;
+  const { code, message, retryable, context, cause } = error;
+  if (code !== 'AccessDenied' && code !== 'NoSpace') return error;
+  return new StorageError(code, `${message}. To check a repository that cannot be written, run it again with --no-lock, while nobody prunes`, { retryable, context, cause });
 }
 
 function report({ problems, packsChecked, packsRead, snapshots }: CheckOutcome, output: Output): ExitStatus {
