@@ -15,9 +15,18 @@ for (const name of ['SIGINT', 'SIGTERM'] as const) {
   process.on(name, () => {
     firstAt ??= performance.now();
     if (!cancel.signal.aborted) cancel.abort(name);
-    else if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(name === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
+    else if (performance.now() - firstAt > SAME_SIGNAL_MS) endAtOnce(name);
   });
 }
+
+/** As the system ends a program that takes no signals: `process.exit` waits for threads, and one may hang in a system call (a dead network share). */
+function endAtOnce(name: 'SIGINT' | 'SIGTERM'): never {
+  process.removeAllListeners(name);
+  process.kill(process.pid, name);
+  // The first process of a container is not ended so.
+  process.exit(name === 'SIGTERM' ? EXIT.terminated : EXIT.interrupted);
+}
+
 const lost = new AbortController();
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (lost.signal.aborted) return;

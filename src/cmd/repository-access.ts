@@ -40,7 +40,7 @@ export async function readSecretKey(options: RepositoryOptions, store: ObjectSto
   if (options.secretKeyFile !== undefined && options.kms.length > 0) {
     throw new UsageError('--kms and --secret-key-file both name the key; give one of them');
   }
-  if (options.secretKeyFile !== undefined) return readSecretKeyFile(options.secretKeyFile);
+  if (options.secretKeyFile !== undefined) return readSecretKeyFile(options.secretKeyFile, context);
   if (options.kms.length > 0) {
     const { unwrapFromStore } = await import('./kms-access.ts');
     return unwrapFromStore(options, store, context.stderr, context.signal);
@@ -49,9 +49,9 @@ export async function readSecretKey(options: RepositoryOptions, store: ObjectSto
 }
 
 /** A secret key in its written form, whatever its case and spacing in the file; any other password as it is. */
-async function readSecretKeyFile(name: string): Promise<Uint8Array> {
+async function readSecretKeyFile(name: string, context: ProcessContext): Promise<Uint8Array> {
   const [{ readSecretKeyBytes }, { passwordFrom }] = await Promise.all([import('./secret-key-file.ts'), import('../keys/index.ts')]);
-  const bytes = await readSecretKeyBytes(name);
+  const bytes = await readSecretKeyBytes(name, context);
   try {
     return passwordFrom(bytes);
   } finally {
