@@ -87,9 +87,9 @@ describe('the command line', () => {
 
   it('shows in the help of each command what must be given, and an example', async () => {
     const { stdout } = await run(['--help']);
-    const commands = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[|\s)/gm)].map(([, name]) => name ?? '').filter((name) => !['tenant', 'help', 'key', 'mover', 'operator'].includes(name));
+    const commands = [...stdout.matchAll(/^ {2}([a-z]+)(?: \[|\s)/gm)].map(([, name]) => name ?? '').filter((name) => !['tenant', 'help', 'key', 'audit', 'mover', 'operator'].includes(name));
     expect(commands).toContain('backup');
-    for (const command of [...commands.map((name) => [name]), ['key', 'create'], ['key', 'show-wrapped']]) {
+    for (const command of [...commands.map((name) => [name]), ['key', 'create'], ['key', 'show-wrapped'], ['audit', 'verify']]) {
       const help = await run([...command, '--help']);
       expect(help).toMatchObject({ status: 0, stderr: '' });
       expect(help.stdout).toContain(`tenant-backup ${command.join(' ')} --`);
