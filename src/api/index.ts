@@ -22,6 +22,7 @@ export * from './location-storage.ts';
 export * from './meta.ts';
 export * from './mover-contract.ts';
 export * from './audit-actions.ts';
+export * from './recovery-contract.ts';
 export * from './replication-contract.ts';
 export * from './restore.ts';
 

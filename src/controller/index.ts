@@ -18,9 +18,12 @@ export {
   type LockProver,
   type MintedCredentials,
   type Ports,
+  type RecoverySource,
   type ReplicationAccess,
+  type TenantRecords,
   type ResultReader,
   type SecretLookup,
 } from './ports.ts';
 export type { RawSecret } from './raw-objects.ts';
+export { recordController, type RecordDependencies } from './record/index.ts';
 export { tenantController, type TenantDependencies } from './tenant/index.ts';

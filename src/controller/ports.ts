@@ -1,8 +1,9 @@
 /**
  * What controllers need of object storage and key management. `cmd/` wires these to `storage/` and `keys/`; controllers never import them.
  */
-import type { BackupLocation, MoverCredentials, ReplicationOrders, ReplicationResult } from '../api/index.ts';
+import type { BackupLocation, MoverCredentials, ReplicationOrders, ReplicationResult, TenantRecord } from '../api/index.ts';
 import type { AuditRecord } from '../decide/index.ts';
+import type { FoundTenant } from '../decide/recovery.ts';
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -58,6 +59,28 @@ export interface ReplicationAccess {
   results(location: BackupLocation, runId: string, shards: number, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]>;
 }
 
+/** Revisions of what the bucket says of each tenant. */
+export interface TenantRecords {
+  /**
+   * @returns false where that revision is taken
+   * @throws {PortError}
+   */
+  put(location: BackupLocation, record: TenantRecord, signal: AbortSignal): Promise<boolean>;
+  /**
+   * The newest that can be read; `undefined` where there is none.
+   * @throws {PortError}
+   */
+  latest(location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<TenantRecord | undefined>;
+}
+
+/** Reads what a bucket has of each tenant, past delete markers and whatever was put on top. */
+export interface RecoverySource {
+  /** Ids of all tenants. @throws {PortError} */
+  tenants(location: BackupLocation, signal: AbortSignal): Promise<readonly string[]>;
+  /** @throws {PortError} */
+  tenant(location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<FoundTenant>;
+}
+
 export interface MintedCredentials {
   readonly credentials: MoverCredentials;
   /** Milliseconds since the epoch; `undefined` for credentials that do not expire. */
@@ -107,6 +130,8 @@ export interface Ports {
   readonly locationProbe: LocationProbe;
   readonly lockProver: LockProver;
   readonly replication: ReplicationAccess;
+  readonly tenantRecords: TenantRecords;
+  readonly recovery: RecoverySource;
   readonly credentialMinter: CredentialMinter;
   readonly resultReader: ResultReader;
   readonly audit: AuditRecorder;

@@ -16,8 +16,9 @@ import { isGood, newestOf, standsIn } from './good.ts';
 import type { Failure } from './failure-reason.ts';
 import { mergeConditions } from './conditions.ts';
 import { acknowledged } from './plausibility.ts';
-import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkGround, checkVolumes, type Ground } from './preconditions.ts';
+import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkVolumes, checkWritableGround, type Ground } from './preconditions.ts';
 import type { WaitingMover } from './queue.ts';
+import { decideRecovered } from './recovered-backup.ts';
 import { streamsOf } from './streams.ts';
 
 type BackupPlan = Plan<BackupStep>;
@@ -44,6 +45,8 @@ function held(backup: Backup, plan: BackupPlan, now: number): BackupPlan {
 
 function decideLiving(facts: BackupFacts, now: number): BackupPlan {
   const { backup } = facts;
+  const recovered = decideRecovered(facts, now);
+  if (recovered !== undefined) return recovered;
   const phase = backup.status?.phase ?? 'Pending';
   if (isTerminal(phase)) return decideEnded(facts, now);
   if (!(backup.metadata.finalizers ?? []).includes(FINALIZER) && backup.metadata.deletionTimestamp === undefined) {
@@ -114,7 +117,7 @@ function decideQueued(facts: BackupFacts, now: number): BackupPlan {
 type Checked = { readonly ok: true; readonly ground: Ground; readonly chosen: Copies & { readonly ok: true } } | ({ readonly ok: false } & Failure);
 
 function check(facts: BackupFacts): Checked {
-  const ground = checkGround(facts.ground);
+  const ground = checkWritableGround(facts.ground);
   if (!ground.ok) return ground;
   const { status } = facts.backup;
   // What was chosen stands once something was made: a second choice could mix two moments.

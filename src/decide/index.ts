@@ -41,6 +41,7 @@ export { restoredBackup } from './restore-source.ts';
 export { decideVerification, verificationTakesPlace, waitingVerification } from './verification.ts';
 export { decideVerificationRefused, verificationIdentity, verificationJob } from './verification-run.ts';
 export type { VerificationFacts, VerificationPlan, VerificationStep } from './verification-facts.ts';
+export { isReadOnly } from './tenant-record.ts';
 export { hasEnded, isActive, type RestorePlan } from './restore-status.ts';
 export { waitingRestore } from './restore-waiting.ts';
 export { decideRestoreRefused, restoreIdentity } from './restore-transfer.ts';

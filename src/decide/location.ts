@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { BackupLocation, BackupLocationStatus, ConditionInput } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
-import { displayTime } from './display.ts';
+import { displayList, displayTime } from './display.ts';
 import type { ReplicationPlan } from './replication-facts.ts';
 
 /** One thing that was tried at a location, as the probe reports it. */
@@ -21,6 +21,8 @@ export interface LocationFacts {
   readonly lockProvenAt?: string | undefined;
   /** What was decided of its copy. */
   readonly replication?: Pick<ReplicationPlan, 'status' | 'replicatedUpTo' | 'conditions'>;
+  /** How far what the bucket has is made anew. */
+  readonly recovery?: BackupLocationStatus['recovery'];
   readonly storageIsolated: ProbeFinding;
   readonly keysIsolated: ProbeFinding;
   readonly tenants: number;
@@ -76,6 +78,7 @@ export function locationStatus(location: BackupLocation, facts: LocationFacts, n
     lockProvenAt: facts.lockProvenAt,
     replicatedUpTo: facts.replication?.replicatedUpTo,
     replication: facts.replication?.status,
+    recovery: facts.recovery,
     conditions,
   };
 }
@@ -93,7 +96,16 @@ function conditionsOf(facts: LocationFacts): ConditionInput[] {
     ...(facts.replicaLocked === undefined ? [] : [locked(facts.replicaLocked, facts.lockProvenAt)]),
     isolation(facts),
     ...(facts.replication?.conditions ?? []),
+    ...(facts.recovery === undefined ? [] : [recovered(facts.recovery)]),
   ];
+}
+
+function recovered({ tenants, recovered: done, backups, problems = [], completedAt }: NonNullable<BackupLocationStatus['recovery']>): ConditionInput {
+  const type = 'Recovered';
+  const so = `${done} of ${tenants} tenants with ${backups} backups`;
+  if (problems.length > 0) return { type, status: 'False', reason: 'RecoveryIncomplete', message: `${so} were made anew${completedAt === undefined ? ' so far' : ''}; what could not be: ${displayList(problems)}.` };
+  if (completedAt === undefined) return { type, status: 'Unknown', reason: 'Recovering', message: `${so} were made anew so far.` };
+  return { type, status: 'True', reason: 'Recovered', message: `${so} were made anew from the bucket.` };
 }
 
 function locked({ kind, reason, message }: LockFinding, provenAt: string | undefined): ConditionInput {

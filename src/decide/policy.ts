@@ -5,12 +5,13 @@ import { displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
 import type { StorageFacts } from './copy-facts.ts';
 import type { ClaimFact } from './observed.ts';
-import { checkGround, checkVolumes } from './preconditions.ts';
+import { checkVolumes, checkWritableGround } from './preconditions.ts';
 import { isGood, storedAt } from './good.ts';
 import { excessBackups, excessRestores } from './history.ts';
 import type { Quota } from './quota.ts';
 import { policyReplication, type ReplicaStanding } from './policy-replication.ts';
 import { decideRotation } from './rotation.ts';
+import { isReadOnly } from './tenant-record.ts';
 import type { VerificationPlan } from './verification-facts.ts';
 import { decideSchedule, type Missed, type Run, type ScheduleDecision } from './schedule.ts';
 
@@ -70,7 +71,8 @@ export function decidePolicy(policy: BackupPolicy, facts: PolicyFacts, now: numb
   ];
   const { history } = policy.spec;
   // A module that was ended leaves what it made: a person decides about that.
-  const rotate = policy.spec.automatic === undefined ? [] : decideRotation(facts.backups, policy.spec.automatic.keep);
+  const isCopy = facts.location !== undefined && isReadOnly(facts.location);
+  const rotate = policy.spec.automatic === undefined || isCopy ? [] : decideRotation(facts.backups, policy.spec.automatic.keep);
   const oldBackups = excessBackups(facts.backups, history.failedBackups, now);
   const oldRestores = excessRestores(facts.restores, history.restores, now);
   const times = [protectedUntil, schedule.wakeAt, oldBackups.wakeAt, oldRestores.wakeAt, facts.verification.wakeAt, replication.wakeAt].filter((time) => time !== undefined).filter((time) => time > now);
@@ -122,7 +124,7 @@ interface Readiness {
 function ready(policy: BackupPolicy, facts: PolicyFacts): Readiness {
   const checked = checkVolumes(policy, facts.claims, facts.storage);
   const volumes = checked.ok ? checked.copies.map(({ claim }) => claim) : undefined;
-  const ground = checkGround({ namespace: facts.namespace, policyName: policy.metadata.name, policy, location: facts.location, tenant: facts.tenant });
+  const ground = checkWritableGround({ namespace: facts.namespace, policyName: policy.metadata.name, policy, location: facts.location, tenant: facts.tenant });
   const hindrance = [ground, checked].find((check) => !check.ok);
   const wrong = hindrance ?? (facts.workload.ok ? undefined : facts.workload);
   const condition: ConditionInput =

@@ -3,6 +3,7 @@ import type { ClaimFact } from './observed.ts';
 import type { Failure } from './failure-reason.ts';
 import { chooseCopies, type Copies } from './copy-choice.ts';
 import type { StorageFacts } from './copy-facts.ts';
+import { isReadOnly } from './tenant-record.ts';
 import { wantedVolumes } from './volumes.ts';
 
 /** How long something may lack what it needs before it is given up. */
@@ -50,6 +51,15 @@ export function checkGround(facts: GroundFacts): GroundCheck {
     );
   }
   return { ok: true, ground: { policy, location: place.location, tenant } };
+}
+
+/** The same for whoever writes: a copy is only read. */
+export function checkWritableGround(facts: GroundFacts): GroundCheck {
+  const checked = checkGround(facts);
+  if (!checked.ok || !isReadOnly(checked.ground.location)) return checked;
+  const { location } = checked.ground;
+  const why = location.spec.recover ? 'spec.recover is true' : 'it is filled from another data center (spec.pull)';
+  return refuse('LocationReadOnly', `BackupLocation ${location.metadata.name} is only read: ${why}. Restores work; for new backups give the namespaces policies of another location.`);
 }
 
 type LocationCheck = { readonly ok: true; readonly location: BackupLocation } | ({ readonly ok: false } & Failure);

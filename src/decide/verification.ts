@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto';
 import { durationToMs, type Backup, type BackupPolicy, type VerificationStatus } from '../api/index.ts';
 import { timeOf } from './backup-status.ts';
 import { displayTime } from './display.ts';
-import { checkGround } from './preconditions.ts';
+import { checkWritableGround } from './preconditions.ts';
 import type { WaitingMover } from './queue.ts';
 import type { VerificationFacts, VerificationPlan } from './verification-facts.ts';
 import { decideRunning } from './verification-run.ts';
@@ -22,7 +22,7 @@ export function decideVerification(facts: VerificationFacts, now: number): Verif
   if (status?.phase === 'Queued') return decideQueued(facts, status, now);
   const due = dueSlot(policy, facts.backups, now);
   const isNew = due.last !== undefined && due.last > (timeOf(status?.scheduledAt) ?? -Infinity);
-  if (!isNew || policy.spec.verification.suspend || !checkGround(facts.ground).ok) return atRest(facts, status, due.next, now);
+  if (!isNew || policy.spec.verification.suspend || !checkWritableGround(facts.ground).ok) return atRest(facts, status, due.next, now);
   const queued: VerificationStatus = {
     ...status,
     phase: 'Queued',
@@ -68,7 +68,7 @@ function decideQueued(facts: VerificationFacts, status: VerificationStatus, now:
   if (due !== undefined && due > now) return { ...standing(facts, status, now), wakeAt: due };
   // A later time of the grid has its own run; this one is over when nothing is left to verify.
   if (oldestStored(facts.backups) === undefined || policy.spec.verification.suspend) return { ...standing(facts, { ...status, phase: 'Completed', message: undefined }, now), again: true };
-  const ground = checkGround(facts.ground);
+  const ground = checkWritableGround(facts.ground);
   if (!ground.ok) return say(`${ground.reason}: ${ground.message}`, now + REQUEUE_MS);
   if (facts.queue === undefined) return { ...standing(facts, status, now), wakeAt: now + REQUEUE_MS };
   const admission = facts.queue.admit(waitingVerification(policy));

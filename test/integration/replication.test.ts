@@ -6,6 +6,7 @@ import { PortError, ReplicaStandings, allInformers, locationController, makeCach
 import { EventRecorder, Informer, ResourceClient, resourceTypes, type KubeObject, type ResourceType } from '../../src/kube/index.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { idleMovers } from '../support/idle-movers.ts';
+import { idleReplication } from '../support/idle-replication.ts';
 import { installCrds } from '../support/installed-crds.ts';
 
 const FOUND = { ok: true, message: 'fine' } as const;
@@ -68,6 +69,7 @@ async function operator(): Promise<() => Promise<void>> {
       credentials: () => (credentialsFail === undefined ? Promise.resolve({ 'source.json': { version: 1, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: {} } }) : Promise.reject(credentialsFail)),
       results: (_location, runId, shards) => Promise.resolve(results.get(runId) ?? Array.from({ length: shards }, () => undefined)),
     },
+    recovery: idleReplication().recovery,
     standings,
     movers: idleMovers(connection, caches, clock),
     events,

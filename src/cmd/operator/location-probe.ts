@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BackupLocation, BackupLocationSpec, KmsSettings, MoverCredentials } from '../../api/index.ts';
 import { PortError, type CredentialMinter, type Finding, type LocationFindings, type LocationProbe } from '../../controller/index.ts';
+import { isReadOnly } from '../../decide/index.ts';
 import { KeyError, LOCAL_KMS_WARNING, probeKms } from '../../keys/index.ts';
 import { canonicalJson, StorageError, type ObjectStore } from '../../storage/index.ts';
 import { keysIsolation, PROBE_TENANT } from './kms-isolation.ts';
@@ -46,6 +47,10 @@ export class RealLocationProbe implements LocationProbe {
       return { storageReachable: wrong, storageWritable: { ok: false, reason: 'NotTried', message: 'Not tried, for the bucket could not be read.' } };
     }
     const storageReachable: Finding = { ok: true, message: `Bucket ${spec.s3.bucket} answers.` };
+    if (isReadOnly({ spec })) {
+      await store.close();
+      return { storageReachable, storageWritable: { ok: true, message: 'Not tried: what lies there is a copy, and only read.' } };
+    }
     try {
       const key = `probe/${randomUUID()}`;
       await store.put(key, Buffer.from('tenant-backup'), { ifAbsent: true, signal });

@@ -1,5 +1,5 @@
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../api/index.ts';
-import { ReplicaStandings, allInformers, locationController, makeCaches, moverContext, moverControllers, policyController, tenantController, type Caches, type Ports, type RawSecret } from '../../controller/index.ts';
+import { ReplicaStandings, allInformers, locationController, makeCaches, moverContext, moverControllers, policyController, recordController, tenantController, type Caches, type Ports, type RawSecret } from '../../controller/index.ts';
 import { ResourceClient, resourceTypes, ScaleClient, type Controller, type EventRecorder, type Informer, type KubeConnection } from '../../kube/index.ts';
 import { Gauge } from 'prom-client';
 import type { OperatorMetrics } from './metrics.ts';
@@ -78,6 +78,7 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       replication: ports.replication,
       standings,
       movers,
+      recovery: ports.recovery,
       events,
       clock,
       observer,
@@ -91,6 +92,7 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       audit: ports.audit,
       observer,
     }),
+    recordController({ caches, tenants: new ResourceClient<BackupTenant>(connection, resourceTypes.backupTenants), records: ports.tenantRecords, observer }),
     policies,
     ...moverControllers({ connection, caches, events, context: movers, wakePolicy: (key) => policies.queue.add(key), observer }),
   ];

@@ -11,8 +11,10 @@ import { serveHealth, serveMetrics, type ListeningServer } from './http-server.t
 import { RealLocationProbe } from './location-probe.ts';
 import { operatorMetrics, type OperatorMetrics } from './metrics.ts';
 import type { OperatorSettings } from './options.ts';
+import { RealRecoverySource } from './recovery-source.ts';
 import { RealReplicationAccess } from './replication-access.ts';
 import { RealResultReader } from './result-reader.ts';
+import { RealTenantRecords } from './tenant-records.ts';
 import { secretLookup } from './secrets.ts';
 import { runControllers } from './run-controllers.ts';
 
@@ -89,6 +91,8 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
         credentialMinter,
         locationProbe: new RealLocationProbe(source, credentialMinter, (message) => log.warn(message)),
         lockProver: new RealLockProver(source, () => Date.now()),
+        tenantRecords: new RealTenantRecords(source),
+        recovery: new RealRecoverySource(source),
         replication: new RealReplicationAccess(source),
         resultReader: new RealResultReader(source),
         audit: new RealAuditRecorder(connection, source, log),

@@ -3,7 +3,8 @@ import { isReady, locationStatus, nextProbeIn, nextProofIn } from '../../decide/
 import { Controller, type ControllerObserver, type EventRecorder, type Informer, type ReconcileResult, type ResourceClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { displayTime } from '../../decide/index.ts';
-import type { Clock, LocationFindings, LocationProbe, LockFinding, LockProver, ReplicationAccess } from '../ports.ts';
+import type { Clock, LocationFindings, LocationProbe, LockFinding, LockProver, RecoverySource, ReplicationAccess } from '../ports.ts';
+import { Recoveries } from '../recovery/index.ts';
 import { watchMovers, type MoverContext } from '../mover/index.ts';
 import { Replications } from './replications.ts';
 import type { ReplicaStandings } from './replica-standings.ts';
@@ -21,6 +22,7 @@ export interface LocationDependencies {
   readonly replication: ReplicationAccess;
   /** What the copies left of each tenant; policies and backups look there. */
   readonly standings: ReplicaStandings;
+  readonly recovery: RecoverySource;
   /** What workers are started and watched with. */
   readonly movers: MoverContext;
   readonly events: EventRecorder;
@@ -55,7 +57,8 @@ interface Proved {
 /** Tries each location's storage and keys, at once when its spec or a Secret changes, and says what works. */
 export function locationController(dependencies: LocationDependencies): Controller {
   const replications = new Replications(dependencies.movers, dependencies.replication, dependencies.standings);
-  const memory: Memory = { replications, probes: new Map(), proofs: new Map(), countedAt: new Map() };
+  const recoveries = new Recoveries({ connection: dependencies.movers.connection, source: dependencies.recovery, clock: dependencies.clock });
+  const memory: Memory = { recoveries, replications, probes: new Map(), proofs: new Map(), countedAt: new Map() };
   const controller = new Controller({
     name: 'location',
     workers: WORKERS,
@@ -81,6 +84,7 @@ export function locationController(dependencies: LocationDependencies): Controll
 }
 
 interface Memory {
+  readonly recoveries: Recoveries;
   readonly replications: Replications;
   readonly probes: Map<string, Probed>;
   readonly proofs: Map<string, Proved>;
@@ -97,17 +101,18 @@ async function reconcile(dependencies: LocationDependencies, memory: Memory, nam
   }
   const [probed, proved] = await Promise.all([probeIfDue(dependencies, memory, location, signal), proveIfDue(dependencies, memory, location, signal)]);
   const plan = await memory.replications.decide(location, proved.finding, signal);
+  const recovery = await memory.recoveries.goOn(location, isReady(probed.findings), signal);
   const now = clock.now();
   const isCountDue = now - (memory.countedAt.get(name) ?? 0) >= COUNT_EVERY_MS;
   const counts = isCountDue
     ? { tenants: caches.tenants.byIndex('location', name).length, runningMovers: runningMovers(caches, name) }
     : { tenants: location.status?.tenants ?? 0, runningMovers: location.status?.runningMovers ?? 0 };
   if (isCountDue) memory.countedAt.set(name, now);
-  const written = await locations.writeStatus(location, locationStatus(location, { ...probed.findings, replicaLocked: proved.finding, lockProvenAt: proved.provenAt, replication: plan, ...counts }, now), signal);
+  const written = await locations.writeStatus(location, locationStatus(location, { ...probed.findings, replicaLocked: proved.finding, lockProvenAt: proved.provenAt, replication: plan, recovery: recovery.status, ...counts }, now), signal);
   caches.locations.remember(written);
   tellChanges(events, location, written);
   await memory.replications.after(location, plan, signal);
-  if (plan.again === true) return { requeueAfterMs: 0 };
+  if (plan.again === true || recovery.again) return { requeueAfterMs: 0 };
   const untilProbe = Math.max(0, Math.min(probed.dueAt, proved.dueAt, Math.max(plan.wakeAt ?? Infinity, clock.now() + LEAST_WAIT_MS)) - clock.now());
   // What was not counted now is counted soon, not only with the next probe.
   return { requeueAfterMs: isCountDue ? untilProbe : Math.min(COUNT_EVERY_MS, untilProbe) };

@@ -1,0 +1,126 @@
+import { describe, expect, it } from '@jest/globals';
+import { ANNOTATION_RECORD, ANNOTATION_RECOVERED, RecoveredBackup, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type TenantRecord } from '../../src/api/index.ts';
+import type { BackupFacts } from '../../src/decide/index.ts';
+import { backupObject, planRecovery, policyObject, type FoundSnapshot } from '../../src/decide/recovery.ts';
+import { decideRecovered } from '../../src/decide/recovered-backup.ts';
+import { decideRecord, hashOf, type RecordFacts } from '../../src/decide/tenant-record.ts';
+
+const TENANT = '0123456789abcdef0123456789abcdef';
+const NOW = Date.parse('2026-03-01T10:00:00Z');
+const id = (letter: string): string => letter.repeat(64);
+
+function backup(name: string, changed: object = {}, metadata: object = {}): Backup {
+  const status = { phase: 'Stored', snapshotId: id('a'), keyGeneration: 2, completedAt: '2026-02-28T02:00:00Z', volumes: ['data'], files: 3, size: '1 KiB', conditions: [{ type: 'Complete', status: 'True' }], ...changed };
+  return { metadata: { name, uid: name, generation: 1, ...metadata }, spec: { policy: 'daily', trigger: 'Manual', hold: false, cancel: false }, status } as unknown as Backup;
+}
+
+function facts(changed: Partial<RecordFacts> = {}, annotations: Record<string, string> = {}): RecordFacts {
+  const location = { metadata: { name: 'here' }, spec: { recover: false }, status: { conditions: [{ type: 'Ready', status: 'True' }] } } as unknown as BackupLocation;
+  const tenant = { metadata: { name: 'shop-1', annotations }, spec: { tenantId: TENANT, namespace: 'shop', namespaceUID: 'uid', location: 'here' }, status: { keyGeneration: 2 } } as unknown as BackupTenant;
+  const policy = { metadata: { name: 'daily' }, spec: { location: 'here', volumes: ['data'] } } as unknown as BackupPolicy;
+  return { tenant, location, namespaceUid: 'uid', terminating: false, policies: [policy], backups: [backup('one')], ...changed };
+}
+
+function record(changed: Partial<TenantRecord> = {}): TenantRecord {
+  const decision = decideRecord(facts());
+  if (decision.do !== 'write') throw new Error(decision.do);
+  return { ...decision.record, ...changed };
+}
+
+describe('what the bucket is to say of a tenant', () => {
+  it('is its namespace, its policies and its stored backups', () => {
+    expect(record()).toEqual({
+      version: 1,
+      rev: 1,
+      tenant: TENANT,
+      namespace: 'shop',
+      keyGeneration: 2,
+      policies: [{ name: 'daily', spec: { location: 'here', volumes: ['data'] } }],
+      backups: [{ name: 'one', spec: { policy: 'daily', trigger: 'Manual', hold: false, cancel: false }, stored: { snapshotId: id('a'), keyGeneration: 2, completedAt: '2026-02-28T02:00:00Z', complete: true, volumes: ['data'], files: 3, size: '1 KiB' } }],
+    });
+  });
+
+  it('is written once, and again under the next revision when something has changed', () => {
+    const annotations = { [ANNOTATION_RECORD]: `7 ${hashOf(record())}` };
+    expect(decideRecord(facts({}, annotations))).toEqual({ do: 'nothing' });
+    expect(decideRecord(facts({ backups: [] }, annotations))).toMatchObject({ do: 'write', record: { rev: 8, backups: [] } });
+  });
+
+  it('is the same in whatever order the API server gives keys and objects', () => {
+    const policy = { metadata: { name: 'daily' }, spec: { volumes: ['data'], location: 'here' } } as unknown as BackupPolicy;
+    const [a, b] = [backup('a'), backup('b')];
+    const one = decideRecord(facts({ backups: [a, b] }));
+    const other = decideRecord(facts({ backups: [b, a], policies: [policy] }));
+    expect(one.do === 'write' && other.do === 'write' && one.hash === other.hash).toBe(true);
+  });
+
+  it.each<[string, Partial<RecordFacts>, string]>([
+    ['its namespace is gone', { namespaceUid: undefined }, 'nothing'],
+    ['its namespace is another one', { namespaceUid: 'other' }, 'nothing'],
+    ['its namespace is going', { terminating: true }, 'nothing'],
+    ['it has no policy any more', { policies: [] }, 'nothing'],
+    ['the location is gone', { location: undefined }, 'nothing'],
+    ['the location is a copy', { location: { spec: { recover: true } } as unknown as BackupLocation }, 'nothing'],
+    ['the location cannot be written', { location: { spec: { recover: false }, status: {} } as unknown as BackupLocation }, 'later'],
+  ])('stays what it was when %s', (_, changed, what) => {
+    expect(decideRecord(facts(changed)).do).toBe(what);
+  });
+
+  it('leaves out what is not stored, and what is being deleted', () => {
+    const decision = decideRecord(facts({ backups: [backup('running', { phase: 'Transferring' }), backup('going', {}, { deletionTimestamp: '2026-03-01T00:00:00Z' })] }));
+    expect(decision).toMatchObject({ record: { backups: [] } });
+  });
+});
+
+describe('what is made anew of a tenant', () => {
+  const snapshot = (letter: string, changed: Partial<FoundSnapshot> = {}): FoundSnapshot => ({ snapshotId: id(letter), keyGeneration: 2, createdAt: '2026-02-28T01:59:00Z', complete: true, ...changed });
+
+  it('is every backup of the record that the bucket has, in its policy and namespace', () => {
+    const decision = planRecovery({ tenantId: TENANT, record: record(), snapshots: [snapshot('a')] });
+    expect(decision).toMatchObject({ ok: true, plan: { namespace: 'shop', problems: [], backups: [{ name: 'one' }] } });
+    if (!decision.ok) return;
+    expect(policyObject(decision.plan, decision.plan.policies[0] ?? { name: '', spec: {} }, 'there')).toMatchObject({ metadata: { name: 'daily', namespace: 'shop' }, spec: { location: 'there', volumes: ['data'] } });
+    const made = backupObject(decision.plan, decision.plan.backups[0] ?? { name: '', spec: {}, stored: {} as RecoveredBackup });
+    expect(made.metadata.labels).toEqual({ 'backup.dupp.de/policy': 'daily' });
+    expect(RecoveredBackup.parse(JSON.parse(made.metadata.annotations[ANNOTATION_RECOVERED]))).toMatchObject({ snapshotId: id('a'), complete: true });
+  });
+
+  it('is also what the record does not name, for it is the customer\'s all the same', () => {
+    const decision = planRecovery({ tenantId: TENANT, record: record(), snapshots: [snapshot('a'), snapshot('b', { complete: false })] });
+    expect(decision).toMatchObject({ plan: { backups: [{ name: 'one' }, { name: 'recovered-bbbbbbbbbbbb', spec: { policy: 'daily' }, stored: { completedAt: '2026-02-28T01:59:00Z', complete: false, volumes: ['data'] } }] } });
+  });
+
+  it('is told of a backup that the bucket does not have', () => {
+    expect(planRecovery({ tenantId: TENANT, record: record(), snapshots: [] })).toMatchObject({ ok: true, plan: { backups: [], problems: [expect.stringContaining('Backup shop/one is not in this bucket')] } });
+  });
+
+  it.each<[string, TenantRecord | undefined, string]>([
+    ['nothing names its namespace', undefined, 'no record that names its namespace'],
+    ['its record is that of another tenant', record({ tenant: 'f'.repeat(32) }), 'moved objects between tenants'],
+    ['its record has no policy', record({ policies: [] }), 'has no policy'],
+  ])('is nothing when %s', (_, given, problem) => {
+    expect(planRecovery({ tenantId: TENANT, record: given, snapshots: [snapshot('a')] })).toEqual({ ok: false, problem: expect.stringContaining(problem) });
+  });
+});
+
+describe('a Backup that was made anew', () => {
+  const stored = { snapshotId: id('a'), keyGeneration: 2, completedAt: '2026-02-28T02:00:00Z', complete: true, volumes: ['data'], size: '1 KiB' };
+  const seen = (recover: boolean | undefined, status?: object, annotation = JSON.stringify(stored)): BackupFacts => {
+    const of = { metadata: { name: 'one', generation: 1, annotations: { [ANNOTATION_RECOVERED]: annotation } }, spec: { policy: 'daily' }, status } as unknown as Backup;
+    return { backup: of, ground: { location: recover === undefined ? undefined : { spec: { recover } }, tenant: { metadata: { name: 'shop-1' } } } } as unknown as BackupFacts;
+  };
+
+  it('is stored at once, of the tenant that is there now', () => {
+    expect(decideRecovered(seen(true), NOW)).toMatchObject({ steps: [{ do: 'writeStatus', status: { phase: 'Stored', tenant: 'shop-1', snapshotId: id('a'), keyGeneration: 2, volumes: ['data'], completedAt: '2026-02-28T02:00:00Z', conditions: [{ type: 'Stored', status: 'True' }, { type: 'Complete', status: 'True' }] } }] });
+  });
+
+  it('waits for its location to be seen', () => {
+    expect(decideRecovered(seen(undefined), NOW)).toEqual({ steps: [], wakeAt: NOW + 2000 });
+  });
+
+  it('is one like any other where the location does not recover, once it has a status, and where the annotation is none', () => {
+    expect(decideRecovered(seen(false), NOW)).toBeUndefined();
+    expect(decideRecovered(seen(true, { phase: 'Stored' }), NOW)).toBeUndefined();
+    expect(decideRecovered(seen(true, undefined, 'nonsense'), NOW)).toBeUndefined();
+  });
+});
