@@ -8,7 +8,7 @@ export interface NetworkFailure {
 const UNTRUSTED: NetworkFailure = { code: 'Unavailable', advice: 'its TLS certificate is not trusted; give the CA that signed it (caBundle of the location, --ca-file on the command line), or correct the name in the endpoint' };
 const TIMEOUT: NetworkFailure = { code: 'Timeout', advice: 'no answer came in time; check the network and the service', retryable: true };
 const UNREACHABLE: NetworkFailure = { code: 'Unavailable', advice: 'the endpoint cannot be reached; check its address and port, and that the service runs', retryable: true };
-const CUT: NetworkFailure = { code: 'Unavailable', advice: 'the connection broke off; it is tried again', retryable: true };
+const CUT: NetworkFailure = { code: 'Unavailable', advice: 'the connection broke off; look at the service and what lies in between, and where it never held, whether the endpoint is https:// rather than http://', retryable: true };
 
 /** By the name of a failed system call or TLS check. */
 const NETWORK_FAILURES: Readonly<Record<string, NetworkFailure>> = {

@@ -17,6 +17,11 @@ export interface RetryOptions {
    * are not given up for that. A store that never answered is more likely a wrong address. Milliseconds; none where absent.
    */
   readonly patienceMs?: number;
+  /**
+   * A store that never answered is given up after so long, however few tries that were: where nothing comes back at all, each one takes
+   * as long as its timeout. Milliseconds.
+   */
+  readonly unansweredMs?: number;
   /** Milliseconds, monotonic; for tests. */
   readonly now?: () => number;
   /** In [0, 1); for tests. */
@@ -31,7 +36,7 @@ interface Tries {
   since: number;
 }
 
-const DEFAULTS = { attempts: 8, baseDelayMs: 100, maxDelayMs: 10_000, patienceMs: 0 };
+const DEFAULTS = { attempts: 8, baseDelayMs: 100, maxDelayMs: 10_000, patienceMs: 0, unansweredMs: 45_000 };
 
 /** The store with what failed for a passing reason (`retryable`) tried again after a random pause (full jitter). */
 export function retrying(store: ObjectStore, options: RetryOptions = {}): ObjectStore {
@@ -161,6 +166,7 @@ class RetryingStore implements ObjectStore {
     const { attempt } = tries;
     if (!(error instanceof StorageError) || !error.retryable) throw error;
     if (attempt >= attempts && !this.#hasPatience(tries)) throw error;
+    if (!this.#hasAnswered && this.#options.now() - tries.since >= this.#options.unansweredMs) throw error;
     const delayMs = Math.ceil(random() * Math.min(maxDelayMs, baseDelayMs * 2 ** (attempt - 1)));
     onRetry?.({ doing, attempt, delayMs, error });
     try {

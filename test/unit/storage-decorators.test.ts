@@ -64,6 +64,22 @@ describe('a store that is tried again', () => {
     expect(failing.calls).toHaveLength(3);
   });
 
+  it('gives a service up that never answered, when each try takes long, and goes on with one that did', async () => {
+    let now = 0;
+    const failing = new FaultyStore(await filled('k', 'l'), ({ key }) => {
+      now += 10_000;
+      return key === 'k' ? { error: passing() } : undefined;
+    });
+    const silent = retrying(failing, { ...QUICK, now: () => now });
+    await expect(silent.get('k')).rejects.toMatchObject({ code: 'Unavailable' });
+    expect(now).toBe(50_000);
+
+    const known = retrying(failing, { ...QUICK, now: () => now });
+    await known.get('l');
+    await expect(known.get('k')).rejects.toMatchObject({ code: 'Unavailable' });
+    expect(now).toBe(60_000 + 80_000);
+  });
+
   it('does not repeat what cannot help', async () => {
     const failing = new FaultyStore(await filled(), () => ({ error: new StorageError('AccessDenied', 'no', { retryable: false }) }));
     await expect(retrying(failing, QUICK).get('k')).rejects.toMatchObject({ code: 'AccessDenied' });

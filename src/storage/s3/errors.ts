@@ -147,7 +147,10 @@ function rowOf(name: string | undefined, code: string | undefined, message: stri
   if (region !== undefined) return { code: 'BadCredentials', advice: `the bucket lies in the region ${region}; set that (region=${region} in the URL)` };
   // Its STS has no code of its own for a wrong key either.
   if (name === 'AccessDenied' && /signature we calculated|access key id you provided does not exist/i.test(message)) return BAD_KEY;
+  // The SDK calls a connection that broke off a time-out, too.
+  const broken = name === 'TimeoutError' && code !== undefined ? networkFailureOf(code, '') : undefined;
   const known =
+    broken ??
     (name === undefined ? undefined : BY_NAME[name]) ??
     (code === undefined ? undefined : BY_NAME[code]) ??
     networkFailureOf(code, message) ??

@@ -37,7 +37,7 @@ export async function openObject(address: ObjectAddress, options: GetOptions): P
   if (ContentLength === undefined || (range !== undefined && ContentLength !== range.length)) {
     Body.destroy();
     if (range !== undefined && ContentLength !== undefined && ContentLength < range.length) throw truncated(address.key, range.length, ContentLength);
-    throw new StorageError('Unexpected', `reading ${address.key}: the service does not answer with the range that was asked for; does a proxy in between change requests?`, {
+    throw new StorageError('Unexpected', `reading ${address.key}: the service does not answer with the range that was asked for; is the endpoint the address of the S3 API, or does a proxy in between change requests?`, {
       retryable: false,
     });
   }
