@@ -1,5 +1,5 @@
 /** What of a Backup's and a Restore's life is worth an event of the tenant's audit trail. */
-import type { AuditAction, Backup, BackupStatus, BackupTenant, MoverOrders, Restore, RestoreStatus } from '../api/index.ts';
+import { ANNOTATION_RECOVERED, type AuditAction, type Backup, type BackupStatus, type BackupTenant, type MoverOrders, type Restore, type RestoreStatus } from '../api/index.ts';
 
 /** One event, before it has its place in the trail. */
 export interface AuditRecord {
@@ -58,6 +58,8 @@ function joined(names: readonly string[]): string {
 export function backupEnded(backup: Backup, status: BackupStatus): AuditRecord | undefined {
   const { phase } = status;
   if (phase === backup.status?.phase || (phase !== 'Stored' && phase !== 'Failed')) return undefined;
+  // Made anew from a bucket: the trail there has it already.
+  if (backup.status?.phase === undefined && backup.metadata.annotations?.[ANNOTATION_RECOVERED] !== undefined) return undefined;
   const common = { requestedBy: backup.spec.requestedBy, object: objectOf('Backup', backup) };
   if (phase === 'Stored') {
     const { snapshotId = '', keyGeneration = 1, files = 0, bytesProcessed = 0, bytesAdded = 0 } = status;

@@ -1,6 +1,6 @@
 // An empty cluster and the second data center's bucket, of which somebody deleted and overwrote what he could: namespaces, tenants, policies and backups
 // come back, by the operator's own wiring, on a real API server and a real S3 service.
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant, TenantRecord } from '../../src/api/index.ts';
@@ -25,6 +25,7 @@ let api: ApiServer;
 let s3: S3Service;
 let store: ObjectStore;
 let failures: unknown[];
+let stop: () => Promise<void> = () => Promise.resolve();
 
 const client = <T extends KubeObject = KubeObject>(type: ResourceType): ResourceClient<T> => new ResourceClient<T>(api.connect(), type);
 const secrets = { lookup: () => ({ accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey }), namespace: 'default' };
@@ -85,6 +86,8 @@ afterAll(async () => {
   await Promise.all([api.stop(), s3.stop()]);
 });
 
+afterEach(() => stop());
+
 function operator(): () => Promise<void> {
   const connection = api.connect();
   const stopping = new AbortController();
@@ -142,7 +145,7 @@ const backups = async () => (await client<Backup>(resourceTypes.backups).list({ 
 describe('a location with spec.recover on an empty cluster', () => {
   it('brings every customer back from the bucket, and finds what is there when it is begun again', async () => {
     await client(resourceTypes.backupLocations).create({ apiVersion: 'backup.dupp.de/v1alpha1', kind: 'BackupLocation', metadata: { name: 'second' }, spec: spec({ recover: true }) });
-    let stop = operator();
+    stop = operator();
     // Somewhere in between.
     await until('the first namespace', async () => (await client(resourceTypes.namespaces).get('customer-3')) ?? undefined);
     await stop();
