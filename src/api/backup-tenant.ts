@@ -13,12 +13,27 @@ export const BackupTenantSpec = withRules(
       description:
         'Asks for a new secret key: set it to `status.keyGeneration` plus one. The next backup is a full one into a repository of its own; what was stored before stays readable with its own key.',
     }),
+    erasure: z
+      .object({
+        confirm: z.string().max(32).optional().meta({
+          description: 'The tenantId once more orders the erasure. It cannot be taken back, and nobody can bring the data back.',
+        }),
+        requestedBy: z.string().max(256).optional().meta({ description: 'Who asked for it, as a pseudonym or a subject.' }),
+        reason: z.string().max(1024).optional().meta({ description: 'Why, for the audit trail: a contract or a ticket, no personal data.' }),
+      })
+      .optional()
+      .meta({ description: 'Asks that everything of this customer be destroyed: wrapped keys first, then everything else as its locks end. Never implied by deleting anything.' }),
   }),
   {
     rule: 'self.tenantId == oldSelf.tenantId && self.__namespace__ == oldSelf.__namespace__ && self.namespaceUID == oldSelf.namespaceUID && self.location == oldSelf.location',
     message: 'tenantId, namespace, namespaceUID and location of a BackupTenant cannot be changed: they name the data of one customer',
   },
   { rule: '!has(oldSelf.keyGeneration) || has(self.keyGeneration)', message: 'keyGeneration cannot be taken back: the generation is there' },
+  { rule: '!has(self.erasure) || !has(self.erasure.confirm) || self.erasure.confirm == self.tenantId', message: 'spec.erasure.confirm must be the tenantId of this BackupTenant, letter by letter' },
+  {
+    rule: '!has(oldSelf.erasure) || !has(oldSelf.erasure.confirm) || (has(self.erasure) && self.erasure == oldSelf.erasure)',
+    message: 'an erasure that is confirmed cannot be changed or taken back',
+  },
 );
 export type BackupTenantSpec = z.infer<typeof BackupTenantSpec>;
 
@@ -29,6 +44,20 @@ export const BackupTenantStatus = z.object({
   keyGenerationSince: z.string().optional().meta({ format: 'date-time', description: 'Since when that generation is the newest.' }),
   policies: z.int().min(0).optional().meta({ description: 'Policies in the namespace.' }),
   backups: z.int().min(0).optional().meta({ description: 'Backups that are kept.' }),
+  erasure: z
+    .object({
+      phase: z.enum(['Asked', 'Blocked', 'Erasing', 'Waiting', 'Erased']).meta({ description: 'For people: how far it is. Programs read the condition `Erased`.' }),
+      orderedAt: z.string().optional().meta({ format: 'date-time', description: 'When it was recorded as ordered; nothing is stored for this tenant since.' }),
+      keysDestroyedAt: z.string().optional().meta({ format: 'date-time', description: 'Since when no wrapped key is left in this data center.' }),
+      completedAt: z.string().optional().meta({ format: 'date-time', description: 'When nothing but the audit trail was left.' }),
+      removed: z.int().min(0).optional().meta({ description: 'Object versions that were removed.' }),
+      bytes: z.int().min(0).optional().meta({ description: 'Bytes of those.' }),
+      remaining: z.int().min(0).optional().meta({ description: 'Object versions that are left, both data centers together.' }),
+      lockedUntil: z.string().optional().meta({ format: 'date-time', description: 'When the last known lock of this data center ends.' }),
+      nextLookAt: z.string().optional().meta({ format: 'date-time', description: 'When it goes on.' }),
+    })
+    .optional()
+    .meta({ description: 'The erasure that was asked for.' }),
   conditions: Conditions.optional(),
 });
 export type BackupTenantStatus = z.infer<typeof BackupTenantStatus>;
@@ -56,6 +85,7 @@ export const backupTenant = defineKind({
     { name: 'Location', type: 'string', jsonPath: '.spec.location', description: 'Where the backups are kept.' },
     { name: 'Backups', type: 'integer', jsonPath: '.status.backups', description: 'Backups that are kept.' },
     { name: 'Key', type: 'integer', jsonPath: '.status.keyGeneration', description: 'Generation of the secret key.' },
+    { name: 'Erasure', type: 'string', jsonPath: '.status.erasure.phase', description: 'How far the erasure is that was asked for.', priority: 1 },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Since when it exists.' },
   ],
 });

@@ -23,6 +23,7 @@ export {
   type TenantRecords,
   type ResultReader,
   type SecretLookup,
+  type TenantEraser,
 } from './ports.ts';
 export type { RawSecret } from './raw-objects.ts';
 export { recordController, type RecordDependencies } from './record/index.ts';

@@ -2,7 +2,7 @@
  * What controllers need of object storage and key management. `cmd/` wires these to `storage/` and `keys/`; controllers never import them.
  */
 import type { BackupLocation, MoverCredentials, ReplicationOrders, ReplicationResult, TenantRecord } from '../api/index.ts';
-import type { AuditRecord } from '../decide/index.ts';
+import type { AuditRecord, ErasureProgress } from '../decide/index.ts';
 import type { FoundTenant } from '../decide/recovery.ts';
 
 export interface Clock {
@@ -111,6 +111,15 @@ export interface AuditRecorder {
   record(location: BackupLocation, tenantId: string, record: AuditRecord, signal: AbortSignal): Promise<void>;
 }
 
+/** Removes what a tenant has in the buckets, for good. */
+export interface TenantEraser {
+  /**
+   * One step, of bounded length: the wrapped keys, or everything but the audit trail. What is gone already is no error.
+   * @throws {PortError}
+   */
+  step(location: BackupLocation, tenantId: string, what: 'destroyKeys' | 'removeAll', signal: AbortSignal): Promise<ErasureProgress>;
+}
+
 /** A refusal of storage or keys, in words for a condition. */
 export class PortError extends Error {
   /** CamelCase, e.g. `BadCredentials`. */
@@ -135,4 +144,5 @@ export interface Ports {
   readonly credentialMinter: CredentialMinter;
   readonly resultReader: ResultReader;
   readonly audit: AuditRecorder;
+  readonly eraser: TenantEraser;
 }

@@ -21,6 +21,7 @@ export type { StreamBridge } from './streams.ts';
 export type { HookFacts, HookRunFact, HookStart } from './hooks.ts';
 export { DEFAULT_CONFIRM_FROM, heldDeletions } from './deletion-breaker.ts';
 export { displayTime } from './display.ts';
+export { decideErasure, erasureAfter, erasureRefused, isErasureOrdered, type ErasureFacts, type ErasurePlan, type ErasureProgress, type ErasureStatus } from './erasure.ts';
 export { isLost } from './lost-node.ts';
 export * from './mover-job.ts';
 export * from './observed.ts';

@@ -1,5 +1,6 @@
 import type { BackupLocation, BackupPolicy, BackupTenant } from '../api/index.ts';
 import type { ClaimFact } from './observed.ts';
+import { isErasureOrdered } from './erasure.ts';
 import type { Failure } from './failure-reason.ts';
 import { chooseCopies, type Copies } from './copy-choice.ts';
 import type { StorageFacts } from './copy-facts.ts';
@@ -43,6 +44,9 @@ export function checkGround(facts: GroundFacts): GroundCheck {
   if (tenant === undefined) return refuse('TenantMissing', 'The BackupTenant of this namespace is not made yet.');
   if (tenant.spec.namespaceUID !== facts.namespace.uid) {
     return refuse('TenantForeign', `BackupTenant ${tenant.metadata.name} belongs to an earlier namespace of this name.`);
+  }
+  if (isErasureOrdered(tenant)) {
+    return refuse('TenantErased', `Everything of BackupTenant ${tenant.metadata.name} is being erased, or is gone, so nothing is stored or restored for it. A namespace made anew is another tenant.`);
   }
   if (tenant.spec.location !== policy.spec.location) {
     return refuse(

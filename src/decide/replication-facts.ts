@@ -23,6 +23,8 @@ export interface ReplicationFacts {
   readonly results: ShardResults;
   /** Jobs of the location, other than the current attempt's. */
   readonly leftovers: readonly string[];
+  /** Ids of tenants whose erasure is ordered: that they are gone from the source is meant. */
+  readonly erased?: readonly string[];
   readonly moverNamespace: string;
   readonly defaultImage: string;
   readonly parse?: ScheduleParser | undefined;

@@ -17,6 +17,7 @@ export function workersStart(facts: ReplicationFacts, status: ReplicationStatus,
   const shards = status.shards ?? setup.replication.shards;
   const task = status.stage === 'Collecting' ? 'collect' : 'replicate';
   const windowEnd = timeOf(status.windowEndsAt) ?? now;
+  const isReleased = [...new Set([...released(location.metadata.annotations?.[ANNOTATION_RELEASED]), ...(facts.erased ?? [])])];
   const common = {
     version: MOVER_CONTRACT_VERSION,
     attempt: { name, number, uid },
@@ -25,7 +26,7 @@ export function workersStart(facts: ReplicationFacts, status: ReplicationStatus,
     lock: { mode: setup.objectLock.mode === 'Compliance' ? 'COMPLIANCE' : 'GOVERNANCE', retainForMs: durationToMs(setup.objectLock.retainFor) },
     shards,
     windowEnd: status.windowEndsAt,
-    released: released(location.metadata.annotations?.[ANNOTATION_RELEASED]),
+    released: isReleased,
   } as const;
   const orders: ReplicationOrders =
     task === 'collect'

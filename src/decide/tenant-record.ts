@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { ANNOTATION_RECORD, TENANT_RECORD_VERSION, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type RecoveredBackup, type TenantRecord } from '../api/index.ts';
 import { findCondition } from './conditions.ts';
+import { isErasureOrdered } from './erasure.ts';
 
 export interface RecordFacts {
   readonly tenant: BackupTenant;
@@ -20,7 +21,8 @@ export function decideRecord(facts: RecordFacts): RecordDecision {
   const { tenant, location, namespaceUid, terminating, policies } = facts;
   // What is going or gone leaves the last thing that was said of it: that is what a recovery wants.
   if (namespaceUid !== tenant.spec.namespaceUID || terminating || policies.length === 0) return { do: 'nothing' };
-  if (location === undefined || isReadOnly(location)) return { do: 'nothing' };
+  // An erased tenant is not written of anew.
+  if (location === undefined || isReadOnly(location) || isErasureOrdered(tenant)) return { do: 'nothing' };
   const content = recordOf(facts);
   const hash = hashOf(content);
   const written = writtenRecord(tenant);

@@ -1,5 +1,6 @@
 import { API_VERSION, durationToMs, LABEL_MANAGED_BY, MANAGED_BY, type Backup, type BackupPolicy, type BackupTenant, type BackupTenantStatus } from '../api/index.ts';
 import { mergeConditions } from './conditions.ts';
+import { isErasureOrdered } from './erasure.ts';
 import { displayTime } from './display.ts';
 
 /** Room for the rest of a name of 253 characters. */
@@ -55,7 +56,7 @@ export function decideTenant(tenant: BackupTenant, facts: TenantFacts, now: numb
         reason: facts.namespaceUid === undefined ? 'Deleted' : 'Replaced',
         message: `Namespace ${tenant.spec.namespace} with UID ${tenant.spec.namespaceUID} is gone. Its backups stay in the bucket.`,
       };
-  const key = keyOf(tenant, isThere ? facts : { ...facts, policies: [], backups: [] }, now);
+  const key = isErasureOrdered(tenant) ? standing(tenant) : keyOf(tenant, isThere ? facts : { ...facts, policies: [], backups: [] }, now);
   return {
     status: {
       observedGeneration: tenant.metadata.generation,
@@ -69,6 +70,11 @@ export function decideTenant(tenant: BackupTenant, facts: TenantFacts, now: numb
     rotation: key.because === undefined ? undefined : { generation: key.generation, because: key.because },
     wakeAt: key.dueAt !== undefined && key.dueAt > now ? key.dueAt : undefined,
   };
+}
+
+/** Nothing is encrypted any more. */
+function standing({ status, metadata }: BackupTenant): KeyStanding {
+  return { generation: status?.keyGeneration ?? FIRST_GENERATION, since: status?.keyGenerationSince ?? metadata.creationTimestamp };
 }
 
 interface KeyStanding {

@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../src/api/index.ts';
 import { allInformers, locationController, makeCaches, policyController, tenantController, type RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, ResourceClient, resourceTypes, ScaleClient, type KubeObject, type ResourceType } from '../../src/kube/index.ts';
-import { idleMovers, noAudit } from '../support/idle-movers.ts';
+import { idleMovers, noAudit, noEraser } from '../support/idle-movers.ts';
 import { idleReplication } from '../support/idle-replication.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { installCrds } from '../support/installed-crds.ts';
@@ -62,7 +62,7 @@ async function operator() {
   });
   const controllers = [
     locationController({ ...shared, secrets, operatorNamespace: 'default', locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations), probe, movers: idleMovers(connection, caches, shared.clock) }),
-    tenantController({ ...shared, tenants: new ResourceClient<BackupTenant>(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2), audit: noAudit }),
+    tenantController({ ...shared, tenants: new ResourceClient<BackupTenant>(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2), audit: noAudit, eraser: noEraser }),
     policies,
   ];
   const informers = [...allInformers(caches), secrets];

@@ -14,7 +14,7 @@ import { csiParts } from '../ground/csi/parts.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { idleReplication } from '../support/idle-replication.ts';
 import { installCrds } from '../support/installed-crds.ts';
-import { noAudit } from '../support/idle-movers.ts';
+import { noAudit, noEraser } from '../support/idle-movers.ts';
 
 const SYSTEM = 'tenant-backup-system';
 const MOVERS = `${SYSTEM}-movers`;
@@ -114,7 +114,7 @@ async function startOperator(): Promise<void> {
   });
   const controllers = [
     policies,
-    tenantController({ ...shared, tenants: new ResourceClient(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2), audit: noAudit }),
+    tenantController({ ...shared, tenants: new ResourceClient(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2), audit: noAudit, eraser: noEraser }),
     ...moverControllers({ ...shared, connection, context: movers, wakePolicy: (key) => policies.queue.add(key) }),
   ];
   const informers = allInformers(caches);

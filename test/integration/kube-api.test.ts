@@ -6,7 +6,7 @@ import { parse } from 'yaml';
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant, Restore } from '../../src/api/index.ts';
 import { allInformers, locationController, makeCaches, policyController, tenantController, type Caches, type RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, isKubeError, ResourceClient, resourceTypes, ScaleClient, type Controller, type KubeObject, type NewObject, type ResourceType } from '../../src/kube/index.ts';
-import { idleMovers, noAudit } from '../support/idle-movers.ts';
+import { idleMovers, noAudit, noEraser } from '../support/idle-movers.ts';
 import { idleReplication } from '../support/idle-replication.ts';
 import { ApiServer } from '../support/api-server.ts';
 
@@ -77,7 +77,7 @@ async function operator(): Promise<{ caches: Caches; controllers: readonly Contr
   const probe = { probe: () => Promise.resolve({ storageReachable: FOUND, storageWritable: FOUND, keyUsable: FOUND, storageIsolated: FOUND, keysIsolated: FOUND }) };
   const controllers = [
     locationController({ ...shared, secrets, operatorNamespace: 'default', locations: new ResourceClient<BackupLocation>(connection, resourceTypes.backupLocations), probe, movers: idleMovers(connection, caches, shared.clock) }),
-    tenantController({ ...shared, tenants: new ResourceClient<BackupTenant>(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2), audit: noAudit }),
+    tenantController({ ...shared, tenants: new ResourceClient<BackupTenant>(connection, resourceTypes.backupTenants), newTenantId: () => '0123456789abcdef'.repeat(2), audit: noAudit, eraser: noEraser }),
     policyController({
       ...shared,
       policies: new ResourceClient<BackupPolicy>(connection, resourceTypes.backupPolicies),

@@ -105,6 +105,7 @@ function operator(): () => Promise<void> {
     credentialMinter: { mint: refuse },
     resultReader: { read: refuse },
     audit: { record: refuse },
+    eraser: { step: refuse },
   };
   const ran = runControllers(
     {

@@ -2,7 +2,7 @@ import type { Logger } from 'pino';
 import { AuditError, AuditTrail, newAuditKeys, openAuditSigner, type AuditSigner } from '../../audit/index.ts';
 import type { BackupLocation } from '../../api/index.ts';
 import { PortError, type AuditRecorder, type RawSecret } from '../../controller/index.ts';
-import type { AuditRecord } from '../../decide/index.ts';
+import { isReadOnly, type AuditRecord } from '../../decide/index.ts';
 import { isKubeError, ResourceClient, resourceTypes, type KubeConnection } from '../../kube/index.ts';
 import { openStore, StorageError, tenantPrefix } from '../../storage/index.ts';
 import { bucketConnection, bucketUrl, type SecretSource } from './location-access.ts';
@@ -30,6 +30,8 @@ export class RealAuditRecorder implements AuditRecorder {
   }
 
   async record(location: BackupLocation, tenantId: string, record: AuditRecord, signal: AbortSignal): Promise<void> {
+    // A copy is not written to: what is restored from it in a disaster is told on the log, and no trail is forked.
+    if (isReadOnly(location)) return this.#log.info({ audit: { ...record, requestedBy: undefined, tenant: tenantId } }, 'audit, on the log alone: the bucket is a copy');
     try {
       await this.#record(location, tenantId, record, signal);
     } catch (error) {

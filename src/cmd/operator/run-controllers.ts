@@ -90,6 +90,7 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
       clock,
       newTenantId: options.newTenantId,
       audit: ports.audit,
+      eraser: ports.eraser,
       observer,
     }),
     recordController({ caches, tenants: new ResourceClient<BackupTenant>(connection, resourceTypes.backupTenants), records: ports.tenantRecords, observer }),

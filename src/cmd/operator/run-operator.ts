@@ -16,6 +16,7 @@ import { RealReplicationAccess } from './replication-access.ts';
 import { RealResultReader } from './result-reader.ts';
 import { RealTenantRecords } from './tenant-records.ts';
 import { secretLookup } from './secrets.ts';
+import { RealTenantEraser } from './tenant-eraser.ts';
 import { runControllers } from './run-controllers.ts';
 
 const FLUSH_MS = 1000;
@@ -96,6 +97,7 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
         replication: new RealReplicationAccess(source),
         resultReader: new RealResultReader(source),
         audit: new RealAuditRecorder(connection, source, log),
+        eraser: new RealTenantEraser(source),
       },
       onSynced: () => {
         onSynced();

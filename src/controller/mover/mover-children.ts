@@ -13,6 +13,7 @@ import { ResourceClient, isKubeError, resourceTypes } from '../../kube/index.ts'
 import { ownersOf } from '../caches.ts';
 import type { MintedCredentials } from '../ports.ts';
 import type { RawJob, RawSecret } from '../raw-objects.ts';
+import { recordIfPossible } from './audit.ts';
 import { BridgeRights } from './bridge-rights.ts';
 import type { MoverContext } from './mover-context.ts';
 
@@ -48,7 +49,11 @@ export class MoverChildren {
     const minted = await this.#context.minter.mint(location, start.orders.tenant.id, signal);
     if (!(await this.#putSecret(start, minted, signal))) return;
     // Whatever the mover may write or remove is on record before it can.
-    await this.#context.audit.record(location, start.orders.tenant.id, moverStarted(start.orders, this.#ownerOf(start), requestedBy), signal);
+    const record = moverStarted(start.orders, this.#ownerOf(start), requestedBy);
+    // Who restores from the second data center may have lost the first, and the trail's bucket with it.
+    const isElsewhere = start.orders.storage.bucket !== location.spec.s3.bucket || start.orders.storage.endpoint !== location.spec.s3.endpoint;
+    if (isElsewhere) await recordIfPossible(this.#context.audit, location, start.orders.tenant.id, record, signal);
+    else await this.#context.audit.record(location, start.orders.tenant.id, record, signal);
     if (start.bridge !== undefined) await this.#rights.grant(start.job, start.bridge, signal);
     const expire = minted.expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(minted.expiresAt) };
     try {

@@ -4,8 +4,9 @@ import { findCondition } from '../../decide/conditions.ts';
 import { decideTenant, newTenant, tenantName, type Rotation } from '../../decide/tenant.ts';
 import { Controller, isKubeError, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
-import { PortError, type AuditRecorder, type Clock } from '../ports.ts';
+import { PortError, type AuditRecorder, type Clock, type TenantEraser } from '../ports.ts';
 import type { RawNamespace } from '../raw-objects.ts';
+import { carryOutErasure, erasureFacts, tellErasure, withErasure } from './erasure.ts';
 
 export interface TenantDependencies {
   readonly caches: Caches;
@@ -15,6 +16,7 @@ export interface TenantDependencies {
   /** 16 random bytes, lower-case hex. */
   readonly newTenantId: () => string;
   readonly audit: AuditRecorder;
+  readonly eraser: TenantEraser;
   readonly observer: ControllerObserver;
 }
 
@@ -35,6 +37,10 @@ export function tenantController(dependencies: TenantDependencies): Controller {
   caches.policies.listen(({ object }) => controller.queue.add(object.metadata.namespace ?? ''));
   caches.namespaces.listen(({ object }) => controller.queue.add(object.metadata.name));
   caches.tenants.listen(({ object }) => controller.queue.add(object.spec.namespace));
+  caches.jobs.listen(({ type, object }) => {
+    // An erasure waits for the tenant's movers.
+    if (type === 'deleted') for (const tenant of caches.tenants.byIndex('namespace', object.metadata.namespace ?? '')) if (tenant.spec.erasure !== undefined) controller.queue.add(tenant.spec.namespace);
+  });
   caches.backups.listen(({ type, object }) => {
     // Only how many are kept is counted.
     if (type !== 'modified' || object.status?.phase === 'Stored') controller.queue.add(object.metadata.namespace ?? '');
@@ -52,12 +58,17 @@ async function reconcile(dependencies: TenantDependencies, name: string, signal:
   const backups = caches.backups.byIndex('namespace', name);
   let wakeAt = Infinity;
   for (const tenant of caches.tenants.byIndex('namespace', name)) {
-    const { status, rotation, wakeAt: due } = decideTenant(tenant, { namespaceUid: namespace?.metadata.uid, policies, backups }, clock.now());
+    const decided = decideTenant(tenant, { namespaceUid: namespace?.metadata.uid, policies, backups }, clock.now());
+    const { rotation } = decided;
+    const erasure = await carryOutErasure(dependencies, tenant, erasureFacts(caches, tenant, { namespaceUid: namespace?.metadata.uid, policies, backups }), signal);
+    const status = withErasure(decided.status, tenant, erasure, clock.now());
+    const due = Math.min(decided.wakeAt ?? Infinity, erasure?.wakeAt ?? Infinity);
     if (rotation !== undefined) await recordRotation(dependencies, tenant, rotation, signal);
     caches.tenants.remember(await tenants.writeStatus(tenant, status, signal));
     if (rotation !== undefined) tellRotation(dependencies.events, tenant, rotation);
     if (tenant.status?.phase === 'Active' && status.phase === 'NamespaceGone') tellGone(dependencies.events, tenant, status);
-    wakeAt = Math.min(wakeAt, due ?? Infinity);
+    tellErasure(dependencies.events, tenant, status);
+    wakeAt = Math.min(wakeAt, due);
   }
   return wakeAt === Infinity ? {} : { requeueAfterMs: Math.min(LONGEST_WAIT_MS, Math.max(0, wakeAt - clock.now())) };
 }
