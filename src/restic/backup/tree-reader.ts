@@ -1,6 +1,6 @@
-import { damaged, keyOfBytes, keyOfHex, letGo, type BlobLocation, type Id } from '../format/index.ts';
+import { damaged, letGo, type BlobLocation, type Id } from '../format/index.ts';
 import { memoryPlan } from '../memory-plan.ts';
-import { BlobCodec } from '../pipeline/blob-codec.ts';
+import { BlobOpener } from '../pipeline/blob-opener.ts';
 import { keyOf, type OpenRepository, type TableIndex } from '../repository/index.ts';
 
 /** A tree that claims to be larger is an attack on our memory; a million entries stay below. */
@@ -12,16 +12,14 @@ export class TreeReader {
   readonly #index: TableIndex;
   readonly #signal: AbortSignal | undefined;
   readonly #packs = new Map<Id, Uint8Array>();
-  readonly #codec: BlobCodec;
-  readonly #digest = new Int32Array(8);
-  readonly #wanted = new Int32Array(8);
+  readonly #opener: BlobOpener;
   /** Packs of trees that are kept, bytes: a walk comes back to the same few. */
   readonly #keptBytes = memoryPlan().keptTrees;
   #kept = 0;
 
   constructor(repository: OpenRepository, index: TableIndex, signal: AbortSignal | undefined) {
     this.#repository = repository;
-    this.#codec = new BlobCodec(repository.key.material);
+    this.#opener = new BlobOpener(repository.key.material);
     this.#index = index;
     this.#signal = signal;
   }
@@ -48,15 +46,13 @@ export class TreeReader {
   }
 
   #open(id: Id, { offset, length, uncompressedLength }: BlobLocation, pack: Uint8Array): Uint8Array {
-    keyOfHex(id, this.#wanted);
     if (uncompressedLength > maxTreeLength) throw damaged(`tree ${id}`, 'it claims an impossible length');
-    const tree = this.#codec.open(pack.subarray(offset, offset + length), uncompressedLength);
-    if (tree === undefined) throw damaged(`tree ${id}`, 'its bytes are not what was written');
-    if (keyOfBytes(this.#codec.sha256(tree), this.#digest).some((word, i) => word !== this.#wanted[i])) throw damaged(`tree ${id}`, 'its content is not what its id says');
+    const tree = this.#opener.open(pack.subarray(offset, offset + length), uncompressedLength, id);
+    if (tree === undefined) throw damaged(`tree ${id}`, 'its bytes are not what was written, or not what its id says');
     return tree;
   }
 
   free(): void {
-    this.#codec.free();
+    this.#opener.free();
   }
 }

@@ -1,5 +1,5 @@
-import { createCipheriv, createDecipheriv, hash, randomFillSync } from 'node:crypto';
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
+import { createCipheriv, hash, randomFillSync } from 'node:crypto';
+import { constants, zstdCompressSync } from 'node:zlib';
 import sodium from 'sodium-native';
 import type { Compression } from '../contract.ts';
 import { macLength, nonceLength, sealOverhead, zstdLevel, zstdMaxLevel } from '../format/index.ts';
@@ -31,7 +31,7 @@ const smallParameters: Readonly<Record<number, number>> = {
 const noncePool = 256 * nonceLength;
 
 /**
- * Hashes, compresses and seals blobs into the caller's buffers, one thread's worth: nothing is allocated for a blob.
+ * Hashes, compresses and seals blobs into the caller's buffers, one thread's worth: nothing is allocated for a blob. `BlobOpener` is its counterpart.
  * Buffers that it hands out are valid until its next call.
  */
 export class BlobCodec {
@@ -43,7 +43,6 @@ export class BlobCodec {
   readonly #nonces = Buffer.alloc(noncePool);
   #nextNonce = noncePool;
   #scratch = Buffer.alloc(0);
-  #decrypted = Buffer.alloc(0);
 
   /** @param material - 64 bytes of a `CipherKey` */
   constructor(material: Uint8Array, useNative = true) {
@@ -81,22 +80,6 @@ export class BlobCodec {
     return payload.length + sealOverhead;
   }
 
-  /**
-   * The plaintext of a sealed blob; valid until the next call. `undefined` when it is damaged.
-   * @param uncompressedLength - 0 when it is not compressed
-   */
-  open(sealed: Uint8Array, uncompressedLength: number): Uint8Array | undefined {
-    if (sealed.length < sealOverhead) return undefined;
-    const nonce = sealed.subarray(0, nonceLength);
-    const body = sealed.subarray(nonceLength, sealed.length - macLength);
-    if (!sodium.crypto_onetimeauth_verify(sealed.subarray(sealed.length - macLength), body, this.#macKeyFor(nonce))) return undefined;
-    const payload = this.#decrypt(nonce, body);
-    if (uncompressedLength === 0) return payload;
-    const opened = this.#scratchOf(uncompressedLength);
-    const length = this.#native === undefined ? decompressInto(opened, payload) : this.#native.decompress(opened, payload);
-    return length === uncompressedLength ? opened : undefined;
-  }
-
   free(): void {
     this.#native?.free();
     this.#oneTimeKey.fill(0);
@@ -132,14 +115,6 @@ export class BlobCodec {
     return this.#scratch.subarray(0, length);
   }
 
-  #decrypt(nonce: Uint8Array, body: Uint8Array): Uint8Array {
-    if (this.#native === undefined) return createDecipheriv('aes-256-ctr', this.#material.subarray(0, 32), nonce).update(body);
-    if (this.#decrypted.length < body.length) this.#decrypted = Buffer.allocUnsafeSlow(Math.max(body.length, this.#decrypted.length * 2));
-    const plaintext = this.#decrypted.subarray(0, body.length);
-    this.#native.applyCtr(nonce, body, plaintext);
-    return plaintext;
-  }
-
   #macKeyFor(nonce: Uint8Array): Uint8Array {
     this.#oneTimeKey.set(this.#material.subarray(48, 64), 0);
     this.#oneTimeKey.set(this.#nonceCipher.update(nonce), 16);
@@ -153,13 +128,5 @@ export class BlobCodec {
     }
     nonce.set(this.#nonces.subarray(this.#nextNonce, this.#nextNonce + nonceLength));
     this.#nextNonce += nonceLength;
-  }
-}
-
-function decompressInto(target: Buffer, frame: Uint8Array): number {
-  try {
-    return zstdDecompressSync(frame, { maxOutputLength: Math.max(1, target.length) }).copy(target);
-  } catch {
-    return -1;
   }
 }

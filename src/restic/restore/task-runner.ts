@@ -1,7 +1,7 @@
 import { readSync } from 'node:fs';
 import { joinPath, Beneath, errnoCodeOf, openLibc, type Libc } from '../fs/index.ts';
 import * as c from '../fs/libc-constants.ts';
-import { BlobOpener } from './blob-opener.ts';
+import { BlobOpener } from '../pipeline/blob-opener.ts';
 import type { BlobJob, CompareResult, CompareTask, FileFailure, FileJob, Metadata, Result, Task, WorkerSetup, WriteResult, WriteTask } from './messages.ts';
 import { applyMetadata } from './metadata.ts';
 import { writeAt } from './sparse-write.ts';
