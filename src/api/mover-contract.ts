@@ -55,6 +55,8 @@ const common = {
     prefix: z.string(),
     forcePathStyle: z.boolean(),
     caBundle: z.string().optional(),
+    /** A bucket with Object Lock, of which what was put first is read, whatever was deleted or put on top. */
+    isReplica: z.boolean().optional(),
   }),
   kms: z.array(Kms).min(1),
   /** Earlier attempts that are known to be dead: their locks may go. */

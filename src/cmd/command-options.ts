@@ -9,6 +9,7 @@ export const RepositoryOptions = StoreOptions.extend({
   kms: z.array(z.string()).default([]),
   secretKeyFile: z.string().min(1).optional(),
   tenant: TenantId.optional(),
+  fromReplica: z.boolean().default(false),
 });
 export type RepositoryOptions = z.infer<typeof RepositoryOptions>;
 

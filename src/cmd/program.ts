@@ -65,6 +65,7 @@ function describeProgram(context: ProcessContext & { readonly json: boolean }, d
 
 const waitForLock = 'wait so long for another program that has the repository locked, such as 5m';
 
+const FROM_REPLICA = ['--from-replica', 'the bucket is a replica: read what was put first, whatever was deleted or put on top of it'] as const;
 const CA_FILE = ['--ca-file <file>', 'PEM file of certificate authorities to trust beside the system\'s, for S3 and KMS'] as const;
 /** People who know restic give it to whatever reads. */
 const NO_LOCK = ['--no-lock', 'as ever: this command takes no lock'] as const;
@@ -108,18 +109,23 @@ function describeWriting(program: Command, context: ProcessContext, done: Done):
 }
 
 function describeReading(program: Command, context: ProcessContext, done: Done): void {
-  onRepository(program, 'snapshots', 'List the snapshots.').option(...NO_LOCK).action(async (options: unknown) => {
-    const { snapshots } = await import('./commands/snapshots.ts');
-    done(await snapshots(options, context));
-  });
+  onRepository(program, 'snapshots', 'List the snapshots.')
+    .option(...FROM_REPLICA)
+    .option(...NO_LOCK)
+    .action(async (options: unknown) => {
+      const { snapshots } = await import('./commands/snapshots.ts');
+      done(await snapshots(options, context));
+    });
   onRepository(program, 'ls', 'List the files of a snapshot.')
     .option(...NO_LOCK)
+    .option(...FROM_REPLICA)
     .addOption(new NeededOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest'))
     .action(async (options: unknown) => {
       const { ls } = await import('./commands/ls.ts');
       done(await ls(options, context));
     });
   onRepository(program, 'restore', 'Restore a snapshot into a directory.')
+    .option(...FROM_REPLICA)
     .addOption(new NeededOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest'))
     .addOption(new NeededOption('--target <dir>', 'directory to restore into'))
     .option('--subtree <path>', 'restore only what lies below this path of the snapshot, straight into the target')
@@ -134,6 +140,7 @@ function describeReading(program: Command, context: ProcessContext, done: Done):
       done(await restore(options, context));
     });
   onRepository(program, 'check', 'Find out whether the repository is sound.')
+    .option(...FROM_REPLICA)
     .addOption(new Option('--read-data', 'read and verify every pack').conflicts('readDataSubset'))
     .option('--read-data-subset <share>', 'read and verify a share of the packs, such as 10%, or one part of so many, such as 3/10')
     .option('--no-lock', 'take no lock, for a repository that cannot be written to; no prune may run meanwhile')
@@ -167,6 +174,7 @@ function describeRemoving(program: Command, context: ProcessContext, done: Done)
 /** What needs no key: ciphertext is moved as it is. */
 function describeMoving(program: Command, context: ProcessContext, done: Done): void {
   onRepository(program, 'export', 'Write one snapshot with all it needs into one file, which restic opens, too.')
+    .option(...FROM_REPLICA)
     .addOption(new NeededOption('--snapshot <id>', 'a snapshot\'s id, the beginning of one, or latest'))
     .addOption(new NeededOption('--output <file>', 'the file; it must not exist yet'))
     .action(async (options: unknown) => {

@@ -32,11 +32,11 @@ export async function openStoreAt(option: string, url: string, options: StoreOpt
   });
 }
 
-/** Opens the store that `--repository` names, and closes it after `work`. */
-export async function withStore<T>(options: StoreOptions & { readonly repository: string }, context: ProcessContext, work: (store: ObjectStore) => Promise<T>): Promise<T> {
+/** Opens the store that `--repository` names, with `--from-replica` as it was before anybody deleted or wrote over what is in it, and closes it after `work`. */
+export async function withStore<T>(options: StoreOptions & { readonly repository: string; readonly fromReplica?: boolean }, context: ProcessContext, work: (store: ObjectStore) => Promise<T>): Promise<T> {
   const store = await openStoreAt('--repository', options.repository, options, context);
   try {
-    return await work(store);
+    return await work(options.fromReplica === true ? await asReplica(store) : store);
   } catch (error) {
     // Such as those of a new repository that did not come to be.
     await store.removeMadeFolders?.();
@@ -53,6 +53,11 @@ async function refuseFile(option: string, url: string): Promise<void> {
   const isFile = await stat(address.path).then((found) => !found.isDirectory(), (error: unknown) => isErrno(error, 'ENOTDIR'));
   if (!isFile) return;
   throw new UsageError(`${option} ${url}: ${address.path} is a file, or lies below one; name the directory of the repository. A file that export made goes into one with import`);
+}
+
+async function asReplica(store: ObjectStore): Promise<ObjectStore> {
+  const { readingFirstVersions } = await import('../mover/index.ts');
+  return readingFirstVersions(store);
 }
 
 /** The certificate authorities in the file that `--ca-file` names. @throws {UsageError} when it holds none. */

@@ -4,5 +4,6 @@
  */
 export { runMover, type MoverEnvironment } from './run-mover.ts';
 export { runReplication, type ReplicationEnvironment } from './replicate/index.ts';
+export { readingFirstVersions } from './first-versions.ts';
 export { failureOf } from './failure.ts';
 export { MoverError, type MoverErrorCode } from './errors.ts';

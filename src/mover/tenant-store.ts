@@ -1,11 +1,12 @@
 import type { MoverOrders } from '../api/index.ts';
 import { openStore, type ObjectStore } from '../storage/index.ts';
 import type { CredentialsFile } from './credentials-file.ts';
+import { readingFirstVersions } from './first-versions.ts';
 import type { MoverLines } from './mover-lines.ts';
 
 /** The tenant's part of the bucket: `<prefix>/tenants/<tenantId>/`. Nothing is read or written yet. */
-export function openTenantStore(orders: MoverOrders, credentials: CredentialsFile, lines: MoverLines): Promise<ObjectStore> {
-  return openStore(tenantUrl(orders), {
+export async function openTenantStore(orders: MoverOrders, credentials: CredentialsFile, lines: MoverLines): Promise<ObjectStore> {
+  const store = await openStore(tenantUrl(orders), {
     s3: {
       credentials: () => credentials.s3(),
       ...(orders.storage.caBundle === undefined ? {} : { caBundle: orders.storage.caBundle }),
@@ -14,6 +15,7 @@ export function openTenantStore(orders: MoverOrders, credentials: CredentialsFil
       onRetry: ({ doing, attempt, error }) => lines.trouble(error.code, `${doing}: ${error.message} (try ${attempt}; it is tried again)`),
     },
   });
+  return orders.storage.isReplica === true ? readingFirstVersions(store) : store;
 }
 
 /** The URL that `openStore` takes, of what the orders say. */

@@ -8,6 +8,7 @@ export { StorageError, type StorageErrorCode, type StorageErrorOptions } from '.
 export { assertKey, compareKeys } from './object-key.ts';
 export { isErrno } from './file-errors.ts';
 export { firstKey } from './first-key.ts';
+export { PrefixedStore } from './prefixed-store.ts';
 export { MemoryStore } from './memory-store.ts';
 export { FileStore, type FileStoreOptions } from './file-store.ts';
 export { makeFolders } from './make-folders.ts';

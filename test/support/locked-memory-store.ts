@@ -22,7 +22,7 @@ export class LockedMemoryStore implements ObjectStore {
   readonly location: string;
   readonly requests: Request[] = [];
   /** Told of each request before it is done; what it throws, the request ends with. */
-  onRequest: (request: Request) => void = () => undefined;
+  onRequest: (request: Request) => void | Promise<void> = () => undefined;
   readonly versions: ObjectVersions;
   readonly #objects = new Map<string, Version[]>();
   readonly #now: () => Date;
@@ -158,6 +158,6 @@ export class LockedMemoryStore implements ObjectStore {
     this.requests.push({ operation, key });
     // As over a network: others go on meanwhile.
     await Promise.resolve();
-    this.onRequest({ operation, key });
+    await this.onRequest({ operation, key });
   }
 }
