@@ -16,7 +16,6 @@ export interface Request {
   readonly key: string;
 }
 
-const PAGE = 1000;
 
 export class LockedMemoryStore implements ObjectStore {
   readonly location: string;
@@ -24,6 +23,8 @@ export class LockedMemoryStore implements ObjectStore {
   /** Told of each request before it is done; what it throws, the request ends with. */
   onRequest: (request: Request) => void | Promise<void> = () => undefined;
   readonly versions: ObjectVersions;
+  /** Objects of a page of a listing. */
+  pageSize = 1000;
   readonly #objects = new Map<string, Version[]>();
   readonly #now: () => Date;
   #serial = 0;
@@ -106,9 +107,9 @@ export class LockedMemoryStore implements ObjectStore {
     for (;;) {
       await this.#ask(operation, prefix);
       const found = [...this.#objects.keys()].filter((key) => key.startsWith(prefix) && (after === undefined || compareKeys(key, after) > 0)).sort(compareKeys);
-      const page = found.slice(0, PAGE).map((key): [string, readonly Version[]] => [key, [...(this.#objects.get(key) ?? [])]]);
+      const page = found.slice(0, this.pageSize).map((key): [string, readonly Version[]] => [key, [...(this.#objects.get(key) ?? [])]]);
       yield* page;
-      if (found.length <= PAGE) return;
+      if (found.length <= this.pageSize) return;
       after = page.at(-1)?.[0];
     }
   }

@@ -162,6 +162,24 @@ describe('replicating', () => {
     expect(none.tenants.length).toBeLessThan(31);
   });
 
+  it('puts packs before the index that names them, though a backup ends while its tenant is listed', async () => {
+    source.pageSize = 4;
+    let pages = 0;
+    source.onRequest = async ({ operation }) => {
+      pages += operation === 'list' ? 1 : 0;
+      // Packs are listed by now, index files are not.
+      if (pages !== 4) return;
+      source.onRequest = () => undefined;
+      await tenant.backup();
+    };
+
+    const { tenants } = await run();
+
+    expect(tenants).toMatchObject([{ state: 'done', snapshots: { length: 3 } }]);
+    const put = replica.requests.filter(({ operation }) => operation === 'put').map(({ key }) => key.split('/')[3]);
+    expect(put.lastIndexOf('data')).toBeLessThan(put.indexOf('index'));
+  });
+
   it('begins nothing after the window, says who waits, and goes on the next night', async () => {
     let left = 5;
     const { tenants } = await run({ mayBegin: () => (left -= 1) > 0 });

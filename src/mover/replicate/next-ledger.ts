@@ -37,7 +37,7 @@ export function nextLedger(facts: LedgerFacts): NextLedger {
   const { source, there, memory, until, now } = facts;
   const kept = new Set(source.map(({ key }) => key).filter((key) => there.has(key)));
   if (!facts.givesUp) for (const key of memory.needed.keys()) kept.add(key);
-  const needed = new Map([...kept].map((key) => [key, until.get(key) ?? memory.needed.get(key) ?? 0]));
+  const needed = new Map([...kept].map((key) => [key, until.get(key) ?? memory.needed.get(key) ?? memory.put.get(key) ?? 0]));
   const unneeded = new Map<string, number>();
   for (const key of there) if (!kept.has(key)) unneeded.set(key, memory.unneeded.get(key) ?? now.getTime());
   const ledger: Ledger = {

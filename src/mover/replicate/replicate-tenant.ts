@@ -44,7 +44,7 @@ async function replicateListed(work: ReplicationWork, listing: TenantListing, is
   const state = replicaState(listing.there);
   const name = newestLedger(listing.there.map(({ key }) => key));
   const ledger = name === undefined ? undefined : await readLedger(work, tenant, name);
-  const memory = remembered(ledger, state);
+  const memory = remembered(ledger, state, work.lock);
   const source = await settled(work, tenant, replicatedObjects(listing.here), state);
   const losses = await lossesOf(work, { listing, source, state, memory, ledger });
 

@@ -1,5 +1,7 @@
-import type { ObjectInfo, VersionedObject } from '../../storage/index.ts';
+import type { ReplicationLock } from '../../api/index.ts';
+import type { ObjectInfo, ObjectVersion, VersionedObject } from '../../storage/index.ts';
 import type { Ledger } from './ledger.ts';
+import { lockedUntil } from './lock-terms.ts';
 import { tenantKeyOf } from './tenant-keys.ts';
 
 /** What is replicated of a listing of the source: of several revisions of a manifest the highest, for it stands. */
@@ -21,12 +23,12 @@ export function replicatedObjects(listed: readonly ObjectInfo[]): ObjectInfo[] {
 
 /** What the replica has, by the version that was put first. */
 export interface ReplicaState {
-  readonly objects: ReadonlyMap<string, { readonly size: number; readonly versionId: string }>;
+  readonly objects: ReadonlyMap<string, ObjectVersion>;
   readonly tampered: readonly string[];
 }
 
 export function replicaState(listed: readonly VersionedObject[]): ReplicaState {
-  const objects = new Map<string, { readonly size: number; readonly versionId: string }>();
+  const objects = new Map<string, ObjectVersion>();
   const tampered: string[] = [];
   for (const { key, versions, markers } of listed) {
     const [oldest, ...later] = versions;
@@ -42,13 +44,21 @@ export function replicaState(listed: readonly VersionedObject[]): ReplicaState {
 export interface Remembered {
   readonly needed: ReadonlyMap<string, number>;
   readonly unneeded: ReadonlyMap<string, number>;
+  /** The lock that each got when it was put. */
+  readonly put: ReadonlyMap<string, number>;
 }
 
-/** Of a tenant without a ledger all that lies in the replica counts as needed, with locks that nobody knows. */
-export function remembered(ledger: Ledger | undefined, state: ReplicaState): Remembered {
-  if (ledger === undefined) return { needed: new Map([...state.objects.keys()].map((key) => [key, 0])), unneeded: new Map() };
+/**
+ * What is known of each object of the replica. What no ledger names was put by a run that was killed before it wrote one, under a lock from that moment on; of a
+ * tenant without a ledger that is all, and all of it counts as needed.
+ */
+export function remembered(ledger: Ledger | undefined, state: ReplicaState, lock: ReplicationLock): Remembered {
+  const asPut = (key: string, { modifiedAt }: ObjectVersion): number => (modifiedAt === undefined ? 0 : lockedUntil(key, lock, modifiedAt).getTime());
+  const put = new Map([...state.objects].map(([key, version]) => [key, asPut(key, version)] as const));
+  if (ledger === undefined) return { needed: put, unneeded: new Map(), put };
   const present = (names: readonly string[], at: string): [string, number][] => names.filter((name) => state.objects.has(name)).map((name) => [name, Date.parse(at)]);
   return {
+    put,
     needed: new Map(ledger.needed.flatMap(({ until, names }) => present(names, until))),
     unneeded: new Map(ledger.unneeded.flatMap(({ since, names }) => present(names, since))),
   };
