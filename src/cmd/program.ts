@@ -205,6 +205,35 @@ function describeMoving(program: Command, context: ProcessContext, done: Done): 
       const { copy } = await import('./commands/copy.ts');
       done(await copy(options, context));
     });
+  program
+    .command('replicate')
+    .description('Bring the second data center up to date with all tenants of the first: copy, lock, extend, and notice losses.')
+    .addOption(new NeededOption('--from <url>', 's3://bucket/prefix?endpoint=…&region=… of a location: tenants/ lies below it'))
+    .addOption(new NeededOption('--to <url>', 'the same of the second data center; a bucket with Object Lock'))
+    .addOption(new NeededOption('--lock <mode>', 'compliance, which nobody can take back, or governance'))
+    .addOption(new NeededOption('--retain-for <time>', 'how long each object is locked from when it was last needed, such as 30d'))
+    .option('--tenant <id>', 'this tenant alone; may be repeated', collect)
+    .option('--released <id>', 'a tenant whose losses in the source are meant; may be repeated', collect)
+    .option('--concurrency <n>', 'objects in flight at a time')
+    .option(...CA_FILE)
+    .option(...JSON_LINES)
+    .action(async (options: unknown) => {
+      const { replicate } = await import('./commands/replicate.ts');
+      done(await replicate(options, context));
+    });
+  program
+    .command('collect')
+    .description('Remove from the second data center what nothing has needed for as long as it was locked.')
+    .addOption(new NeededOption('--repository <url>', 's3://bucket/prefix?endpoint=…&region=… of the replica: tenants/ lies below it'))
+    .addOption(new NeededOption('--retain-for <time>', 'as for replicate'))
+    .option('--tenant <id>', 'this tenant alone; may be repeated', collect)
+    .option('--dry-run', 'count what would go, and remove nothing')
+    .option(...CA_FILE)
+    .option(...JSON_LINES)
+    .action(async (options: unknown) => {
+      const { collectReplica } = await import('./commands/collect.ts');
+      done(await collectReplica(options, context));
+    });
 }
 
 function describeKeys(program: Command, context: ProcessContext, done: Done): void {

@@ -64,7 +64,7 @@ class World {
 
   async do(doing: Doing): Promise<void> {
     if (doing.action === 'wait') this.time += doing.days * DAY;
-    else if (doing.action === 'replicate' || doing.action === 'collect') await this.#work(doing);
+    else if ('meanwhile' in doing) await this.#work(doing);
     else await takeStep(this.repository, sources, doing);
   }
 

@@ -5,7 +5,7 @@ import { ByteBudget } from '../../src/mover/byte-budget.ts';
 import { sealManifest } from '../../src/mover/manifest.ts';
 import { eachTenant, type ShardOutcome } from '../../src/mover/replicate/replicate-shard.ts';
 import { replicateTenant } from '../../src/mover/replicate/replicate-tenant.ts';
-import { versioned } from '../../src/mover/replicate/run-replication.ts';
+import { versioned } from '../../src/mover/replicate/replicate-location.ts';
 import type { ReplicationWork } from '../../src/mover/replicate/work.ts';
 import { canonicalJson, type ObjectStore } from '../../src/storage/index.ts';
 

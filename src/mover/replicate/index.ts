@@ -3,4 +3,5 @@
  * and collects what nothing needs after its locks. No key, no engine: ciphertext, names and sizes. What is decided (`losses`, `planCollection`, `ledger`) is
  * pure; what is done stands beside it.
  */
-export { replicationExit, runReplication, versioned, type ReplicationEnvironment } from './run-replication.ts';
+export { replicationExit, runReplication, type ReplicationEnvironment } from './run-replication.ts';
+export { collectLocation, replicateLocation, type LocationOutcome, type LocationTally } from './replicate-location.ts';

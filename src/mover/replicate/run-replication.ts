@@ -1,15 +1,9 @@
-import { MOVER_CONTRACT_VERSION, MOVER_EXIT, replicationResultKey, type ReplicateOrders, type ReplicationOrders, type ReplicationPlace, type ReplicationResult } from '../../api/index.ts';
-import { memoryPlan } from '../../restic/memory-plan.ts';
-import { canonicalJson, MemoryStore, openStore, StorageError, type ObjectStore } from '../../storage/index.ts';
-import { ByteBudget } from '../byte-budget.ts';
+import { MOVER_CONTRACT_VERSION, MOVER_EXIT, replicationResultKey, type ReplicationOrders, type ReplicationPlace, type ReplicationResult } from '../../api/index.ts';
+import { canonicalJson, openStore, type ObjectStore } from '../../storage/index.ts';
 import { CredentialsFile } from '../credentials-file.ts';
 import { failureOf } from '../failure.ts';
 import type { MoverLines } from '../mover-lines.ts';
-import { collectTenant } from './collect-tenant.ts';
-import { paceOf } from './pace.ts';
-import { eachTenant, type ShardOutcome } from './replicate-shard.ts';
-import { replicateTenant } from './replicate-tenant.ts';
-import type { ReplicationTally, ReplicationWork, VersionedStore } from './work.ts';
+import { collectLocation, replicateLocation, type LocationOutcome, type LocationTally } from './replicate-location.ts';
 
 export interface ReplicationEnvironment {
   readonly ordersDirectory: string;
@@ -27,20 +21,17 @@ const RESULT_TIMEOUT_MS = 10_000;
 /** Connections that a service started anew breaks are not given a night up for. */
 const PATIENCE_MS = 5 * 60_000;
 
-type Tally = ReplicationTally & { collected: number };
-
 /** Carries out a shard of a run and leaves the result in the bucket of whoever works. Never throws: what happens is in the result. */
 export async function runReplication(orders: ReplicationOrders, environment: ReplicationEnvironment): Promise<ReplicationResult> {
   const startedAt = new Date(environment.now()).toISOString();
-  const tally: Tally = { objects: 0, bytes: 0, extended: 0, collected: 0 };
   const opened: ObjectStore[] = [];
-  let outcome: ShardOutcome;
+  let outcome: LocationOutcome;
   try {
-    outcome = orders.task === 'replicate' ? await replicate(orders, environment, tally, opened) : await collect(orders, environment, tally, opened);
+    outcome = await carryOut(orders, environment, opened);
   } catch (error) {
-    outcome = { tenants: [], findings: [], failure: failureOf(error, environment.signal) };
+    outcome = { tenants: [], findings: [], tally: { objects: 0, bytes: 0, extended: 0, collected: 0 }, failure: failureOf(error, environment.signal) };
   }
-  const result = resultOf(orders, environment, { startedAt, tally, outcome });
+  const result = resultOf(orders, environment, startedAt, outcome);
   await leave(orders, environment, result, opened);
   await Promise.all(opened.map((store) => store.close()));
   return result;
@@ -51,51 +42,20 @@ export function replicationExit({ failure }: Pick<ReplicationResult, 'failure'>)
   return failure.retryable ? MOVER_EXIT.retryable : MOVER_EXIT.failed;
 }
 
-async function replicate(orders: ReplicateOrders, environment: ReplicationEnvironment, tally: Tally, opened: ObjectStore[]): Promise<ShardOutcome> {
-  const { signal, now, lines } = environment;
-  const source = await openPlace(orders.source, environment, orders.concurrency);
-  opened.push(source);
-  const replica = await openPlace(orders.replica, environment, orders.concurrency);
-  opened.push(replica);
-  const pace = paceOf(orders.bytesPerSecond, now, signal);
-  const work: ReplicationWork = {
-    source: source.within('tenants'),
-    replica: versioned(replica.within('tenants')),
-    lock: orders.lock,
-    released: new Set(orders.released),
-    concurrency: orders.concurrency,
-    budget: new ByteBudget(memoryPlan().copied),
-    pace: async (bytes) => {
-      lines.progress({ filesDone: tally.objects, bytesDone: tally.bytes, bytesAdded: tally.bytes });
-      await pace(bytes);
-    },
-    mayBegin: windowOf(orders, environment),
-    tally,
-    signal,
-    now: () => new Date(now()),
+async function carryOut(orders: ReplicationOrders, environment: ReplicationEnvironment, opened: ObjectStore[]): Promise<LocationOutcome> {
+  const { signal, now, lines, shard } = environment;
+  const { lock, shards, tenants, windowEnd } = orders;
+  const onProgress = ({ objects, bytes, collected }: LocationTally): void => lines.progress({ filesDone: objects + collected, bytesDone: bytes, bytesAdded: bytes });
+  const open = async (place: ReplicationPlace, maxRequests?: number): Promise<ObjectStore> => {
+    const store = await openPlace(place, environment, maxRequests);
+    opened.push(store);
+    return store;
   };
-  return eachTenant(work, { shard: environment.shard, shards: orders.shards, tenants: orders.tenants }, (listing) => replicateTenant(work, listing));
-}
-
-async function collect(orders: Extract<ReplicationOrders, { task: 'collect' }>, environment: ReplicationEnvironment, tally: Tally, opened: ObjectStore[]): Promise<ShardOutcome> {
-  const { signal, lines } = environment;
-  const store = await openPlace(orders.replica, environment);
-  opened.push(store);
-  const replica = versioned(store.within('tenants'));
-  const mayBegin = windowOf(orders, environment);
-  const range = { shard: environment.shard, shards: orders.shards, tenants: orders.tenants };
-  // Collection reads the replica alone; the other side of its listing is empty.
-  return eachTenant({ source: new MemoryStore('nothing'), replica, signal, mayBegin }, range, async (listing) => {
-    const { removed, stillLocked } = await collectTenant(replica, listing, orders, { now: new Date(environment.now()), signal, mayBegin });
-    tally.collected += removed;
-    lines.progress({ filesDone: tally.collected, bytesDone: 0, bytesAdded: 0 });
-    return { tenant: { tenant: listing.tenant, state: stillLocked > 0 ? 'waiting' : 'done', snapshots: [] }, findings: [] };
-  });
-}
-
-function windowOf({ windowEnd }: ReplicationOrders, { now, signal }: ReplicationEnvironment): () => boolean {
-  const end = windowEnd === undefined ? Infinity : Date.parse(windowEnd);
-  return () => !signal.aborted && now() < end;
+  const common = { lock, shard, shards, tenants, windowEnd, signal, now, onProgress };
+  if (orders.task === 'collect') return collectLocation({ ...common, replica: await open(orders.replica), dryRun: orders.dryRun });
+  const { released, concurrency, bytesPerSecond } = orders;
+  const source = await open(orders.source, concurrency);
+  return replicateLocation({ ...common, source, replica: await open(orders.replica, concurrency), released, concurrency, bytesPerSecond });
 }
 
 function openPlace(place: ReplicationPlace, { ordersDirectory, now, signal, lines }: ReplicationEnvironment, maxRequests?: number): Promise<ObjectStore> {
@@ -111,18 +71,7 @@ function openPlace(place: ReplicationPlace, { ordersDirectory, now, signal, line
   });
 }
 
-/** The replica must be a bucket that keeps versions; only such a one has locks. */
-export function versioned(store: ObjectStore): VersionedStore {
-  if (keepsVersions(store)) return store;
-  throw new StorageError('Unsupported', `${store.location} keeps no versions; a replica needs a bucket with Object Lock`, { retryable: false });
-}
-
-function keepsVersions(store: ObjectStore): store is VersionedStore {
-  return store.versions !== undefined;
-}
-
-function resultOf(orders: ReplicationOrders, environment: ReplicationEnvironment, told: { readonly startedAt: string; readonly tally: Tally; readonly outcome: ShardOutcome }): ReplicationResult {
-  const { tenants, findings, failure } = told.outcome;
+function resultOf(orders: ReplicationOrders, environment: ReplicationEnvironment, startedAt: string, { tenants, findings, failure, tally }: LocationOutcome): ReplicationResult {
   const inState = (state: string): number => tenants.filter((tenant) => tenant.state === state).length;
   return {
     version: MOVER_CONTRACT_VERSION,
@@ -133,9 +82,9 @@ function resultOf(orders: ReplicationOrders, environment: ReplicationEnvironment
     shard: environment.shard,
     outcome: failure === undefined ? 'succeeded' : 'failed',
     ...(failure === undefined ? {} : { failure }),
-    startedAt: told.startedAt,
+    startedAt,
     finishedAt: new Date(environment.now()).toISOString(),
-    counts: { done: inState('done'), waiting: inState('waiting'), failed: inState('failed'), diverged: inState('diverged'), ...told.tally },
+    counts: { done: inState('done'), waiting: inState('waiting'), failed: inState('failed'), diverged: inState('diverged'), ...tally },
     tenants: [...tenants],
     findings: [...findings],
     peakMemory: environment.peakMemory(),
