@@ -17,9 +17,12 @@ export async function putResult(store: ObjectStore, orders: MoverOrders, result:
   }
 }
 
-/** Writes the short form where the kubelet picks it up. */
-export async function writeTerminationMessage(path: string, result: MoverResult): Promise<void> {
-  await writeFile(path, shortForm(result));
+/**
+ * Writes the short form where the kubelet picks it up.
+ * @param isInBucket - whether the whole of it is where the operator can read it
+ */
+export async function writeTerminationMessage(path: string, result: MoverResult, isInBucket: boolean): Promise<void> {
+  await writeFile(path, shortForm(result, isInBucket));
 }
 
 /** Counts alone, and why it failed: which tenants, the object in the bucket says. */

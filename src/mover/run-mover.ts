@@ -141,9 +141,11 @@ async function leave(
   result: MoverResult,
   bucket?: { readonly orders: MoverOrders; readonly store: ObjectStore },
 ): Promise<number> {
+  let isInBucket = false;
   if (bucket !== undefined) {
     try {
       await putResult(bucket.store, bucket.orders, result, AbortSignal.timeout(RESULT_TIMEOUT_MS));
+      isInBucket = true;
       await bucket.store.close();
     } catch (error) {
       const { code, message } = failureOf(error);
@@ -151,7 +153,7 @@ async function leave(
     }
   }
   try {
-    await writeTerminationMessage(environment.terminationMessage, result);
+    await writeTerminationMessage(environment.terminationMessage, result, isInBucket);
   } catch (error) {
     lines.trouble('TerminationMessage', error instanceof Error ? error.message : String(error));
   }

@@ -3,16 +3,32 @@ import type { MoverResult } from '../api/index.ts';
 /** The kubelet keeps 4 KiB of a termination message; half of it is plenty and leaves room for other containers' ones. */
 const SHORT_FORM_BYTES = 2048;
 
+/** No JSON, so whoever wants the result reads the object in the bucket. */
+const IN_THE_BUCKET = 'The result does not fit here. It is in the bucket.';
+
 /**
  * The result in at most 2 KiB of JSON: what does not fit is cut, lists first, then words. The object in the bucket has
  * everything.
+ * @param isInBucket - whether it has. Then what a verification found damaged is never cut: who reads two names thinks that there are two.
  */
-export function shortForm(result: MoverResult): string {
+export function shortForm(result: MoverResult, isInBucket = false): string {
+  const { text, short } = fitting(result);
+  return isInBucket && losesFindings(result, short) ? IN_THE_BUCKET : text;
+}
+
+function fitting(result: MoverResult): { readonly text: string; readonly short: MoverResult } {
   for (const cut of CUTS) {
-    const text = JSON.stringify(cutTo(result, cut));
-    if (Buffer.byteLength(text) <= SHORT_FORM_BYTES) return text;
+    const short = cutTo(result, cut);
+    const text = JSON.stringify(short);
+    if (Buffer.byteLength(text) <= SHORT_FORM_BYTES) return { text, short };
   }
-  return JSON.stringify(cutTo(result, LAST_CUT));
+  const short = cutTo(result, LAST_CUT);
+  return { text: JSON.stringify(short), short };
+}
+
+function losesFindings({ verify }: MoverResult, { verify: short }: MoverResult): boolean {
+  if (verify === undefined || short === undefined) return false;
+  return short.affected.length < verify.affected.length || short.damagedPacks.length < verify.damagedPacks.length;
 }
 
 /** How much stays: characters of the failure's message, warnings and characters of each, ids of removed snapshots … */

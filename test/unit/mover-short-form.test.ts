@@ -30,6 +30,20 @@ describe('the short form of a result', () => {
     expect(short.warnings[3]).toMatch(/^\/volumes\/data\/.*….*file-3: permission denied$/);
   });
 
+  it('names all that is damaged, or none and where all of it is', () => {
+    const affected = (count: number) => Array.from({ length: count }, (_, n) => ({ snapshotId: String(n).padStart(64, '0'), files: 1, paths: ['/volumes/data/file'] }));
+    const verified = (count: number): MoverResult => ({
+      ...result,
+      task: 'verify',
+      outcome: 'succeeded',
+      verify: { snapshots: 9, packsChecked: 9, packsRead: 9, bytesRead: 9, filesCompared: 9, bytesCompared: 9, filesTooLarge: 0, problems: 9, damagedPacks: ['ab'.repeat(32)], affected: affected(count) },
+    });
+    expect(JSON.parse(shortForm(verified(2), true))).toEqual(verified(2));
+    expect(shortForm(verified(3), true)).toMatch(/^[^{]*bucket/);
+    // Where it could not be left there, a part is better than nothing.
+    expect(MoverResult.parse(JSON.parse(shortForm(verified(3), false))).verify?.affected).toHaveLength(2);
+  });
+
   it('never exceeds two KiB and stays a result, whatever it is made of', () => {
     const text = fc.string({ unit: 'binary', maxLength: 3000 });
     fc.assert(
