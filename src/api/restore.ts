@@ -25,6 +25,10 @@ const Source = withRules(
     backup: ObjectName.optional().meta({ description: 'Name of a stored Backup in the same namespace.' }),
     policy: ObjectName.optional().meta({ description: 'Name of a BackupPolicy in the same namespace: one of its good backups is chosen, by `newest` or `asOf`, once.' }),
     newest: z.boolean().optional().meta({ description: 'With `policy`: its newest good backup. Safety backups are not chosen: they hold what somebody wanted to be rid of.' }),
+    from: z.enum(['Primary', 'Replica']).optional().meta({
+      description:
+        'Which data center it is read from; left out, the first. `Replica`: the second one, with the first off. It needs a principal in `spec.replica.kms` of the BackupLocation that may decrypt. In an installation that recovers (`spec.recover`) leave it out: there the copy is what the location names.',
+    }),
     asOf: Timestamp.optional().meta({
       description:
         'With `policy`: its newest good backup that was stored at or before this time, e.g. `2030-01-31T12:00:00Z`. Nothing in it is younger than that.',

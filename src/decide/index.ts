@@ -33,6 +33,7 @@ export { REPLICA_CREDENTIALS, SOURCE_CREDENTIALS, workersJob } from './replicati
 export { decideWorkersRefused, replicationAttempt } from './replication-run.ts';
 export type { ReplicationFacts, ReplicationPlan, ReplicationStep, ShardResults, WorkersStart } from './replication-facts.ts';
 export type { ReplicaStanding } from './policy-replication.ts';
+export { replicaView, type ReplicaView } from './replica-location.ts';
 export { replicationSetup, type ReplicationSetup } from './replication-setup.ts';
 export { ANNOTATION_CREDENTIALS_RENEWED } from './renewal.ts';
 export type { NewClaim } from './new-volume.ts';

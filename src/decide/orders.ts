@@ -105,6 +105,7 @@ function base(input: OrdersBase) {
       prefix: s3.prefix,
       forcePathStyle: s3.forcePathStyle,
       ...(s3.caBundle === undefined ? {} : { caBundle: s3.caBundle }),
+      ...(input.location.recover ? { isReplica: true } : {}),
     },
     kms: kmsOrders(input.location),
     deadAttempts: [...input.deadAttempts],

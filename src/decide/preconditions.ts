@@ -25,6 +25,8 @@ export interface GroundFacts {
   readonly policy: BackupPolicy | undefined;
   readonly location: BackupLocation | undefined;
   readonly tenant: BackupTenant | undefined;
+  /** Why the location cannot serve what is asked of it. */
+  readonly locationRefused?: Failure;
 }
 
 export type GroundCheck = { readonly ok: true; readonly ground: Ground } | ({ readonly ok: false } & Failure);
@@ -39,6 +41,7 @@ export function checkGround(facts: GroundFacts): GroundCheck {
       `BackupPolicy ${facts.policyName} does not exist in this namespace. Create it, or name another one: \`kubectl get backuppolicies\`.`,
     );
   }
+  if (facts.locationRefused !== undefined) return refuse(facts.locationRefused.reason, facts.locationRefused.message);
   const place = checkLocation(policy.spec.location, location);
   if (!place.ok) return place;
   if (tenant === undefined) return refuse('TenantMissing', 'The BackupTenant of this namespace is not made yet.');

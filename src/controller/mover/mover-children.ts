@@ -50,10 +50,11 @@ export class MoverChildren {
     if (!(await this.#putSecret(start, minted, signal))) return;
     // Whatever the mover may write or remove is on record before it can.
     const record = moverStarted(start.orders, this.#ownerOf(start), requestedBy);
-    // Who restores from the second data center may have lost the first, and the trail's bucket with it.
-    const isElsewhere = start.orders.storage.bucket !== location.spec.s3.bucket || start.orders.storage.endpoint !== location.spec.s3.endpoint;
-    if (isElsewhere) await recordIfPossible(this.#context.audit, location, start.orders.tenant.id, record, signal);
-    else await this.#context.audit.record(location, start.orders.tenant.id, record, signal);
+    // Who restores from the second data center may have lost the first, and the trail's bucket with it. The trail of one installation is in one bucket.
+    const trail = this.#context.caches.locations.get(location.metadata.name) ?? location;
+    const isElsewhere = start.orders.storage.bucket !== trail.spec.s3.bucket || start.orders.storage.endpoint !== trail.spec.s3.endpoint;
+    if (isElsewhere) await recordIfPossible(this.#context.audit, trail, start.orders.tenant.id, record, signal);
+    else await this.#context.audit.record(trail, start.orders.tenant.id, record, signal);
     if (start.bridge !== undefined) await this.#rights.grant(start.job, start.bridge, signal);
     const expire = minted.expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(minted.expiresAt) };
     try {

@@ -4,6 +4,7 @@ import {
   decideRestore,
   decideRestoreRefused,
   restoreEnded,
+  replicaView,
   restoreIdentity,
   restoredBackup,
   type MoverStart,
@@ -24,6 +25,7 @@ import {
   observeClaims,
   observeGround,
   observeUsers,
+  recordIfPossible,
   recordUnlessFailed,
   transitionEvent,
   type MoverContext,
@@ -90,7 +92,7 @@ export class RestoreReconciler {
     const namespace = restore.metadata.namespace ?? '';
     const source = this.#source(restore);
     const chosenFrom = restore.spec.source.policy;
-    const ground = observeGround(context, namespace, source?.spec.policy ?? chosenFrom ?? '');
+    const ground = readFrom(restore, observeGround(context, namespace, source?.spec.policy ?? chosenFrom ?? ''));
     const isChosen = restoredBackup(restore) !== undefined;
     const claims = observeClaims(context, namespace);
     const phase = restore.status?.phase ?? 'Pending';
@@ -256,7 +258,10 @@ export class RestoreReconciler {
     const record = restoreEnded(current, status);
     const { location, tenant } = ground;
     if (record === undefined || location === undefined || tenant === undefined) return;
-    await recordUnlessFailed(this.#context.audit, location, tenant.spec.tenantId, record, signal);
+    const trail = this.#context.caches.locations.get(location.metadata.name) ?? location;
+    // The first data center, where the trail is, may be off.
+    const tell = current.spec.source.from === 'Replica' ? recordIfPossible : recordUnlessFailed;
+    await tell(this.#context.audit, trail, tenant.spec.tenantId, record, signal);
   }
 
   /** With its last finalizer the object is gone, and a cache that is behind may ask for it once more. */
@@ -281,4 +286,11 @@ export class RestoreReconciler {
     this.#context.caches.restores.remember(restore);
     return restore;
   }
+}
+
+/** What is to be read from the second data center sees the location as that one has it. */
+function readFrom(restore: Restore, ground: RestoreFacts['ground']): RestoreFacts['ground'] {
+  if (restore.spec.source.from !== 'Replica' || ground.location === undefined) return ground;
+  const view = replicaView(ground.location);
+  return view.ok ? { ...ground, location: view.location } : { ...ground, locationRefused: view };
 }
