@@ -1,7 +1,7 @@
 import { ensureGenerationKey, KeyError, unwrapGenerationKey } from '../keys/index.ts';
 import type { Repository } from '../restic/contract.ts';
 import { EngineError } from '../restic/errors.ts';
-import type { ObjectStore } from '../storage/index.ts';
+import { firstKey, type ObjectStore } from '../storage/index.ts';
 import type { MoverWork } from './mover-work.ts';
 
 /** A tenant's repository of one key generation, below the tenant's prefix. */
@@ -17,16 +17,20 @@ export async function openGeneration(work: MoverWork): Promise<Repository> {
   return withKey(password, () => engine.openRepository({ store, password, signal }));
 }
 
-/** The same, and `undefined` where this generation was never begun: neither a wrapped key nor a repository is there. */
+/** The same, and `undefined` where this generation was never begun: neither a wrapped key nor a repository is there, nor what is left of one. */
 export async function openGenerationIfAny(work: MoverWork): Promise<Repository | undefined> {
   try {
     return await openGeneration(work);
   } catch (error) {
     const missing = (error instanceof KeyError && error.code === 'NoWrapping') || (error instanceof EngineError && error.code === 'NoRepository');
-    const config = missing ? await generationStore(work.tenantStore, work.orders.tenant.generation).head('config', { signal: work.signal }) : undefined;
-    if (missing && config === undefined) return undefined;
+    if (missing && !(await holdsAnything(generationStore(work.tenantStore, work.orders.tenant.generation), work.signal))) return undefined;
     throw error;
   }
+}
+
+async function holdsAnything(store: ObjectStore, signal: AbortSignal): Promise<boolean> {
+  const found = await Promise.all([store.head('config', { signal }), ...['snapshots/', 'data/'].map((folder) => firstKey(store, folder, { signal }))]);
+  return found.some((object) => object !== undefined);
 }
 
 /**

@@ -90,4 +90,20 @@ describe('a mover that dies before any of its writes', () => {
     );
     expect(writes).toBeGreaterThan(2);
   }, 120_000);
+
+  it('is no excuse for a repository that has lost its config: backup and forget leave it as it is', async () => {
+    const store = new MemoryStore();
+    await backupTask(work(backup(1), store));
+    await store.delete('g1/config');
+    const before = await keys(store, '');
+
+    for (const wrapped of [true, false]) {
+      if (!wrapped) await store.deleteMany(before.filter((key) => key.startsWith('g1/wrappings/')));
+      const left = await keys(store, '');
+      const refusal = wrapped ? { code: 'Damaged', message: expect.stringContaining('lost its config') } : { code: 'NoWrapping' };
+      await expect(backupTask(work(backup(2), store))).rejects.toMatchObject(refusal);
+      await expect(forgetTask(work(forget(2), store))).rejects.toMatchObject(refusal);
+      expect(await keys(store, '')).toEqual(left);
+    }
+  });
 });
