@@ -120,13 +120,14 @@ export class MoverLine {
   admitted(): readonly WaitingMover[] {
     const ahead = new Ahead(this.#homes, this.#limits);
     const admitted: WaitingMover[] = [];
+    const judged = new Set<WaitingMover>();
     for (const mover of this.#homes.inOrder()) {
       if (!ahead.hasRoom) break;
+      judged.add(mover);
       if (ahead.take(mover)?.admitted === true) admitted.push(mover);
     }
-    const found = new Set(admitted);
-    // These need no room of their own.
-    for (const mover of this.#homes.waitingForSafety()) if (!found.has(mover) && ahead.take(mover)?.admitted === true) admitted.push(mover);
+    // These need no room of their own. One that was judged was so by what stood before it in the line, as in `places`.
+    for (const mover of this.#homes.waitingForSafety()) if (!judged.has(mover) && ahead.take(mover)?.admitted === true) admitted.push(mover);
     return admitted;
   }
 

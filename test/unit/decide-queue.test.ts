@@ -200,7 +200,7 @@ describe('the queue for movers', () => {
           }
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 300, examples: [safetyBeforeWhatItIsFor()] },
     );
   });
 
@@ -228,3 +228,17 @@ describe('the queue for movers', () => {
     expect(user / 1e6).toBeLessThan(10);
   });
 });
+
+type Shape = { uid: string; namespace: string; task: 'backup'; automatic: boolean; node: 'a'; safetyFor: string | undefined; queuedAt: string };
+type Step = ['run' | 'wait', Shape];
+
+/** Found by chance once: it was refused where it stood, and let in a moment later. */
+function safetyBeforeWhatItIsFor(): [Step[], number, undefined] {
+  const shape = { task: 'backup', node: 'a', automatic: false, safetyFor: undefined, queuedAt: '2026-01-01T00:00:00Z' } as const;
+  const steps: Step[] = [
+    ['run', { ...shape, uid: 'u1', namespace: 'n1' }],
+    ['wait', { ...shape, uid: 'u2', namespace: 'n1', safetyFor: 'u0' }],
+    ['wait', { ...shape, uid: 'u0', namespace: 'n0', automatic: true }],
+  ];
+  return [steps, 2, undefined];
+}
