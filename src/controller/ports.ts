@@ -56,7 +56,7 @@ export interface ReplicationAccess {
    * The results of a run, by shard; `undefined` for one that left none.
    * @throws {PortError} also for a result that is none
    */
-  results(location: BackupLocation, runId: string, shards: number, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]>;
+  results(location: BackupLocation, task: ReplicationOrders['task'], runId: string, shards: number, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]>;
 }
 
 /** Revisions of what the bucket says of each tenant. */

@@ -32,13 +32,13 @@ export function tenantSessionPolicy(bucket: string, prefix: string, tenantId: st
       {
         Sid: 'OwnObjects',
         Effect: 'Allow',
-        Action: ['s3:GetObject', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'],
+        Action: ['s3:GetObject', 's3:GetObjectVersion', 's3:PutObject', 's3:DeleteObject', 's3:AbortMultipartUpload', 's3:ListMultipartUploadParts'],
         Resource: [`arn:aws:s3:::${bucket}/${below}*`],
       },
       {
         Sid: 'OwnListing',
         Effect: 'Allow',
-        Action: ['s3:ListBucket'],
+        Action: ['s3:ListBucket', 's3:ListBucketVersions'],
         Resource: [`arn:aws:s3:::${bucket}`],
         Condition: { StringLike: { 's3:prefix': [`${below}*`] } },
       },

@@ -27,8 +27,10 @@ export class RealReplicationAccess implements ReplicationAccess {
     return Promise.resolve({ [SOURCE_CREDENTIALS]: this.#of(source.credentialsSecretRef.name), [REPLICA_CREDENTIALS]: this.#of(replica.credentialsSecretRef.name) });
   }
 
-  async results({ spec }: BackupLocation, runId: string, shards: number, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]> {
-    const store = await openBucket(spec.s3, this.#secrets);
+  /** Who copies leaves them in the location's own bucket, who collects where there is something to collect. */
+  async results({ spec }: BackupLocation, task: ReplicationOrders['task'], runId: string, shards: number, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]> {
+    const replica = task === 'collect' ? replicationSetup(spec)?.replica : undefined;
+    const store = await openBucket(replica ?? spec.s3, this.#secrets);
     try {
       const found: (ReplicationResult | undefined)[] = [];
       for (let shard = 0; shard < shards; shard++) found.push(await read(store, replicationResultKey(runId, shard), signal));

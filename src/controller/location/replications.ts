@@ -87,7 +87,7 @@ export class Replications {
     const { name } = location.metadata;
     if (copyRunId === undefined || this.#standings.knows(name, copyRunId)) return;
     try {
-      this.#standings.take(name, copyRunId, await this.#access.results(location, copyRunId, copyShards, signal));
+      this.#standings.take(name, copyRunId, await this.#access.results(location, 'replicate', copyRunId, copyShards, signal));
     } catch (error) {
       if (!(error instanceof PortError)) throw error;
     }
@@ -98,7 +98,7 @@ export class Replications {
     if (replication === undefined) return { state: 'notLooked' };
     const { runId } = replicationAttempt(location.metadata.uid, replication);
     try {
-      const shards = await this.#access.results(location, runId, replication.shards ?? 1, signal);
+      const shards = await this.#access.results(location, replication.stage === 'Collecting' ? 'collect' : 'replicate', runId, replication.shards ?? 1, signal);
       if (replication.stage !== 'Collecting') this.#standings.take(location.metadata.name, runId, shards);
       return { state: 'found', shards };
     } catch (error) {
