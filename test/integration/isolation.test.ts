@@ -26,7 +26,7 @@ let before: ReadonlyMap<string, string>;
 
 beforeAll(async () => {
   bench = await MoverBench.start();
-  guard = await startKmsGuard(bench.kmsA.endpoint);
+  guard = await startKmsGuard(bench.kmsA);
   folder = await mkdtemp(join(tmpdir(), 'isolation-'));
   data = join(folder, 'data');
   await mkdir(data);

@@ -1,6 +1,7 @@
 // A KMS that enforces session policies, as a cloud's does and moto does not: an STS of its own, and in front of moto a gate that looks up the policy of the access
-// key that signed and compares the encryption context. It does not check signatures: a session is known by its key and token.
+// key that signed and compares the encryption context, and the key's state, which moto keeps and does not enforce. It does not check signatures: a session is known by its key and token.
 import { randomBytes } from 'node:crypto';
+import { DescribeKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { PolicyDocument, PolicyStatement } from '../../src/storage/index.ts';
 
@@ -33,12 +34,15 @@ interface KmsRequest {
 
 const MOST_SECONDS = 43_200;
 
-export async function startKmsGuard(kmsEndpoint: string): Promise<KmsGuard> {
+/** @param all access key of a principal that may use every key under every context */
+export async function startKmsGuard({ endpoint: kmsEndpoint, region }: { readonly endpoint: string; readonly region: string }, all?: string): Promise<KmsGuard> {
+  const states = new KMSClient({ endpoint: kmsEndpoint, region, credentials: { accessKeyId: 'guard', secretAccessKey: 'guard' } });
   const movers = credentials('MOVERS');
   const operator = credentials('OPERATOR');
-  const rights = new Map([
+  const rights = new Map<string, readonly string[]>([
     [movers.accessKeyId, ['Encrypt', 'Decrypt']],
     [operator.accessKeyId, ['Encrypt']],
+    ...(all === undefined ? [] : [[all, ['Encrypt', 'Decrypt']] as const]),
   ]);
   const sessions = new Map<string, Session>();
   const seen: string[] = [];
@@ -48,7 +52,7 @@ export async function startKmsGuard(kmsEndpoint: string): Promise<KmsGuard> {
     request.on('end', () => {
       const body = Buffer.concat(chunks);
       const target = String(request.headers['x-amz-target'] ?? '');
-      if (target.startsWith('TrentService.')) answerKms(request, response, body, target.slice('TrentService.'.length));
+      if (target.startsWith('TrentService.')) void answerKms(request, response, body, target.slice('TrentService.'.length));
       else answerSts(request, response, new URLSearchParams(body.toString('utf8')));
     });
   });
@@ -69,11 +73,22 @@ export async function startKmsGuard(kmsEndpoint: string): Promise<KmsGuard> {
     );
   }
 
-  function answerKms(request: IncomingMessage, response: ServerResponse, body: Buffer, action: string): void {
-    const verdict = judge(request, JSON.parse(body.toString('utf8')) as KmsRequest, action);
+  async function answerKms(request: IncomingMessage, response: ServerResponse, body: Buffer, action: string): Promise<void> {
+    const asked = JSON.parse(body.toString('utf8')) as KmsRequest;
+    const verdict = judge(request, asked, action);
     seen.push(`${action} ${verdict === 'allowed' ? 'allowed' : 'denied'}`);
-    if (verdict === 'allowed') return forward(kmsEndpoint, request, response, body);
-    response.writeHead(400, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify({ __type: verdict, message: `not authorized to perform kms:${action}` }));
+    const state = verdict === 'allowed' ? await stateOf(asked.KeyId) : undefined;
+    if (verdict === 'allowed' && state === undefined) return forward(kmsEndpoint, request, response, body);
+    if (state !== undefined) return refuse(response, state.type, state.message);
+    refuse(response, verdict, `not authorized to perform kms:${action}`);
+  }
+
+  /** What AWS answers for a key in that state; undefined for one that can be used. */
+  async function stateOf(KeyId: string | undefined): Promise<{ readonly type: string; readonly message: string } | undefined> {
+    const found = await states.send(new DescribeKeyCommand({ KeyId })).catch(() => undefined);
+    const { KeyState, Arn = '' } = found?.KeyMetadata ?? {};
+    if (KeyState === 'Disabled') return { type: 'DisabledException', message: `${Arn} is disabled.` };
+    return KeyState === 'PendingDeletion' ? { type: 'KMSInvalidStateException', message: `${Arn} is pending deletion.` } : undefined;
   }
 
   function judge(request: IncomingMessage, asked: KmsRequest, action: string): 'allowed' | 'AccessDeniedException' | 'ExpiredTokenException' {
@@ -98,10 +113,15 @@ export async function startKmsGuard(kmsEndpoint: string): Promise<KmsGuard> {
       for (const session of sessions.values()) session.endsAt = 0;
     },
     stop: async () => {
+      states.destroy();
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function refuse(response: ServerResponse, type: string, message: string): void {
+  response.writeHead(400, { 'content-type': 'application/x-amz-json-1.1' }).end(JSON.stringify({ __type: type, message }));
 }
 
 /** Of IAM's language what a session policy of ours says; whatever else stands in a statement lets it allow nothing. */
