@@ -155,7 +155,10 @@ describe('a mover that cannot do its work says why', () => {
     const folder = await bench.mount(orders, ended);
 
     const run = await bench.runMounted(folder, orders, {
-      onStart: () => setTimeout(() => void writeFile(join(folder, 'credentials.json'), JSON.stringify(bench.credentials())), 3000),
+      onStart: (child) =>
+        child.stdout?.on('data', (said: Buffer) => {
+          if (said.includes('ExpiredCredentials')) void writeFile(join(folder, 'credentials.json'), JSON.stringify(bench.credentials()));
+        }),
     });
 
     expect(run.status).toBe(0);
