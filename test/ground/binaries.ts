@@ -10,7 +10,7 @@ import { run } from './run.ts';
 export const KUBERNETES_VERSION = 'v1.36.3';
 const GO_MINIMUM = [1, 26] as const;
 
-export type Program = 'minio' | 'minio-admin' | 'versitygw' | 'helm' | 'kubernetes' | 'kwok' | 'pause' | 'promtool';
+export type Program = 'minio' | 'minio-admin' | 'versitygw' | 'helm' | 'kubernetes' | 'kwok' | 'pause' | 'promtool' | 'toxiproxy';
 
 interface Source {
   readonly module: string;
@@ -34,6 +34,7 @@ const sources: Record<Program, Source> = {
   },
   kwok: { module: 'kwok', target: 'sigs.k8s.io/kwok/cmd/kwok', static: true },
   pause: { module: 'pause', target: '.', static: true },
+  toxiproxy: { module: 'toxiproxy', target: 'github.com/Shopify/toxiproxy/v2/cmd/server', static: true },
   // It is asked about rules only: without finding targets to scrape it needs no cloud's libraries.
   promtool: { module: 'promtool', target: 'github.com/prometheus/prometheus/cmd/promtool', tags: 'remove_all_sd' },
 };

@@ -14,7 +14,7 @@ async function setUp(): Promise<void> {
   const still = missingPrerequisites();
   if (still.length > 0) throw new Error(describeMissing(still));
   // What tests start within their time limits must have been built before.
-  await Promise.all([motoServer(), binary('minio').then(() => binary('minio-admin')).then(() => binary('versitygw'))]);
+  await Promise.all([motoServer(), binary('minio').then(() => binary('minio-admin')).then(() => binary('versitygw')).then(() => binary('toxiproxy'))]);
 }
 
 async function install(missing: readonly Prerequisite[]): Promise<void> {
