@@ -21,6 +21,7 @@ import type { Ports, RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, ResourceClient, resourceTypes, type KubeObject, type ResourceType } from '../../src/kube/index.ts';
 import { runMover } from '../../src/mover/index.ts';
 import * as engine from '../../src/restic/index.ts';
+import { openStore } from '../../src/storage/index.ts';
 import { proberUser, replicatorUser, setUpS3 } from '../ground/s3.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { installCrds } from '../support/installed-crds.ts';
@@ -54,6 +55,19 @@ afterAll(async () => {
 
 const bucket = (service: S3Service, name: string) => ({ bucket: service.bucket, prefix: 'main', endpoint: service.endpoint, region: service.region, credentialsSecretRef: { name } });
 const kms = (name: string) => ({ provider: 'local', local: { secretRef: { name } } });
+
+/** What an attacker can do in the second data center who may delete: put a delete marker on everything. */
+async function bury(): Promise<void> {
+  const credentials = { accessKeyId: second.rootAccessKeyId, secretAccessKey: second.rootSecretAccessKey };
+  const store = await openStore(`s3://${second.bucket}/main?endpoint=${second.endpoint}&region=${second.region}`, { s3: { credentials } });
+  try {
+    const keys: string[] = [];
+    for await (const { key } of store.list('')) keys.push(key);
+    await store.deleteMany(keys);
+  } finally {
+    await store.close();
+  }
+}
 
 /** A cluster with an operator, and what a kubelet would do for its movers. */
 class World {
@@ -186,7 +200,7 @@ class World {
 
 
 describe('the second data center', () => {
-  it('has what was backed up, and gives it back on an empty cluster when the first one is gone', async () => {
+  it('has what was backed up, and gives it back on an empty cluster when the first one is gone, though somebody deleted all that could be', async () => {
     const content = randomBytes(3 * 1024 * 1024);
     const before = await World.start(join(folder, 'before'));
     try {
@@ -215,6 +229,7 @@ describe('the second data center', () => {
       await first.stop();
     }
 
+    await bury();
     const after = await World.start(join(folder, 'after'));
     try {
       await after.client(resourceTypes.backupLocations).create({ apiVersion: VERSION, kind: 'BackupLocation', metadata: { name: 'second' }, spec: { recover: true, s3: bucket(second, 'second'), kms: kms('key-b') } });
