@@ -46,6 +46,8 @@ export class Informer<T extends KubeObject> {
   readonly #listeners: ((event: InformerEvent<T>) => void)[] = [];
   readonly #strings = new SharedStrings();
   #absent = false;
+  /** How far the watch has told; undefined while a listing is under way. */
+  #version: string | undefined;
   readonly #synced = Promise.withResolvers<undefined>();
 
   constructor(client: ResourceClient<T>, options: InformerOptions<T> = {}) {
@@ -88,12 +90,13 @@ export class Informer<T extends KubeObject> {
 
   /**
    * Takes in what the server answered to a write of our own, so that the next decision does not see the state before it. What is
-   * older than the cache is ignored.
+   * older than the cache is ignored. An object that is not known may have been made and deleted since: one that is newer than
+   * what the watch has told is told of by it yet, its deletion too.
    */
   remember(object: T): void {
     const known = this.#objects.get(keyOf(object));
-    // Without a known object it may have been deleted since; the watch will tell.
-    if (known && compareVersions(object.metadata.resourceVersion, known.metadata.resourceVersion) > 0) this.#put(object);
+    const seen = known === undefined ? this.#version : known.metadata.resourceVersion;
+    if (seen !== undefined && compareVersions(object.metadata.resourceVersion, seen) > 0) this.#put(object);
   }
 
   /** Runs until the signal fires. Never rejects. */
@@ -103,7 +106,9 @@ export class Informer<T extends KubeObject> {
     for (;;) {
       let listing = true;
       try {
+        this.#version = undefined;
         let version = await (streams ? this.#stream(signal) : this.#relist(signal));
+        this.#version = version;
         listing = false;
         this.#absent = false;
         this.#synced.resolve(undefined);
@@ -135,6 +140,7 @@ export class Informer<T extends KubeObject> {
 
   #becomeAbsent(): void {
     this.#absent = true;
+    this.#version = undefined;
     for (const key of [...this.#objects.keys()]) this.#drop(key);
     this.#synced.resolve(undefined);
   }
@@ -182,6 +188,7 @@ export class Informer<T extends KubeObject> {
       version = object.metadata.resourceVersion;
       if (type === 'DELETED') this.#drop(keyOf(object), object);
       else if (type !== 'BOOKMARK') this.#put(object);
+      this.#version = version;
     }
     return version;
   }

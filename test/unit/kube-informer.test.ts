@@ -170,6 +170,26 @@ describe('Informer', () => {
     expect(informer.get('a', 'n')?.metadata.resourceVersion).toBe('8');
   });
 
+  it('sees what it made itself before the watch tells, once, and lets it go when the watch tells that', async () => {
+    await start([object('a', '5')], '5');
+    informer.remember(object('made', '8'));
+    expect(informer.get('made', 'n')).toBeDefined();
+    api.send('ADDED', object('made', '8'));
+    api.send('ADDED', object('b', '9'));
+    await until(() => informer.get('b', 'n') !== undefined);
+    api.send('DELETED', object('made', '10'));
+    await until(() => informer.get('made', 'n') === undefined);
+    expect(events.map(({ type, object: each }) => `${type} ${each.metadata.name}`)).toEqual(['added a', 'added made', 'added b', 'deleted made']);
+    // The answer to a write that comes after the watch has told of its end, or while nobody knows what it will tell.
+    informer.remember(object('made', '8'));
+    expect(informer.get('made', 'n')).toBeUndefined();
+    stop.abort();
+    await running;
+    informer = new Informer(new ResourceClient(connection, resourceTypes.pods));
+    informer.remember(object('made', '8'));
+    expect(informer.get('made', 'n')).toBeUndefined();
+  });
+
   it('does not bring back by its own write what has been deleted since', async () => {
     await start([object('a', '5')], '5');
     api.send('DELETED', object('a', '6'));

@@ -198,7 +198,7 @@ export class BackupReconciler {
         const refused = await this.#start(step.start, { ...facts, backup: current }, signal);
         if (refused !== undefined) return this.#apply(refused.facts, refused.plan, signal);
       } else if (step.do === 'makeCopy') {
-        const refused = await makeCopy(this.#context.connection, step.object, signal);
+        const refused = await makeCopy(this.#context, step.object, signal);
         if (refused !== undefined) {
           const instead = await this.#decide({ ...facts, backup: current }, (seen) => decideCopyRefused(seen, refused, this.#context.clock.now()), signal);
           return this.#apply(instead.facts, instead.plan, signal);

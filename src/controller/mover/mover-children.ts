@@ -58,7 +58,9 @@ export class MoverChildren {
     if (start.bridge !== undefined) await this.#rights.grant(start.job, start.bridge, signal);
     const expire = minted.expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(minted.expiresAt) };
     try {
-      await this.#jobs.create(moverJob({ ...start.job, jobAnnotations: { ...start.job.jobAnnotations, ...expire } }), signal);
+      const made = await this.#jobs.create(moverJob({ ...start.job, jobAnnotations: { ...start.job.jobAnnotations, ...expire } }), signal);
+      // The next look may come before the watch tells, and would make it again.
+      this.#context.caches.jobs.remember(made);
     } catch (error) {
       if (!isKubeError(error, 'AlreadyExists')) throw error;
     }
