@@ -67,6 +67,29 @@ describe.each(services)('a locked bucket of %s', (_, start) => {
     expect((await store.get(key))[0]).toBe(3);
   });
 
+  it('lists every version of every name once, over pages that end in the middle of a name, and from any place on', async () => {
+    const many = store.within('many');
+    const names = Array.from({ length: 340 }, (_, index) => `${String(index).padStart(4, '0')}/object`);
+    const queue = names.values();
+    const worker = async (): Promise<void> => {
+      for (const name of queue) for (const body of ['a', 'bb', 'ccc']) await many.put(name, Buffer.from(body));
+    };
+    await Promise.all(Array.from({ length: 16 }, worker));
+    await many.delete('0007/object');
+    const list = async (startAfter?: string) => {
+      const found: { key: string; sizes: number[]; markers: number; isHidden: boolean }[] = [];
+      for await (const { key, versions, markers, isHidden } of many.versions!.list('', startAfter === undefined ? {} : { startAfter })) {
+        found.push({ key, sizes: versions.map(({ size }) => size), markers: markers.length, isHidden });
+      }
+      return found;
+    };
+
+    const due = names.map((key) => ({ key, sizes: [1, 2, 3], markers: Number(key === '0007/object'), isHidden: key === '0007/object' }));
+    expect(await list()).toEqual(due);
+    expect(await list('0100')).toEqual(due.slice(100));
+    expect(await list('0100/object')).toEqual(due.slice(101));
+  });
+
   it('is refilled by a copy after somebody deleted what was in it', async () => {
     const source = new MemoryStore();
     await source.put('config', Buffer.from('config'));

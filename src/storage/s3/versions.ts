@@ -1,5 +1,6 @@
 import { DeleteObjectCommand, GetObjectRetentionCommand, ListObjectVersionsCommand, PutObjectRetentionCommand, type ListObjectVersionsCommandOutput, type S3Client } from '@aws-sdk/client-s3';
 import { StorageError } from '../errors.ts';
+import { compareKeys } from '../object-key.ts';
 import { describeFailure } from '../network-failures.ts';
 import type { CallOptions, GetOptions, ListOptions, Retention } from '../object-store.ts';
 import type { ObjectVersion, ObjectVersions, VersionedObject } from '../object-versions.ts';
@@ -26,14 +27,17 @@ export class S3Versions implements ObjectVersions {
 
   async *list(prefix: string, options: ListOptions = {}): AsyncIterable<VersionedObject> {
     const { bucket, prefix: root } = this.#at;
+    const after = options.startAfter === undefined ? undefined : root + options.startAfter;
     let marker: { readonly KeyMarker?: string; readonly VersionIdMarker?: string } | undefined =
-      options.startAfter === undefined ? {} : { KeyMarker: root + options.startAfter };
+      after === undefined ? {} : { KeyMarker: after };
     // A page may end in the middle of a name's versions.
     let open: Gathered | undefined;
     while (marker !== undefined) {
       const command = new ListObjectVersionsCommand({ Bucket: bucket, Prefix: root + prefix, ...marker });
       const page = await this.#at.call('listing', prefix, options, () => this.#at.client.send(command, sendOptions(options)));
       for (const gathered of gather(page)) {
+        // Some services begin with the marker itself where S3 begins after it.
+        if (after !== undefined && compareKeys(gathered.key, after) <= 0) continue;
         if (open !== undefined && open.key !== gathered.key) yield toVersioned(open, root);
         open = open?.key === gathered.key ? joined(open, gathered) : gathered;
       }
