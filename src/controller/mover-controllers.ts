@@ -15,10 +15,12 @@ export interface MoverContextDependencies {
   /** Image of movers where the BackupLocation names none. */
   readonly moverImage: string;
   readonly moverNamespace: string;
+  /** What the second data center has of each tenant. */
+  readonly standings?: MoverContext['standings'];
 }
 
 /** What every controller that has movers needs; one for all of them, for they share one queue. */
-export function moverContext({ connection, caches, ports, moverImage, moverNamespace }: MoverContextDependencies): MoverContext {
+export function moverContext({ connection, caches, ports, moverImage, moverNamespace, standings }: MoverContextDependencies): MoverContext {
   const { clock } = ports;
   const queues = new MoverQueues({ caches, clock });
   queues.follow(caches);
@@ -33,6 +35,7 @@ export function moverContext({ connection, caches, ports, moverImage, moverNames
       (pod, signal) => followLog(connection, { ...pod, container: MOVER_CONTAINER }, signal),
       () => clock.now(),
     ),
+    standings,
     queueOf: (location) => queues.of(location),
     admission: new AdmissionLock(),
     exec: (at, command, signal) => execForOutput(connection, at, command, signal),

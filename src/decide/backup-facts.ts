@@ -22,6 +22,8 @@ export interface BackupFacts {
   readonly attempt: AttemptFacts;
   /** Names of Jobs of which a pod may still run. */
   readonly liveJobs: ReadonlySet<string>;
+  /** Whether the second data center has its snapshot whole, as far as is known. */
+  readonly isReplicated?: boolean;
   readonly hooks: HookFacts;
   readonly forget: ForgetFacts;
   /** The queue of the policy's location; undefined while that is unknown. */

@@ -3,7 +3,7 @@
  * retry goes back to `Queued`. Pure: the same facts at the same time give the same plan, so a crash anywhere is made good by
  * looking again.
  */
-import { FINALIZER, type Backup } from '../api/index.ts';
+import { FINALIZER, type Backup, type ConditionInput } from '../api/index.ts';
 import { decideCancel, decideDeletion, forgetJobIsDone } from './backup-ending.ts';
 import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
 import { changedStatus, expiryOf, isEnding, isTerminal, notDeleted, notStored, safetyFor, timeOf, type StatusChange } from './backup-status.ts';
@@ -14,7 +14,7 @@ import { displayTime } from './display.ts';
 import { holdsForgetPlace } from './forget.ts';
 import { isGood, newestOf, standsIn } from './good.ts';
 import type { Failure } from './failure-reason.ts';
-import { mergeConditions } from './conditions.ts';
+import { findCondition, mergeConditions } from './conditions.ts';
 import { acknowledged } from './plausibility.ts';
 import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkVolumes, checkWritableGround, type Ground } from './preconditions.ts';
 import type { WaitingMover } from './queue.ts';
@@ -223,6 +223,10 @@ function decideEnded(facts: BackupFacts, now: number): BackupPlan {
   if (status?.phase !== 'Stored' || completedAt === undefined) return { steps };
   const said = acknowledged(backup);
   if (said !== undefined) return { steps: [...steps, write(backup, now, { phase: 'Stored', conditions: [said] })], again: true };
+  if (facts.isReplicated === true && findCondition(status.conditions, 'Replicated')?.status !== 'True') {
+    const there: ConditionInput = { type: 'Replicated', status: 'True', reason: 'UpToDate', message: 'The second data center has it whole.' };
+    return { steps: [...steps, write(backup, now, { phase: 'Stored', conditions: [there] })], again: true };
+  }
   const expiry = expiryOf(backup, completedAt);
   const expiresAt = expiry === undefined ? undefined : displayTime(expiry);
   if (expiresAt !== status.expiresAt) steps.push(write(backup, now, { phase: 'Stored', conditions: [], fields: { expiresAt } }));

@@ -223,6 +223,7 @@ describe('the second data center', () => {
       expect(copied.status?.replication).toMatchObject({ phase: 'Completed', tenants: 1, tenantsDone: 1 });
       const policy = await before.until('what the policy says', async () => ((is) => (is?.status?.conditions?.some(({ type, reason }) => type === 'Replicated' && reason === 'UpToDate') === true ? is : undefined))(await before.client<BackupPolicy>(resourceTypes.backupPolicies).get('daily', 'shop')));
       expect(policy.status?.replicatedUpTo).toBeDefined();
+      await before.until('what the backup says', async () => (await before.client<Backup>(resourceTypes.backups).get('one', 'shop'))?.status?.conditions?.find(({ type, status }) => type === 'Replicated' && status === 'True'));
       expect(before.failures).toEqual([]);
     } finally {
       await before.stop();

@@ -53,8 +53,8 @@ function wireControllers(options: ControllersOptions, caches: Caches): Controlle
   const backups = new ResourceClient<Backup>(connection, resourceTypes.backups);
   const scales = new ScaleClient(connection);
   const { moverImage, moverNamespace } = options;
-  const movers = moverContext({ connection, caches, ports, moverImage, moverNamespace });
   const standings = new ReplicaStandings();
+  const movers = moverContext({ connection, caches, ports, moverImage, moverNamespace, standings });
   const policies = policyController({
     caches,
     standings,

@@ -118,6 +118,7 @@ export class BackupReconciler {
       users: starting ? await observeUsers(context, namespace, signal) : [],
       attempt,
       liveJobs: liveJobs(context, namespace),
+      isReplicated: this.#isReplicated(backup, ground),
       hooks: { pods: undefined, run: this.#hooks.seen(backup.metadata.uid) },
       forget: await this.#forget(backup, ground, signal),
       queue: atRest ? undefined : context.queueOf(locationOf(context, backup)),
@@ -126,6 +127,11 @@ export class BackupReconciler {
         .filter(({ metadata }) => metadata.uid !== backup.metadata.uid),
       defaultImage: context.defaultImage,
     };
+  }
+
+  #isReplicated({ status }: Backup, { location, tenant }: BackupFacts['ground']): boolean {
+    if (status?.snapshotId === undefined || location === undefined || tenant === undefined) return false;
+    return this.#context.standings?.of(location.metadata.name, tenant.spec.tenantId)?.snapshots.has(status.snapshotId) === true;
   }
 
   async #attempt(backup: Backup, ground: BackupFacts['ground'], signal: AbortSignal): Promise<BackupFacts['attempt']> {

@@ -1,5 +1,5 @@
 import { LABEL_COMPONENT, type Backup } from '../../api/index.ts';
-import { coveredBy, familyOf, familyOfLabel, isTerminal } from '../../decide/index.ts';
+import { coveredBy, familyOf, familyOfLabel, findCondition, isTerminal } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { ANNOTATION_GROUP_HANDLE, groupOwner } from '../slim-objects.ts';
@@ -24,6 +24,7 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
   });
   caches.policies.listen(({ object }) => wakeAll(caches.backups.byIndex('policy', keyOf(object))));
   onLocationChange(caches, (location) => wakeAll(atLocation(location)));
+  context.standings?.listen((location) => wakeAll(atLocation(location), ({ status }) => status?.phase === 'Stored' && findCondition(status.conditions, 'Replicated')?.status !== 'True'));
   caches.tenants.listen(({ object }) => wakeAll(inNamespace(object.spec.namespace)));
   caches.namespaces.listen(({ object, type }) => {
     // Others change their labels and annotations all the time, which is nothing to us.

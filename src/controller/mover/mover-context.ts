@@ -4,7 +4,7 @@ import type { Cache } from '../caches.ts';
 import type { AuditRecorder, Clock, CredentialMinter, ResultReader } from '../ports.ts';
 import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawNode, RawPod, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from '../raw-objects.ts';
 import type { Backup, BackupPolicy, Restore } from '../../api/index.ts';
-import type { MoverLine } from '../../decide/index.ts';
+import type { MoverLine, ReplicaStanding } from '../../decide/index.ts';
 import type { Listener } from './spoken-lines.ts';
 
 /** What the backup and the restore controller share: the caches they look into and the ports through which they act. */
@@ -23,9 +23,17 @@ export interface MoverContext {
   readonly admission: AdmissionLock;
   /** Runs a command in a customer's pod. */
   readonly exec: ExecCommand;
+  /** What the second data center has of each tenant; absent where nobody looks. */
+  readonly standings?: Standings | undefined;
   readonly defaultImage: string;
   /** Where movers run that need nothing of a customer's namespace. */
   readonly moverNamespace: string;
+}
+
+/** As the last copy left them. */
+export interface Standings {
+  of(location: string, tenantId: string): ReplicaStanding | undefined;
+  listen(listener: (location: string) => void): void;
 }
 
 /** @throws {KubeError} when it cannot be run or was cut off */
