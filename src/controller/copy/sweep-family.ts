@@ -3,7 +3,7 @@ import { decideSweep, familyOfLabel, isEnding, type FamilyFacts, type SweepStep 
 import { ResourceClient, isKubeError, resourceTypes, type KubeConnection, type KubeObject } from '../../kube/index.ts';
 import type { Cache } from '../caches.ts';
 import type { MoverContext } from '../mover/index.ts';
-import type { RawGroupContent, RawSecret, RawSnapshot, RawSnapshotContent } from '../raw-objects.ts';
+import type { RawClaim, RawGroupContent, RawSecret, RawSnapshot, RawSnapshotContent } from '../raw-objects.ts';
 import { groupOwner } from '../slim-objects.ts';
 import { contentFact, copiedClaimFact, copiedVolumeFact, groupContentFact, groupFact, snapshotFact } from './copy-facts.ts';
 
@@ -106,8 +106,9 @@ function contentsOf(
   return new Set(new Map(found.map((content) => [content.metadata.name, content])).values());
 }
 
-async function apply({ connection }: SweepContext, step: SweepStep, signal: AbortSignal): Promise<void> {
-  const of = (type: keyof typeof resourceTypes) => new ResourceClient(connection, resourceTypes[type]);
+/** What is changed is remembered: the next look may come before the watch tells, and would change it again. */
+async function apply({ connection, caches }: SweepContext, step: SweepStep, signal: AbortSignal): Promise<void> {
+  const of = <T extends KubeObject>(type: keyof typeof resourceTypes) => new ResourceClient<T>(connection, resourceTypes[type]);
   switch (step.do) {
     case 'deleteJob':
       return of('jobs').delete(step.name, step.namespace, { propagationPolicy: 'Foreground', signal });
@@ -124,7 +125,7 @@ async function apply({ connection }: SweepContext, step: SweepStep, signal: Abor
     case 'deleteGroupContent':
       return of('volumeGroupSnapshotContents').delete(step.name, undefined, { signal });
     case 'unlabelClaim':
-      await of('persistentVolumeClaims').patch(step.name, step.namespace, { metadata: { labels: { [step.label]: null } } }, { signal });
+      caches.claims.remember(await of<RawClaim>('persistentVolumeClaims').patch(step.name, step.namespace, { metadata: { labels: { [step.label]: null } } }, { signal }));
       return;
     case 'claimGroup': {
       const metadata = step.orphaned ? { annotations: { [GROUP_BEING_DELETED]: 'yes' } } : {};
@@ -136,11 +137,11 @@ async function apply({ connection }: SweepContext, step: SweepStep, signal: Abor
       return;
     case 'claimSnapshot': {
       const metadata = step.orphaned ? { annotations: { [BEING_DELETED]: 'yes' } } : {};
-      await of('volumeSnapshotContents').patch(step.name, undefined, { metadata, spec: { deletionPolicy: 'Delete' } }, { signal });
+      caches.snapshotContents.remember(await of<RawSnapshotContent>('volumeSnapshotContents').patch(step.name, undefined, { metadata, spec: { deletionPolicy: 'Delete' } }, { signal }));
       return;
     }
     case 'releaseContent':
-      await of('volumeSnapshotContents').patch(step.name, undefined, { metadata: { annotations: { [BEING_DELETED]: 'yes' } } }, { signal });
+      caches.snapshotContents.remember(await of<RawSnapshotContent>('volumeSnapshotContents').patch(step.name, undefined, { metadata: { annotations: { [BEING_DELETED]: 'yes' } } }, { signal }));
       return;
   }
 }
