@@ -14,7 +14,7 @@ JEST ?=
 RESULTS ?=
 results = $(if $(RESULTS),--json --outputFile=$(RESULTS)/$(1).json)
 
-.PHONY: help setup build generate verify lint test test-integration e2e demo cluster-up cluster-down image bench bench-check bench-memory bench-report scale
+.PHONY: help setup build generate verify lint test test-integration e2e demo demo-disaster cluster-up cluster-down image bench bench-check bench-memory bench-report scale
 .DEFAULT_GOAL := help
 
 help: ## Explain every target
@@ -52,6 +52,9 @@ e2e: setup build ## Run the tests on a cluster, which is brought up first and ta
 demo: setup build ## Back up, lose and restore a customer's data on a cluster, which stays up afterwards (SEED= changes the data)
 	node test/ground/up.ts
 	node test/e2e/demo.ts
+
+demo-disaster: setup build ## Attack and lose the first data center, and bring every customer back from the second alone
+	node test/e2e/demo-disaster.ts
 
 cluster-up: setup build ## Bring up Kubernetes, two S3 services and two KMS in .cluster/, with image and chart; again: bring those up to date
 	@node test/ground/up.ts

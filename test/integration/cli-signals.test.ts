@@ -160,7 +160,7 @@ describe('a signal', () => {
       expect(performance.now() - started).toBeLessThan(1500 + QUICK_MS);
     });
 
-    it('does not come: it is read from whatever writes it late', async () => {
+    it('does not come: it is read from whatever writes it late', () => {
       const slowly = `(sleep 3; printf 'a pass'; sleep 0.5; echo word)`;
       const program = `${process.execPath} --disable-warning=ExperimentalWarning ${join(import.meta.dirname, '../../src/cmd/main.ts')} snapshots --repository file://${folder}/repo --secret-key-file`;
       for (const script of [`${slowly} | ${program} -`, `${program} <(${slowly})`, `${slowly} > ${pipe} & ${program} ${pipe}`]) {
