@@ -106,7 +106,8 @@ describe('the index of a downloaded file', () => {
     expect(await keysIn(store, 'exports/')).toContain(name);
     await prune(47);
     expect(await keysIn(store, 'exports/')).toContain(name);
-    await prune(48);
+    // The mark is as old as the prune that made it was busy before.
+    await prune(48.1);
     expect(await keysIn(store, 'exports/')).not.toContain(name);
     for (const { name: needed, size } of (await standing(third.snapshot)).files) expect({ needed, size: (await store.head(needed))?.size }).toEqual({ needed, size });
     expect((await engine.check(repository, { readData: 'all' })).problems).toEqual([]);
