@@ -111,7 +111,8 @@ export class Place {
           await kubectl(['annotate', kind, metadata.name, '-n', namespace, 'backup.dupp.de/confirm-deletion=true', '--overwrite']);
           if (beyondForgetting) await kubectl(['annotate', kind, metadata.name, '-n', namespace, 'backup.dupp.de/abandon=true', '--overwrite']);
         }
-        await kubectl(['delete', kind, '--all', '-n', namespace, '--timeout=60s']);
+        // Ten rows at once on two processors: a mover for each that is forgotten.
+        await kubectl(['delete', kind, '--all', '-n', namespace, '--timeout=120s']);
       }
       await waitFor(`nothing to be left in ${namespace}`, 30, async () => (await this.leftovers(namespace)) === '' || undefined);
     }
