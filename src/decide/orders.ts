@@ -8,6 +8,7 @@ import {
   type KmsSettings,
   type MoverKms,
   type RestoreOrders,
+  type S3Settings,
   type VerifyOrders,
 } from '../api/index.ts';
 
@@ -92,6 +93,11 @@ function mounts(claims: readonly string[]): BackupOrders['volumes'] {
   return claims.map((claim) => ({ claim, mountPath: mountPath(claim) }));
 }
 
+/** What orders say of a bucket; what opens it stands elsewhere. */
+export function bucketOrders({ endpoint, region, bucket, prefix, forcePathStyle, caBundle }: S3Settings) {
+  return { ...(endpoint === undefined ? {} : { endpoint }), region, bucket, prefix, forcePathStyle, ...(caBundle === undefined ? {} : { caBundle }) };
+}
+
 function base(input: OrdersBase) {
   const { s3 } = input.location;
   return {
@@ -99,12 +105,7 @@ function base(input: OrdersBase) {
     attempt: { ...input.attempt },
     tenant: { ...input.tenant },
     storage: {
-      ...(s3.endpoint === undefined ? {} : { endpoint: s3.endpoint }),
-      region: s3.region,
-      bucket: s3.bucket,
-      prefix: s3.prefix,
-      forcePathStyle: s3.forcePathStyle,
-      ...(s3.caBundle === undefined ? {} : { caBundle: s3.caBundle }),
+      ...bucketOrders(s3),
       ...(input.location.recover ? { isReplica: true } : {}),
     },
     kms: kmsOrders(input.location),

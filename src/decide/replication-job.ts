@@ -2,6 +2,7 @@
 import { ANNOTATION_RELEASED, API_VERSION, durationToMs, MOVER_CONTRACT_VERSION, TenantId, type ReplicationOrders, type ReplicationPlace, type ReplicationStatus, type S3Settings } from '../api/index.ts';
 import { timeOf } from './backup-status.ts';
 import { moverJob, type MoverJobInput } from './mover-job.ts';
+import { bucketOrders } from './orders.ts';
 import type { ReplicationFacts, WorkersStart } from './replication-facts.ts';
 
 /** Files of credentials beside the orders. */
@@ -75,13 +76,5 @@ function released(annotation: string | undefined): string[] {
 }
 
 function place(s3: S3Settings, credentialsFile: string): ReplicationPlace {
-  return {
-    ...(s3.endpoint === undefined ? {} : { endpoint: s3.endpoint }),
-    region: s3.region,
-    bucket: s3.bucket,
-    prefix: s3.prefix,
-    forcePathStyle: s3.forcePathStyle,
-    ...(s3.caBundle === undefined ? {} : { caBundle: s3.caBundle }),
-    credentialsFile,
-  };
+  return { ...bucketOrders(s3), credentialsFile };
 }

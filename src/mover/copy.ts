@@ -1,11 +1,9 @@
-import { decodeFirstWrappings } from '../keys/index.ts';
 import { memoryPlan } from '../restic/memory-plan.ts';
-import { StorageError, type ObjectInfo, type ObjectStore, type Retention } from '../storage/index.ts';
+import type { ObjectInfo, ObjectStore, Retention } from '../storage/index.ts';
 import { ByteBudget } from './byte-budget.ts';
-import { promisedHash, verifyContent } from './content-name.ts';
+import { putCopied, verifyCopied } from './copied-object.ts';
 import { planCopy } from './copy-plan.ts';
 import { inParallel } from './in-parallel.ts';
-import { decodeManifest } from './manifest.ts';
 
 /** Objects in flight at a time. */
 const PARALLEL_COPIES = 16;
@@ -61,25 +59,7 @@ export async function copyRepository(request: CopyRequest): Promise<CopyOutcome>
 async function copyObject(request: CopyRequest, { key }: ObjectInfo): Promise<void> {
   const { from, to, lock, signal } = request;
   const bytes = await from.get(key, { signal });
-  verify(key, bytes, from);
-  const promised = promisedHash(key);
+  verifyCopied(key, bytes, from.location);
   const now = request.now?.() ?? new Date();
-  try {
-    await to.put(key, bytes, {
-      ifAbsent: true,
-      signal,
-      ...(promised === undefined ? {} : { sha256: Buffer.from(promised, 'hex') }),
-      ...(lock === undefined ? {} : { retention: { mode: lock.mode, until: new Date(now.getTime() + lock.retainForMs) } }),
-    });
-  } catch (error) {
-    // Another copy of the same source was faster; it put the same bytes.
-    if (!(error instanceof StorageError) || error.code !== 'AlreadyExists') throw error;
-  }
-}
-
-/** What is not named by its content must at least read as what it is. */
-function verify(key: string, bytes: Uint8Array, from: ObjectStore): void {
-  verifyContent(key, bytes, from.location);
-  if (key.startsWith('manifests/')) decodeManifest(bytes, `${key} in ${from.location}`);
-  if (key === 'wrappings/first.json') decodeFirstWrappings(bytes);
+  await putCopied(to, key, key, bytes, { signal, ...(lock === undefined ? {} : { retention: { mode: lock.mode, until: new Date(now.getTime() + lock.retainForMs) } }) });
 }

@@ -1,5 +1,5 @@
 import type { MoverOrders } from '../api/index.ts';
-import { openStore, type ObjectStore } from '../storage/index.ts';
+import { openStore, s3Url, type ObjectStore } from '../storage/index.ts';
 import type { CredentialsFile } from './credentials-file.ts';
 import { readingFirstVersions } from './first-versions.ts';
 import type { MoverLines } from './mover-lines.ts';
@@ -20,10 +20,5 @@ export async function openTenantStore(orders: MoverOrders, credentials: Credenti
 
 /** The URL that `openStore` takes, of what the orders say. */
 export function tenantUrl({ storage, tenant }: Pick<MoverOrders, 'storage' | 'tenant'>): string {
-  const url = new URL(`s3://${storage.bucket}`);
-  url.pathname = `/${[storage.prefix, 'tenants', tenant.id].filter((part) => part !== '').join('/')}`;
-  url.searchParams.set('region', storage.region);
-  url.searchParams.set('path-style', String(storage.forcePathStyle));
-  if (storage.endpoint !== undefined) url.searchParams.set('endpoint', storage.endpoint);
-  return url.href;
+  return s3Url(storage, [storage.prefix, 'tenants', tenant.id].filter((part) => part !== '').join('/'));
 }

@@ -13,7 +13,7 @@ export { MemoryStore } from './memory-store.ts';
 export { FileStore, type FileStoreOptions } from './file-store.ts';
 export { makeFolders } from './make-folders.ts';
 export { openStore, type OpenStoreOptions } from './open-store.ts';
-export { parseEndpoint, parseStoreUrl, type FileAddress, type S3Address, type StoreAddress } from './store-url.ts';
+export { parseEndpoint, parseStoreUrl, s3Url, type FileAddress, type S3Address, type S3Place, type StoreAddress } from './store-url.ts';
 export { retrying, type RetryOptions } from './retrying-store.ts';
 export type { S3Connection, S3CredentialProvider, S3Credentials } from './s3/connection.ts';
 export { limiting } from './limiting-store.ts';

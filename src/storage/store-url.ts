@@ -109,6 +109,27 @@ function s3Parameters(parameters: URLSearchParams): { endpoint?: string; region?
   return read;
 }
 
+/** What orders and resources say of a bucket. */
+export interface S3Place {
+  readonly endpoint?: string | undefined;
+  readonly region: string;
+  readonly bucket: string;
+  readonly forcePathStyle: boolean;
+}
+
+/**
+ * The URL that `parseStoreUrl` reads. Holds no credential.
+ * @param folder - in the bucket, without slashes at its ends; empty for all of it
+ */
+export function s3Url({ endpoint, region, bucket, forcePathStyle }: S3Place, folder: string): string {
+  const url = new URL(`s3://${bucket}`);
+  url.pathname = `/${folder}`;
+  url.searchParams.set('region', region);
+  url.searchParams.set('path-style', String(forcePathStyle));
+  if (endpoint !== undefined) url.searchParams.set('endpoint', endpoint);
+  return url.href;
+}
+
 /** Checks a service's endpoint: scheme and host, no path, no credentials. Returns it without a trailing slash. */
 export function parseEndpoint(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;

@@ -1,12 +1,13 @@
 // Events in a real bucket, under keys in a real cluster's Secret.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readEvents, verifyTrail, type AuditEvent } from '../../src/audit/index.ts';
-import { BackupLocationSpec, type BackupLocation } from '../../src/api/index.ts';
+import type { BackupLocation } from '../../src/api/index.ts';
 import { AUDIT_SECRET, RealAuditRecorder } from '../../src/cmd/operator/audit-recorder.ts';
 import { ResourceClient, resourceTypes } from '../../src/kube/index.ts';
 import type { RawSecret } from '../../src/controller/index.ts';
 import { openStore, type ObjectStore } from '../../src/storage/index.ts';
 import { ApiServer } from '../support/api-server.ts';
+import { bucketLocation } from '../support/bucket-location.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
 let api: ApiServer;
@@ -19,11 +20,7 @@ const logged: object[] = [];
 beforeAll(async () => {
   [api, s3] = await Promise.all([ApiServer.start(), startS3()]);
   store = await openStore(`s3://${s3.bucket}/dc?endpoint=${s3.endpoint}&region=${s3.region}`, { s3: { credentials: { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey } } });
-  const spec = BackupLocationSpec.parse({
-    s3: { endpoint: s3.endpoint, region: s3.region, bucket: s3.bucket, prefix: 'dc', credentialsSecretRef: { name: 's3' } },
-    kms: { provider: 'local', local: { secretRef: { name: 'key' } } },
-  });
-  location = { apiVersion: 'backup.dupp.de/v1alpha1', kind: 'BackupLocation', metadata: { name: 'here', uid: 'u', resourceVersion: '1', generation: 1, creationTimestamp: '' }, spec };
+  location = bucketLocation(s3);
 }, 120_000);
 afterAll(async () => {
   await store.close();

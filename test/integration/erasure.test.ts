@@ -3,13 +3,14 @@ import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { readEvents, verifyTrail } from '../../src/audit/index.ts';
-import { BackupLocationSpec, type BackupLocation, type BackupTenant } from '../../src/api/index.ts';
+import type { BackupLocation, BackupTenant } from '../../src/api/index.ts';
 import { RealAuditRecorder } from '../../src/cmd/operator/audit-recorder.ts';
 import { RealTenantEraser } from '../../src/cmd/operator/tenant-eraser.ts';
 import { carryOutErasure, type ErasureOutcome } from '../../src/controller/tenant/erasure.ts';
 import type { Caches } from '../../src/controller/index.ts';
 import { openStore, type ObjectStore } from '../../src/storage/index.ts';
 import { ApiServer } from '../support/api-server.ts';
+import { bucketLocation } from '../support/bucket-location.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
 const [GONE, STAYS] = ['ab'.repeat(16), 'cd'.repeat(16)];
@@ -23,11 +24,7 @@ let location: BackupLocation;
 beforeAll(async () => {
   [api, s3] = await Promise.all([ApiServer.start(), startS3({ objectLock: true })]);
   store = await openStore(`s3://${s3.bucket}/dc/tenants?endpoint=${s3.endpoint}&region=${s3.region}`, { s3: { credentials: { accessKeyId: s3.rootAccessKeyId, secretAccessKey: s3.rootSecretAccessKey } } });
-  const spec = BackupLocationSpec.parse({
-    s3: { endpoint: s3.endpoint, region: s3.region, bucket: s3.bucket, prefix: 'dc', credentialsSecretRef: { name: 's3' } },
-    kms: { provider: 'local', local: { secretRef: { name: 'key' } } },
-  });
-  location = { apiVersion: 'backup.dupp.de/v1alpha1', kind: 'BackupLocation', metadata: { name: 'here', uid: 'u', resourceVersion: '1', generation: 1, creationTimestamp: '' }, spec };
+  location = bucketLocation(s3);
 }, 120_000);
 afterAll(async () => {
   await store.close();

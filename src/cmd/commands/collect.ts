@@ -1,6 +1,5 @@
 import * as z from 'zod';
 import { TenantId } from '../../api/index.ts';
-import { printable } from '../../mover/printable.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
@@ -8,7 +7,7 @@ import { outputFor } from '../output.ts';
 import { formatCount } from '../quantity.ts';
 import { RetainFor } from '../retention-option.ts';
 import { openStoreAt, StoreOptions } from '../store-access.ts';
-import { countStates } from './replicate.ts';
+import { countStates, tellFailures } from './replicate.ts';
 
 const CollectOptions = StoreOptions.extend({
   repository: z.string().min(1),
@@ -39,10 +38,7 @@ export async function collectReplica(given: unknown, context: ProcessContext): P
     });
     progress.end();
     context.signal.throwIfAborted();
-    for (const { tenant, failure: told } of tenants) {
-      if (told !== undefined) output.warn({ type: 'warning', kind: told.code, path: tenant, message: told.message }, printable(`${tenant}: ${told.message}`));
-    }
-    if (failure !== undefined) output.warn({ type: 'warning', kind: failure.code, path: '', message: failure.message }, printable(`ended early: ${failure.message}`));
+    tellFailures(output, tenants, failure);
     const states = countStates(tenants);
     output.print(
       { type: 'summary', command: 'collect', dryRun: options.dryRun, collected: tally.collected, waiting: states.waiting, failed: states.failed },

@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { TenantId, type ReplicaFinding, type ReplicatedTenant } from '../../api/index.ts';
+import { TenantId, type MoverFailure, type ReplicaFinding, type ReplicatedTenant } from '../../api/index.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
@@ -43,8 +43,8 @@ export async function replicate(given: unknown, context: ProcessContext): Promis
     });
     progress.end();
     context.signal.throwIfAborted();
-    tellProblems(output, tenants, findings);
-    if (failure !== undefined) output.warn({ type: 'warning', kind: failure.code, path: '', message: failure.message }, printable(`ended early: ${failure.message}`));
+    tellFindings(output, findings);
+    tellFailures(output, tenants, failure);
     const states = countStates(tenants);
     output.print(
       { type: 'summary', command: 'replicate', ...states, objects: tally.objects, bytes: tally.bytes, extended: tally.extended, findings: findings.length },
@@ -58,13 +58,18 @@ export async function replicate(given: unknown, context: ProcessContext): Promis
   }
 }
 
-function tellProblems(output: Output, tenants: readonly ReplicatedTenant[], findings: readonly ReplicaFinding[]): void {
+function tellFindings(output: Output, findings: readonly ReplicaFinding[]): void {
   for (const { tenant, kind, message, names } of findings) {
     output.warn({ type: 'finding', tenant, kind, message, names }, printable(`${tenant}: ${message} ${names.join(' ')}`));
   }
+}
+
+/** Why tenants could not be worked on, and why the work ended early. */
+export function tellFailures(output: Output, tenants: readonly ReplicatedTenant[], early: MoverFailure | undefined): void {
   for (const { tenant, failure } of tenants) {
     if (failure !== undefined) output.warn({ type: 'warning', kind: failure.code, path: tenant, message: failure.message }, printable(`${tenant}: ${failure.message}`));
   }
+  if (early !== undefined) output.warn({ type: 'warning', kind: early.code, path: '', message: early.message }, printable(`ended early: ${early.message}`));
 }
 
 export function countStates(tenants: readonly ReplicatedTenant[]): Record<ReplicatedTenant['state'], number> {

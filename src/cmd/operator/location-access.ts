@@ -1,7 +1,7 @@
 import type { BackupLocationSpec, KmsSettings, S3Settings } from '../../api/index.ts';
 import type { SecretLookup } from '../../controller/index.ts';
 import { openAwsKms, openLocalKms, parseLocalKey, type KmsProvider } from '../../keys/index.ts';
-import { openStore, type ObjectStore, type S3Connection, type S3Credentials } from '../../storage/index.ts';
+import { openStore, s3Url, type ObjectStore, type S3Connection, type S3Credentials } from '../../storage/index.ts';
 import { accessKeyOf, valueOf } from './secrets.ts';
 
 /** Reads Secrets of the operator's namespace. */
@@ -15,11 +15,7 @@ const PROBE_TIMEOUT_MS = 5000;
 
 /** The repository URL of a bucket, below its prefix. Holds no credential. */
 export function bucketUrl(s3: S3Settings): string {
-  const url = new URL(`s3://${s3.bucket}/${s3.prefix}`);
-  url.searchParams.set('region', s3.region);
-  url.searchParams.set('path-style', String(s3.forcePathStyle));
-  if (s3.endpoint !== undefined) url.searchParams.set('endpoint', s3.endpoint);
-  return url.href;
+  return s3Url(s3, s3.prefix);
 }
 
 /** How the operator reaches a bucket, with the given credentials or its own. @throws {PortError} */

@@ -1,8 +1,9 @@
 import { MOVER_CONTRACT_VERSION, ReplicationResult, replicationResultKey, type BackupLocation, type MoverCredentials, type ReplicationOrders } from '../../api/index.ts';
 import { PortError, type ReplicationAccess } from '../../controller/index.ts';
 import { REPLICA_CREDENTIALS, SOURCE_CREDENTIALS, replicationSetup } from '../../decide/index.ts';
-import { StorageError, type ObjectStore } from '../../storage/index.ts';
+import type { ObjectStore } from '../../storage/index.ts';
 import { openBucket, type SecretSource } from './location-access.ts';
+import { readResult } from './read-result.ts';
 import { accessKeyOf } from './secrets.ts';
 
 /** A result names every snapshot of its tenants: some hundred megabytes are no result of ours. */
@@ -46,16 +47,9 @@ export class RealReplicationAccess implements ReplicationAccess {
 }
 
 async function read(store: ObjectStore, key: string, signal: AbortSignal): Promise<ReplicationResult | undefined> {
-  try {
-    const found = await store.head(key, { signal });
-    if (found === undefined) return undefined;
-    if (found.size > MOST_BYTES) throw new PortError('Damaged', `the result ${key} has ${found.size} bytes; that is no worker's`, { retryable: false });
-    const parsed = ReplicationResult.safeParse(JSON.parse(Buffer.from(await store.get(key, { signal })).toString('utf8')));
-    if (parsed.success) return parsed.data;
-    throw new PortError('ResultRefused', `the result ${key} is malformed at ${parsed.error.issues[0]?.path.map(String).join('.') ?? ''}; let operator and mover image be of one release`, { retryable: false });
-  } catch (error) {
-    if (error instanceof StorageError) throw new PortError(error.code, `the result ${key} could not be read: ${error.message}`, { retryable: error.retryable, cause: error });
-    if (error instanceof SyntaxError) throw new PortError('Damaged', `the result ${key} is no JSON`, { retryable: false, cause: error });
-    throw error;
-  }
+  const found = await readResult(store, { key, name: key, mostBytes: MOST_BYTES, writer: 'worker' }, signal);
+  if (found === undefined) return undefined;
+  const parsed = ReplicationResult.safeParse(found);
+  if (parsed.success) return parsed.data;
+  throw new PortError('ResultRefused', `the result ${key} is malformed at ${parsed.error.issues[0]?.path.map(String).join('.') ?? ''}; let operator and mover image be of one release`, { retryable: false });
 }

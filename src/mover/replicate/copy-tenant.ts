@@ -1,9 +1,8 @@
-import { decodeFirstWrappings } from '../../keys/index.ts';
+import { KeyError } from '../../keys/index.ts';
 import { EngineError } from '../../restic/errors.ts';
 import { StorageError, type ObjectStore } from '../../storage/index.ts';
-import { promisedHash, verifyContent } from '../content-name.ts';
+import { putCopied, verifyCopied } from '../copied-object.ts';
 import { inParallel } from '../in-parallel.ts';
-import { decodeManifest } from '../manifest.ts';
 import { lockedUntil } from './lock-terms.ts';
 import { nameInGeneration, PUT_ORDER, tenantKeyOf, type Part } from './tenant-keys.ts';
 import type { ReplicationWork } from './work.ts';
@@ -59,7 +58,7 @@ export async function copyTenant(work: ReplicationWork, tenant: string, lacking:
         left += 1;
         return;
       }
-      const done = await work.budget.spend(object.size, () => copyObject(job, part, object.key));
+      const done = await work.budget.spend(object.size, () => copyObject(job, object.key));
       if (done.what === 'put') {
         put.set(object.key, done.until);
         there.add(object.key);
@@ -81,14 +80,14 @@ function isLeaf(part: Part): boolean {
 
 type Copied = { readonly what: 'put'; readonly until: number; readonly takenAt: number } | { readonly what: 'vanished' | 'altered' | 'incomplete' };
 
-async function copyObject({ work, from, to, there }: CopyJob, part: Part, key: string): Promise<Copied> {
+async function copyObject({ work, from, to, there }: CopyJob, key: string): Promise<Copied> {
   const { signal, lock, tally } = work;
   const bytes = await from.get(key, { signal }).catch(ignoreAbsent);
   if (bytes === undefined) return { what: 'vanished' };
   await work.pace(bytes.byteLength);
   let takenAt = 0;
   try {
-    const manifest = verify(part, key, bytes, from.location);
+    const manifest = verifyCopied(nameInGeneration(key), bytes, from.location);
     if (manifest !== undefined) {
       const { generation } = tenantKeyOf(key) ?? {};
       const isElsewhere = manifest.generation !== generation || manifest.snapshot !== tenantKeyOf(key)?.snapshot;
@@ -101,28 +100,16 @@ async function copyObject({ work, from, to, there }: CopyJob, part: Part, key: s
     throw error;
   }
   const until = lockedUntil(key, lock, work.now());
-  const promised = promisedHash(nameInGeneration(key));
-  try {
-    await to.put(key, bytes, { ifAbsent: true, signal, retention: { mode: lock.mode, until }, ...(promised === undefined ? {} : { sha256: Buffer.from(promised, 'hex') }) });
+  const isNew = await putCopied(to, key, nameInGeneration(key), bytes, { signal, retention: { mode: lock.mode, until } });
+  if (isNew) {
     tally.objects += 1;
     tally.bytes += bytes.byteLength;
-  } catch (error) {
-    // A run that was thought dead was faster; it put the same bytes.
-    if (!(error instanceof StorageError) || error.code !== 'AlreadyExists') throw error;
   }
   return { what: 'put', until: until.getTime(), takenAt };
 }
 
-/** What is not named by its content must at least read as what it is. Gives back a manifest. */
-function verify(part: Part, key: string, bytes: Uint8Array, where: string): ReturnType<typeof decodeManifest> | undefined {
-  verifyContent(nameInGeneration(key), bytes, where);
-  if (part === 'manifests') return decodeManifest(bytes, `${key} in ${where}`);
-  if (key.endsWith('/wrappings/first.json')) decodeFirstWrappings(bytes);
-  return undefined;
-}
-
 function isDamage(error: unknown): boolean {
-  return error instanceof Error && (error instanceof EngineError || error.name === 'KeyError') && 'code' in error && (error.code === 'Damaged' || error.code === 'UnknownVersion');
+  return (error instanceof EngineError || error instanceof KeyError) && (error.code === 'Damaged' || error.code === 'UnknownVersion');
 }
 
 function ignoreAbsent(error: unknown): undefined {

@@ -1,5 +1,5 @@
 import { MOVER_CONTRACT_VERSION, MOVER_EXIT, replicationResultKey, type ReplicationOrders, type ReplicationPlace, type ReplicationResult } from '../../api/index.ts';
-import { canonicalJson, openStore, type ObjectStore } from '../../storage/index.ts';
+import { canonicalJson, openStore, s3Url, type ObjectStore } from '../../storage/index.ts';
 import { CredentialsFile } from '../credentials-file.ts';
 import { failureOf } from '../failure.ts';
 import type { MoverLines } from '../mover-lines.ts';
@@ -60,12 +60,7 @@ async function carryOut(orders: ReplicationOrders, environment: ReplicationEnvir
 
 function openPlace(place: ReplicationPlace, { ordersDirectory, now, signal, lines }: ReplicationEnvironment, maxRequests?: number): Promise<ObjectStore> {
   const credentials = new CredentialsFile({ directory: ordersDirectory, file: place.credentialsFile, now, signal, onWaiting: (message) => lines.trouble('ExpiredCredentials', message) });
-  const url = new URL(`s3://${place.bucket}`);
-  url.pathname = `/${place.prefix}`;
-  url.searchParams.set('region', place.region);
-  url.searchParams.set('path-style', String(place.forcePathStyle));
-  if (place.endpoint !== undefined) url.searchParams.set('endpoint', place.endpoint);
-  return openStore(url.href, {
+  return openStore(s3Url(place, place.prefix), {
     s3: { credentials: () => credentials.s3(), ...(maxRequests === undefined ? {} : { maxRequests }), ...(place.caBundle === undefined ? {} : { caBundle: place.caBundle }) },
     retry: { patienceMs: PATIENCE_MS, onRetry: ({ doing, attempt, error }) => lines.trouble(error.code, `${doing}: ${error.message} (try ${attempt}; it is tried again)`) },
   });
