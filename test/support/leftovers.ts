@@ -16,6 +16,8 @@ export interface LeftoversOptions {
   readonly moverNamespace: string;
   /** What the driver held before. */
   readonly atRest: readonly string[];
+  /** Done before each look. */
+  readonly nudge?: () => Promise<unknown>;
 }
 
 /** Everything of copies and movers that is there. */
@@ -36,7 +38,11 @@ async function leftovers({ namespace, moverNamespace, atRest }: LeftoversOptions
 export async function nothingIsLeft(options: LeftoversOptions): Promise<void> {
   let last: string[] = [];
   try {
-    await waitFor('nothing to be left', 90, async () => (last = await leftovers(options)).length === 0);
+    await waitFor('nothing to be left', 90, async () => {
+      await options.nudge?.();
+      last = await leftovers(options);
+      return last.length === 0;
+    });
   } catch (error) {
     throw new Error(`left over: ${last.join(', ')}`, { cause: error });
   }
