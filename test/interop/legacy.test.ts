@@ -34,11 +34,15 @@ async function expectSound(path: string): Promise<void> {
   await repository.close();
 }
 
-/** restic's check, which minds only one thing: that files without content once had `null` for a list. Its restore does not mind. */
-async function expectSoundForRestic(restic: RealRestic): Promise<void> {
+/** What restic's check says though nothing is wrong: that files without content once had `null` for a list. Its restore does not mind. */
+const KNOWN = /^(Error: Command failed|error for tree|Fatal: repository contains errors$|.*has nil blob list$|The repository is damaged and must be repaired\.|$)/;
+/** What restic 0.19 has given up: the index form of 2015, and directories without entries that have `null` for a list. */
+const GIVEN_UP = /cannot unmarshal array into Go value of type index|^The repository index is damaged and must be repaired|error decoding tree: expected \[, got <nil>/;
+
+/** @param isOldest - whether it is in forms that newer versions of restic refuse */
+async function expectSoundForRestic(restic: RealRestic, isOldest: boolean): Promise<void> {
   const complaint = await restic.run(['--no-cache', 'check', '--read-data']).then(() => '', (error: unknown) => String(error));
-  const lines = complaint.split('\n').filter((line) => !/^(Error: Command failed|error for tree|Fatal: repository contains errors$|.*has nil blob list$|$)/.test(line));
-  expect(lines).toEqual([]);
+  expect(complaint.split('\n').filter((line) => !KNOWN.test(line) && !(isOldest && GIVEN_UP.test(line)))).toEqual([]);
 }
 
 function bytes(text: string): Buffer {
@@ -73,44 +77,52 @@ function treeOf(entries: readonly object[], raw: readonly string[] = []): Buffer
 const shared = treeOf([nodes.empty, nodes.bare]);
 const noNodes = bytes('{"nodes":null}');
 const emptyTree = bytes('{"nodes":[]}\n');
-const root = treeOf(
+const rootWith = (ofNothing: Buffer): Buffer => treeOf(
   [
     nodes.attributes, nodes.bare,
     { name: 'dir-a', type: 'dir', mode: 2 ** 31 + 0o755, mtime: '2015-01-02T03:04:05Z', uid: 0, gid: 0, content: null, subtree: idOf(shared) },
     { name: 'dir-b', type: 'dir', mode: 2 ** 31 + 2 ** 20 + 0o777, mtime: '2015-01-02T03:04:06Z', uid: 0, gid: 0, subtree: idOf(shared) },
     { name: 'dir-empty', type: 'dir', mode: 2 ** 31 + 0o700, mtime: '2015-01-02T03:04:07Z', uid: 0, gid: 0, subtree: idOf(emptyTree) },
-    { name: 'dir-null', type: 'dir', mode: 2 ** 31 + 0o700, mtime: '2015-01-02T03:04:07Z', uid: 0, gid: 0, subtree: idOf(noNodes) },
+    { name: 'dir-null', type: 'dir', mode: 2 ** 31 + 0o700, mtime: '2015-01-02T03:04:07Z', uid: 0, gid: 0, subtree: idOf(ofNothing) },
     nodes.empty, nodes.link, nodes.device, nodes.owner, nodes.fifo, nodes.setuid, nodes.twice,
   ],
   rawNodes,
 );
 
-describe.each([1, 2] as const)('a repository of format %i that was written long ago', (version) => {
-  const { path, base, restic } = place(`legacy-${String(version)}`);
+describe.each([
+  [1, 'long ago', false],
+  [2, 'long ago', false],
+  [1, 'in 2015', true],
+  [2, 'in 2015', true],
+] as const)('a repository of format %i that was written %s', (version, when, isOldest) => {
+  const { path, base, restic } = place(`legacy-${String(version)}-${when}`);
+  /** What restic restores of the same tree in forms that each version of it reads. */
+  const theirs = join(scratch.path, `theirs-${String(version)}`);
+  const root = rootWith(isOldest ? noNodes : emptyTree);
 
-  it('is made of mixed packs, superseded indexes and the index form of 2015', async () => {
+  it('is made of mixed packs and superseded indexes', async () => {
     const legacy = new LegacyRepository(new FileStore(path), version);
     await legacy.init();
     const mixed = await legacy.pack([{ type: 'data', bytes: small }, { type: 'tree', bytes: shared }, { type: 'data', bytes: large }]);
-    const trees = await legacy.pack([{ type: 'tree', bytes: emptyTree }, { type: 'tree', bytes: noNodes }, { type: 'tree', bytes: root }]);
+    const trees = await legacy.pack([{ type: 'tree', bytes: emptyTree }, ...(isOldest ? [{ type: 'tree', bytes: noNodes } as const] : []), { type: 'tree', bytes: root }]);
     // The same blobs once more, as two backups at a time left them.
     const again = await legacy.pack([{ type: 'tree', bytes: shared }, { type: 'data', bytes: small }]);
     const first = await legacy.index([mixed]);
     await legacy.index([mixed, trees], [first, '00'.repeat(32)]);
-    await legacy.oldIndex([again]);
+    await (isOldest ? legacy.oldIndex([again]) : legacy.index([again]));
     await legacy.snapshot(idOf(root));
-    await expectSoundForRestic(restic);
+    await expectSoundForRestic(restic, isOldest);
   });
 
   it('passes our check of every bit', () => expectSound(path));
 
   it('is restored by us and by restic to the same tree', async () => {
-    await restic.run(['restore', 'latest', '--target', join(base, 'theirs')]);
+    if (!isOldest) await restic.run(['restore', 'latest', '--target', theirs]);
     const repository = await open(path);
     const outcome = await restore(repository, { snapshot: 'latest', target: join(base, 'ours') });
     await repository.close();
     expect(outcome).toMatchObject({ complete: true, warnings: [] });
-    expect(compareTrees(join(base, 'theirs'), join(base, 'ours'), { holes: false })).toEqual([]);
+    expect(compareTrees(theirs, join(base, 'ours'), { holes: false })).toEqual([]);
     const found = readdirSync(join(base, 'ours'), { encoding: 'latin1' });
     expect(found).toHaveLength(16);
     expect(found).toContain('invalid-\xff\xfe-utf8');
@@ -128,12 +140,12 @@ describe.each([1, 2] as const)('a repository of format %i that was written long 
     await backup(repository, { hostname: 'here', sources: [{ directory: source, as: '/legacy' }], snapshotHostname: 'h', tags: [], parent: parent?.id });
     await prune(repository, { hostname: 'here', graceMs: 0, now: new Date(), repackAbove: 0 });
     await repository.close();
-    await expectSoundForRestic(restic);
+    await expectSoundForRestic(restic, isOldest);
     await expectSound(path);
     const after = await open(path);
     await restore(after, { snapshot: parent?.id ?? '', target: join(base, 'after') });
     await after.close();
-    expect(compareTrees(join(base, 'theirs'), join(base, 'after'), { holes: false })).toEqual([]);
+    expect(compareTrees(theirs, join(base, 'after'), { holes: false })).toEqual([]);
   });
 });
 
