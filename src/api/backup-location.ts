@@ -60,11 +60,24 @@ export const BackupLocationSpec = withRules(
   { rule: '!has(self.pull) || !has(self.replica)', message: 'give either replica (this data center is the first) or pull (it is the second)' },
   { rule: "!self.recover || !has(self.replica) || !has(self.replica.s3)", message: 'recover reads what the second data center has: name its bucket in s3 and its key in kms, and leave replica.s3 out' },
   {
-    rule: "!has(self.replica) || !has(self.replica.s3) || self.replica.s3.bucket != self.s3.bucket || (has(self.replica.s3.endpoint) ? self.replica.s3.endpoint : '') != (has(self.s3.endpoint) ? self.s3.endpoint : '')",
+    rule: `!has(self.replica) || !has(self.replica.s3) || self.replica.s3.bucket != self.s3.bucket || !(${sameEndpoint('self.replica.s3')})`,
     message: 'spec.replica.s3 must be another bucket than spec.s3: one that is lost with the first data center is no second one',
+  },
+  {
+    rule: `!has(self.replica) || !has(self.replica.s3) || !has(self.replica.replication) || !has(self.replica.replication.serverSideCopy) || !self.replica.replication.serverSideCopy || ${sameEndpoint('self.replica.s3')}`,
+    message: 'serverSideCopy needs both buckets at one endpoint: no service copies out of another one',
+  },
+  {
+    rule: `!has(self.pull) || !has(self.pull.replication) || !has(self.pull.replication.serverSideCopy) || !self.pull.replication.serverSideCopy || ${sameEndpoint('self.pull.from')}`,
+    message: 'serverSideCopy needs both buckets at one endpoint: no service copies out of another one',
   },
   { rule: 'self.s3.bucket == oldSelf.s3.bucket && self.s3.prefix == oldSelf.s3.prefix', message: 'spec.s3.bucket and spec.s3.prefix cannot be changed: the backups lie there. Make a new BackupLocation instead' },
 );
+/** Whether another bucket is at the endpoint of `self.s3`, in CEL. */
+function sameEndpoint(other: string): string {
+  return `(has(${other}.endpoint) ? ${other}.endpoint : '') == (has(self.s3.endpoint) ? self.s3.endpoint : '')`;
+}
+
 export type BackupLocationSpec = z.infer<typeof BackupLocationSpec>;
 
 export const BackupLocationStatus = z.object({

@@ -37,6 +37,10 @@ const Replication = z.object({
   suspend: z.boolean().default(false).meta({ description: 'Copies nothing while it is true. Locks are not extended either, so what is there can be deleted once they end.' }),
   maxLag: Duration.default('32h').meta({ description: 'The condition `Replicated` holds while everything that was stored longer ago than this is in the second data center.' }),
   shards: z.int().min(1).max(64).default(1).meta({ description: 'Workers that run side by side, each for its share of the tenants.' }),
+  serverSideCopy: z.boolean().default(false).meta({
+    description:
+      "Where one service has both buckets: it copies between them by itself, and no object goes through the workers' network. Each copy is compared with the SHA-256 in its name. It takes one principal, that of the second bucket, which can read the first as well. What the service refuses goes through the workers.",
+  }),
   concurrency: z.int().min(1).max(256).default(32).meta({ description: 'Requests that one worker has under way at a time.' }),
 });
 export type ReplicationSettings = z.infer<typeof Replication>;

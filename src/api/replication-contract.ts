@@ -58,6 +58,8 @@ export const ReplicateOrders = z.object({
   source: ReplicationPlace,
   /** Objects in flight at a time. */
   concurrency: z.int().min(1).max(256),
+  /** The service that has both buckets copies between them what is named by its content; the replica's credentials can read the source. */
+  byService: z.boolean().optional(),
   /** Upper bound of what a pod reads from the source. */
   bytesPerSecond: z.int().min(1).optional(),
 });
@@ -126,6 +128,8 @@ export const ReplicationResult = z.object({
     /** Objects put, and their bytes. */
     objects: z.int().min(0),
     bytes: z.int().min(0),
+    /** Of those objects, the ones that the service copied by itself. */
+    byService: z.int().min(0).optional(),
     /** Locks extended. */
     extended: z.int().min(0),
     /** `collect`: versions removed. */
@@ -133,6 +137,8 @@ export const ReplicationResult = z.object({
   }),
   tenants: z.array(ReplicatedTenant),
   findings: z.array(ReplicaFinding),
+  /** Why the service did not copy by itself, though it was to. */
+  notByService: z.string().optional(),
   /** Peak resident memory, bytes. */
   peakMemory: z.int().min(0).optional(),
 });

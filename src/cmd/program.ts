@@ -215,6 +215,7 @@ function describeMoving(program: Command, context: ProcessContext, done: Done): 
     .option('--tenant <id>', 'this tenant alone; may be repeated', collect)
     .option('--released <id>', 'a tenant whose losses in the source are meant; may be repeated', collect)
     .option('--concurrency <n>', 'objects in flight at a time')
+    .option('--server-side-copy', 'where one service has both buckets: it copies between them by itself')
     .option(...CA_FILE)
     .option(...JSON_LINES)
     .action(async (options: unknown) => {

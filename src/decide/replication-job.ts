@@ -32,7 +32,7 @@ export function workersStart(facts: ReplicationFacts, status: ReplicationStatus,
   const orders: ReplicationOrders =
     task === 'collect'
       ? { ...common, task, dryRun: false }
-      : { ...common, task, mode: setup.mode, source: place(setup.source, SOURCE_CREDENTIALS), concurrency: setup.replication.concurrency };
+      : { ...common, task, mode: setup.mode, source: place(setup.source, SOURCE_CREDENTIALS), concurrency: setup.replication.concurrency, ...(setup.replication.serverSideCopy ? { byService: true } : {}) };
   const job: MoverJobInput = {
     name,
     namespace: facts.moverNamespace,

@@ -79,9 +79,13 @@ function conclude(facts: ReplicationFacts, status: ReplicationStatus, shards: re
     const next: ReplicationStatus = { ...done, stage: 'Collecting', attempt: 1, jobName: undefined, attemptedAt: displayTime(now), message: 'What nothing needs any more is removed.' };
     return { ...standingReplication(facts, next, now, coveredUpTo(facts, done)), after: [clear(facts, status)], again: true };
   }
-  const words = `${done.objects ?? 0} objects (${displayBytes(done.bytes ?? 0)}) were copied, ${done.extended ?? 0} locks extended`;
+  const byService = sumOf(shards, ({ byService: count = 0 }) => count);
+  const ofThem = byService === 0 ? '' : `, ${byService} of them by the service itself`;
+  const notByService = shards.find((result) => result?.notByService !== undefined)?.notByService;
+  const why = notByService === undefined ? '' : ` ${notByService.replace(/[.\s]*$/, '')}.`;
+  const words = `${done.objects ?? 0} objects (${displayBytes(done.bytes ?? 0)}) were copied${ofThem}, ${done.extended ?? 0} locks extended`;
   const waiting = (done.tenantsWaiting ?? 0) === 0 ? '' : ` The window ended: ${done.tenantsWaiting ?? 0} tenants are left for the next run.`;
-  return finish(facts, { ...done, phase: 'Completed', message: `${words}.${waiting}` }, now);
+  return finish(facts, { ...done, phase: 'Completed', message: `${words}.${waiting}${why}` }, now);
 }
 
 /** What a run counts for what was stored before it began, so long as nobody was left out. */
@@ -132,7 +136,7 @@ function problemsOf({ attempt }: ReplicationFacts, shards: readonly (Replication
 }
 
 function copied(status: ReplicationStatus, shards: readonly (ReplicationResult | undefined)[]): ReplicationStatus {
-  const sum = (count: (counts: ReplicationResult['counts']) => number) => shards.reduce((total, result) => total + (result === undefined ? 0 : count(result.counts)), 0);
+  const sum = (count: (counts: ReplicationResult['counts']) => number) => sumOf(shards, count);
   const findings = shards.flatMap((result) => result?.findings ?? []);
   return {
     ...status,
@@ -151,6 +155,10 @@ function copied(status: ReplicationStatus, shards: readonly (ReplicationResult |
   };
 }
 
+function sumOf(shards: readonly (ReplicationResult | undefined)[], count: (counts: ReplicationResult['counts']) => number): number {
+  return shards.reduce((total, result) => total + (result === undefined ? 0 : count(result.counts)), 0);
+}
+
 function collected(status: ReplicationStatus, shards: readonly (ReplicationResult | undefined)[]): ReplicationStatus {
-  return { ...status, collected: shards.reduce((total, result) => total + (result?.counts.collected ?? 0), 0), problems: undefined };
+  return { ...status, collected: sumOf(shards, ({ collected: count }) => count), problems: undefined };
 }

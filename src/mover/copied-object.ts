@@ -20,10 +20,10 @@ export function verifyCopied(name: string, bytes: Uint8Array, where: string): Ma
  * @param name - inside its generation
  * @returns false where it was there
  */
-export async function putCopied(to: ObjectStore, key: string, name: string, bytes: Uint8Array, options: Pick<PutOptions, 'signal' | 'retention'>): Promise<boolean> {
+export async function putCopied(to: ObjectStore, key: string, name: string, bytes: Uint8Array, options: Pick<PutOptions, 'signal' | 'retention' | 'ifAbsent'>): Promise<boolean> {
   const promised = promisedHash(name);
   try {
-    await to.put(key, bytes, { ...options, ifAbsent: true, ...(promised === undefined ? {} : { sha256: Buffer.from(promised, 'hex') }) });
+    await to.put(key, bytes, { ifAbsent: true, ...options, ...(promised === undefined ? {} : { sha256: Buffer.from(promised, 'hex') }) });
     return true;
   } catch (error) {
     if (!(error instanceof StorageError) || error.code !== 'AlreadyExists') throw error;

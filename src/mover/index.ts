@@ -3,7 +3,7 @@
  * bucket and as the termination message. It has no Kubernetes credentials and knows nothing of resources but their names.
  */
 export { runMover, type MoverEnvironment } from './run-mover.ts';
-export { collectLocation, replicateLocation, runReplication, type LocationOutcome, type LocationTally, type ReplicationEnvironment } from './replicate/index.ts';
+export { collectLocation, replicateLocation, runReplication, ServiceCopier, type LocationOutcome, type LocationTally, type ReplicationEnvironment } from './replicate/index.ts';
 export { readingFirstVersions } from './first-versions.ts';
 export { failureOf } from './failure.ts';
 export { MoverError, type MoverErrorCode } from './errors.ts';

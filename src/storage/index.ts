@@ -3,7 +3,7 @@
  * Lower layers: none. The engine (`restic/`), `keys/` and `mover/` stand on this; nothing here knows what the bytes mean.
  */
 export type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions, Retention } from './object-store.ts';
-export { versionsWithin, type ObjectVersion, type ObjectVersions, type VersionedObject } from './object-versions.ts';
+export { versionsWithin, type CopiedVersion, type CopySource, type ObjectVersion, type ObjectVersions, type VersionedObject } from './object-versions.ts';
 export { StorageError, type StorageErrorCode, type StorageErrorOptions } from './errors.ts';
 export { assertKey, compareKeys } from './object-key.ts';
 export { isErrno } from './file-errors.ts';

@@ -70,6 +70,8 @@ class LimitingStore implements ObjectStore {
       extend: (key, versionId, retention, options) => this.#inTurn(`locking ${key}`, options?.signal, () => base.extend(key, versionId, retention, options)),
       retentionOf: (key, versionId, options) => this.#inTurn(`looking up ${key}`, options?.signal, () => base.retentionOf(key, versionId, options)),
       remove: (key, versionId, options) => this.#inTurn(`removing ${key}`, options?.signal, () => base.remove(key, versionId, options)),
+      copyFrom: (source, key, retention, options) => this.#inTurn(`copying ${key}`, options?.signal, () => base.copyFrom(source, key, retention, options)),
+      sha256Of: (key, versionId, options) => this.#inTurn(`looking up ${key}`, options?.signal, () => base.sha256Of(key, versionId, options)),
     };
   }
 

@@ -63,6 +63,8 @@ export interface ObjectInfo {
   readonly size: number;
   /** When it was stored, by the store's own clock; not every store's listing says it. */
   readonly modifiedAt?: Date | undefined;
+  /** In listings of S3: changes with the content, though not with it alone. */
+  readonly etag?: string | undefined;
 }
 
 export type ObjectHead = ObjectInfo;

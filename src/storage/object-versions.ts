@@ -19,6 +19,20 @@ export interface ObjectVersion {
   readonly modifiedAt?: Date | undefined;
 }
 
+/** An object of another bucket of the same service. */
+export interface CopySource {
+  readonly bucket: string;
+  /** The whole key there. */
+  readonly key: string;
+}
+
+/** A version that the service made by itself. */
+export interface CopiedVersion {
+  readonly versionId: string;
+  /** Of its bytes, as the service computed it while it copied, in hex; `undefined` where it does not say. */
+  readonly sha256: string | undefined;
+}
+
 /** The versions of a bucket that keeps them, and their locks. What was put first under a name stays readable, whatever is put or deleted on top. */
 export interface ObjectVersions {
   /** Every name below `prefix` that has versions or delete markers, in byte order, each once. */
@@ -42,6 +56,16 @@ export interface ObjectVersions {
    * @throws {StorageError} `Locked` or `AccessDenied` while it is locked.
    */
   remove(key: string, versionId: string, options?: CallOptions): Promise<void>;
+
+  /**
+   * Lets the service make a version by itself, of an object of another of its buckets that this store's principal may read, under a lock. What is there stays
+   * beneath it: no service here refuses a name that is taken.
+   * @throws {StorageError} `NotFound`, `AccessDenied`, `BucketMissing`; `Unsupported`
+   */
+  copyFrom(source: CopySource, key: string, retention: Retention, options?: CallOptions): Promise<CopiedVersion>;
+
+  /** The SHA-256 that the service computed of a version when that was stored, in hex; `undefined` where it kept none. */
+  sha256Of(key: string, versionId: string, options?: CallOptions): Promise<string | undefined>;
 }
 
 /** The versions below `prefix` (with its trailing slash). */
@@ -55,5 +79,7 @@ export function versionsWithin(base: ObjectVersions, prefix: string): ObjectVers
     extend: (key, versionId, retention, options) => base.extend(prefix + key, versionId, retention, options),
     retentionOf: (key, versionId, options) => base.retentionOf(prefix + key, versionId, options),
     remove: (key, versionId, options) => base.remove(prefix + key, versionId, options),
+    copyFrom: (source, key, retention, options) => base.copyFrom(source, prefix + key, retention, options),
+    sha256Of: (key, versionId, options) => base.sha256Of(prefix + key, versionId, options),
   };
 }

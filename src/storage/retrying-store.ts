@@ -145,6 +145,8 @@ class RetryingStore implements ObjectStore {
       extend: (key, versionId, retention, options) => this.#retry(`extending the lock of ${key}`, options?.signal, () => base.extend(key, versionId, retention, options)),
       retentionOf: (key, versionId, options) => this.#retry(`looking up the lock of ${key}`, options?.signal, () => base.retentionOf(key, versionId, options)),
       remove: (key, versionId, options) => this.#retry(`removing a version of ${key}`, options?.signal, () => base.remove(key, versionId, options)),
+      copyFrom: (source, key, retention, options) => this.#retry(`copying ${key}`, options?.signal, () => base.copyFrom(source, key, retention, options)),
+      sha256Of: (key, versionId, options) => this.#retry(`looking up the hash of ${key}`, options?.signal, () => base.sha256Of(key, versionId, options)),
     };
   }
 

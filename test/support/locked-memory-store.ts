@@ -1,5 +1,6 @@
 // A bucket with versions and Object Lock in memory, with a clock of the test's own: what retention of thirty days does is seen at once.
-import { StorageError, assertKey, compareKeys, type GetOptions, type ListOptions, type ObjectBody, type ObjectHead, type ObjectInfo, type ObjectStore, type ObjectVersions, type PutOptions, type Retention, type VersionedObject } from '../../src/storage/index.ts';
+import { hash } from 'node:crypto';
+import { StorageError, assertKey, compareKeys, type CopiedVersion, type CopySource, type GetOptions, type ListOptions, type ObjectBody, type ObjectHead, type ObjectInfo, type ObjectStore, type ObjectVersions, type PutOptions, type Retention, type VersionedObject } from '../../src/storage/index.ts';
 import { PrefixedStore } from '../../src/storage/prefixed-store.ts';
 
 interface Version {
@@ -10,9 +11,13 @@ interface Version {
   retention: Retention | undefined;
 }
 
+function sha256(bytes: Buffer | undefined): string | undefined {
+  return bytes === undefined ? undefined : hash('sha256', bytes, 'hex');
+}
+
 /** One request as S3 would count it: a listing is one for each page of a thousand. */
 export interface Request {
-  readonly operation: 'put' | 'get' | 'head' | 'list' | 'listVersions' | 'delete' | 'extend' | 'retentionOf' | 'remove';
+  readonly operation: 'put' | 'get' | 'head' | 'list' | 'listVersions' | 'delete' | 'extend' | 'retentionOf' | 'remove' | 'copy' | 'sha256Of';
   readonly key: string;
 }
 
@@ -23,6 +28,10 @@ export class LockedMemoryStore implements ObjectStore {
   /** Told of each request before it is done; what it throws, the request ends with. */
   onRequest: (request: Request) => void | Promise<void> = () => undefined;
   readonly versions: ObjectVersions;
+  /** Other buckets of the same service, by name. */
+  readonly neighbours = new Map<string, LockedMemoryStore>();
+  /** What the service makes of bytes that it copies by itself. */
+  whileCopying: (bytes: Buffer) => Buffer = (bytes) => bytes;
   /** Objects of a page of a listing. */
   pageSize = 1000;
   readonly #objects = new Map<string, Version[]>();
@@ -41,6 +50,11 @@ export class LockedMemoryStore implements ObjectStore {
         return this.#version(key, versionId)?.retention;
       },
       remove: (key, versionId) => this.#remove(key, versionId),
+      copyFrom: (from, key, retention) => this.#copyFrom(from, key, retention),
+      sha256Of: async (key, versionId) => {
+        await this.#ask('sha256Of', key);
+        return sha256(this.#version(key, versionId)?.bytes);
+      },
     };
   }
 
@@ -69,7 +83,7 @@ export class LockedMemoryStore implements ObjectStore {
   async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
     for await (const [key, versions] of this.#keys('list', prefix, options)) {
       const newest = versions.at(-1);
-      if (newest?.bytes !== undefined) yield { key, size: newest.bytes.length, modifiedAt: newest.modifiedAt };
+      if (newest?.bytes !== undefined) yield { key, size: newest.bytes.length, modifiedAt: newest.modifiedAt, etag: `"${hash('md5', newest.bytes, 'hex')}"` };
     }
   }
 
@@ -138,6 +152,15 @@ export class LockedMemoryStore implements ObjectStore {
     const left = (this.#objects.get(key) ?? []).filter((other) => other !== version);
     if (left.length === 0) this.#objects.delete(key);
     else this.#objects.set(key, left);
+  }
+
+  async #copyFrom({ bucket, key: path }: CopySource, key: string, retention: Retention): Promise<CopiedVersion> {
+    await this.#ask('copy', key);
+    const from = this.neighbours.get(bucket);
+    if (from === undefined) throw new StorageError('BucketMissing', `there is no bucket ${bucket}`, { retryable: false });
+    const bytes = this.whileCopying(Buffer.from(await from.get(path)));
+    this.#add(key, bytes, retention);
+    return { versionId: this.#newest(key)?.versionId ?? '', sha256: sha256(bytes) };
   }
 
   #add(key: string, bytes: Buffer | undefined, retention: Retention | undefined): void {

@@ -94,7 +94,7 @@ export function replicationWork(source: ObjectStore, replica: ObjectStore, now: 
     budget: new ByteBudget(1 << 26),
     pace: () => Promise.resolve(),
     mayBegin: () => true,
-    tally: { objects: 0, bytes: 0, extended: 0 },
+    tally: { objects: 0, bytes: 0, byService: 0, extended: 0 },
     signal: new AbortController().signal,
     now,
     ...changes,

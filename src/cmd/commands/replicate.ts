@@ -5,8 +5,10 @@ import { readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { outputFor, type Output } from '../output.ts';
 import { formatBytes, formatCount } from '../quantity.ts';
+import { parseStoreUrl } from '../../storage/index.ts';
 import { RetainFor } from '../retention-option.ts';
 import { openStoreAt, StoreOptions } from '../store-access.ts';
+import { UsageError } from '../usage-error.ts';
 import { printable } from '../../mover/printable.ts';
 
 const ReplicateOptions = StoreOptions.extend({
@@ -16,6 +18,7 @@ const ReplicateOptions = StoreOptions.extend({
   retainFor: RetainFor,
   tenant: z.array(TenantId).optional(),
   released: z.array(TenantId).default([]),
+  serverSideCopy: z.boolean().default(false),
   concurrency: z.string().regex(/^[1-9][0-9]{0,2}$/, 'a number from 1 to 999').transform(Number).default(32),
 });
 
@@ -23,7 +26,7 @@ const ReplicateOptions = StoreOptions.extend({
 export async function replicate(given: unknown, context: ProcessContext): Promise<ExitStatus> {
   const options = readOptions(ReplicateOptions, given);
   const output = outputFor(options, context);
-  const { replicateLocation } = await import('../../mover/index.ts');
+  const { replicateLocation, ServiceCopier } = await import('../../mover/index.ts');
   const progress = output.progress();
   const source = await openStoreAt('--from', options.from, options, context);
   const replica = await openStoreAt('--to', options.to, options, context);
@@ -37,6 +40,7 @@ export async function replicate(given: unknown, context: ProcessContext): Promis
       tenants: options.tenant,
       released: options.released,
       concurrency: options.concurrency,
+      ...(options.serverSideCopy ? { byService: new ServiceCopier(sourceBucket(options), (message) => output.warn({ type: 'warning', kind: 'NotByService', path: '', message }, printable(message))) } : {}),
       signal: context.signal,
       now: () => Date.now(),
       onProgress: ({ objects, bytes }) => progress.update({ filesDone: objects, bytesDone: bytes, bytesAdded: bytes, unit: 'object' }),
@@ -47,7 +51,7 @@ export async function replicate(given: unknown, context: ProcessContext): Promis
     tellFailures(output, tenants, failure);
     const states = countStates(tenants);
     output.print(
-      { type: 'summary', command: 'replicate', ...states, objects: tally.objects, bytes: tally.bytes, extended: tally.extended, findings: findings.length },
+      { type: 'summary', command: 'replicate', ...states, objects: tally.objects, bytes: tally.bytes, byService: tally.byService, extended: tally.extended, findings: findings.length },
       `${formatCount(tenants.length, 'tenant')}: ${states.done} up to date, ${states.diverged} diverged, ${states.waiting} waiting, ${states.failed} failed; ${formatCount(tally.objects, 'object')} copied (${formatBytes(tally.bytes)}), ${formatCount(tally.extended, 'lock')} extended`,
     );
     if (failure !== undefined || states.failed > 0) return EXIT.failed;
@@ -56,6 +60,15 @@ export async function replicate(given: unknown, context: ProcessContext): Promis
     progress.end();
     await Promise.all([source.close(), replica.close()]);
   }
+}
+
+/** Where the tenants lie in the bucket that `--from` names. @throws {UsageError} where `--to` is not of the same service. */
+function sourceBucket({ from, to }: Pick<z.infer<typeof ReplicateOptions>, 'from' | 'to'>): { readonly bucket: string; readonly key: string } {
+  const [source, target] = [parseStoreUrl(from), parseStoreUrl(to)];
+  if (source.kind !== 's3' || target.kind !== 's3' || source.endpoint !== target.endpoint) {
+    throw new UsageError('--server-side-copy: --from and --to are not of one S3 service; leave it out, and the objects go through this machine');
+  }
+  return { bucket: source.bucket, key: `${source.prefix}tenants` };
 }
 
 function tellFindings(output: Output, findings: readonly ReplicaFinding[]): void {

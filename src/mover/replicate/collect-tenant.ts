@@ -1,6 +1,7 @@
 import type { CollectOrders } from '../../api/index.ts';
 import { StorageError, type VersionedObject } from '../../storage/index.ts';
 import { inParallel } from '../in-parallel.ts';
+import { announcedFor } from './doubts.ts';
 import { decodeLedger, newestLedger, parseLedgerName, type Ledger } from './ledger.ts';
 import { lockedUntil } from './lock-terms.ts';
 import { tenantKeyOf, type Part } from './tenant-keys.ts';
@@ -23,7 +24,8 @@ export interface CollectPlan {
  */
 export function planCollection(there: readonly VersionedObject[], ledger: Ledger | undefined, { lock }: Pick<CollectOrders, 'lock'>, now: Date): CollectPlan {
   const newest = newestLedger(there.map(({ key }) => key));
-  const superseded = there.filter(({ key }) => key !== newest?.key && parseLedgerName(key) !== undefined);
+  const isSettled = (key: string): boolean => newest !== undefined && (announcedFor(key) ?? Infinity) <= newest.rev;
+  const superseded = there.filter(({ key }) => (key !== newest?.key && parseLedgerName(key) !== undefined) || isSettled(key));
   if (ledger === undefined || ledger.diverged || ledger.unsettledSince !== undefined) return { parts: [superseded], waiting: 0 };
   const since = new Map(ledger.unneeded.flatMap((group) => group.names.map((name) => [name, Date.parse(group.since)] as const)));
   for (const { names } of ledger.needed) for (const name of names) since.delete(name);

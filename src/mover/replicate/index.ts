@@ -5,3 +5,4 @@
  */
 export { replicationExit, runReplication, type ReplicationEnvironment } from './run-replication.ts';
 export { collectLocation, replicateLocation, type LocationOutcome, type LocationTally } from './replicate-location.ts';
+export { ServiceCopier } from './service-copier.ts';

@@ -3,6 +3,10 @@ import * as z from 'zod';
 import type { ReplicationLock } from '../../api/index.ts';
 import { canonicalJson, parseCanonicalJson, type ObjectInfo } from '../../storage/index.ts';
 
+/** How the source's listing marked each name's content when it was last looked at: eight characters a name, in their order; `--------` where it did not. */
+const Tags = z.string().regex(/^(?:[0-9a-f]{8}|-{8})*$/);
+export const NO_TAG = '--------';
+
 /**
  * What the replicator remembers of a tenant: until when its objects in the replica are locked, and since when nothing needs which. It lies in the replica,
  * without a lock, and decides nothing that the bucket could not say: who loses it extends each lock once more, and collects later.
@@ -13,13 +17,17 @@ const Ledger = z.strictObject({
   rev: z.int().min(1),
   writtenAt: z.iso.datetime(),
   /** What the source has, or had when it was last itself, by the end of its lock. */
-  needed: z.array(z.strictObject({ until: z.iso.datetime(), names: z.array(z.string()) })),
+  needed: z.array(z.strictObject({ until: z.iso.datetime(), names: z.array(z.string()), tags: Tags.optional() })),
   /** What the source gave up, by when that was seen. */
   unneeded: z.array(z.strictObject({ since: z.iso.datetime(), names: z.array(z.string()) })),
   /** Snapshots that are gone without a word of why, while somebody works on the source; by when that was first seen. */
   unsettledSince: z.iso.datetime().optional(),
   /** The source is not what it was: nothing is given up, and nothing may be collected. */
   diverged: z.boolean(),
+  /** Copies that the service made and nobody has compared with their names yet. */
+  unproven: z.array(z.string()).optional(),
+  /** Versions that the service made and that are not what their names say: they do not count as there. */
+  unsound: z.array(z.strictObject({ name: z.string(), versions: z.array(z.string()) })).optional(),
 });
 export type Ledger = z.infer<typeof Ledger>;
 
@@ -61,7 +69,7 @@ export function newestLedger(keys: Iterable<string>): LedgerName | undefined {
 
 /** What a listing of the source looks like, with the terms under which it is kept. */
 export function digestOf(objects: readonly ObjectInfo[], lock: ReplicationLock): string {
-  const lines = objects.map(({ key, size }) => `${key} ${size}\n`).join('');
+  const lines = objects.map(({ key, size, etag = '' }) => `${key} ${size} ${etag}\n`).join('');
   return hash('sha256', `${lock.mode} ${lock.retainForMs}\n${lines}`, 'hex').slice(0, NO_DIGEST.length);
 }
 

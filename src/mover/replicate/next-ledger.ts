@@ -1,8 +1,8 @@
 import type { ReplicationLock } from '../../api/index.ts';
 import { StorageError, type ObjectInfo } from '../../storage/index.ts';
-import { byTime, encodeLedger, ledgerName, parseLedgerName, type Ledger, type LedgerName } from './ledger.ts';
+import { byTime, encodeLedger, ledgerName, NO_TAG, parseLedgerName, type Ledger, type LedgerName } from './ledger.ts';
 import { dueFrom } from './lock-terms.ts';
-import type { Remembered } from './tenant-state.ts';
+import type { Remembered, Unsound } from './tenant-state.ts';
 import type { ReplicationWork } from './work.ts';
 
 export interface LedgerFacts {
@@ -24,6 +24,10 @@ export interface LedgerFacts {
   /** Milliseconds since the epoch; 0 for none. */
   readonly upTo: number;
   readonly digest: string;
+  /** How the source's listing marks the content of each name, as far as that is what it was. */
+  readonly tags: ReadonlyMap<string, string>;
+  readonly unproven: readonly string[];
+  readonly unsound: Unsound;
 }
 
 export interface NextLedger {
@@ -45,10 +49,12 @@ export function nextLedger(facts: LedgerFacts): NextLedger {
     tenant: facts.tenant,
     rev: facts.rev,
     writtenAt: now.toISOString(),
-    needed: byTime(needed).map(({ at, names }) => ({ until: at, names })),
+    needed: byTime(needed).map(({ at, names }) => ({ until: at, names, tags: names.map((name) => facts.tags.get(name) ?? NO_TAG).join('') })),
     unneeded: byTime(unneeded).map(({ at, names }) => ({ since: at, names })),
     ...(facts.unsettledSince === undefined ? {} : { unsettledSince: facts.unsettledSince.toISOString() }),
     diverged: facts.isDiverged,
+    ...(facts.unproven.length === 0 ? {} : { unproven: [...facts.unproven] }),
+    ...(facts.unsound.size === 0 ? {} : { unsound: [...facts.unsound].map(([name, versions]) => ({ name, versions: [...versions] })) }),
   };
   const due = [...needed].reduce((first, [key, end]) => Math.min(first, dueFrom(key, end, facts.lock)), Infinity);
   const dueAt = Math.max(0, Math.floor(Math.min(due, now.getTime() + facts.lock.retainForMs) / 1000));

@@ -6,6 +6,7 @@ import { collectTenant } from './collect-tenant.ts';
 import { paceOf } from './pace.ts';
 import { eachTenant, type ShardOutcome } from './replicate-shard.ts';
 import { replicateTenant } from './replicate-tenant.ts';
+import type { ServiceCopier } from './service-copier.ts';
 import type { ShardRange } from './tenant-listings.ts';
 import type { ReplicationTally, ReplicationWork, VersionedStore } from './work.ts';
 
@@ -28,15 +29,25 @@ export interface ReplicateRequest extends LocationRequest {
   readonly released: readonly string[];
   readonly concurrency: number;
   readonly bytesPerSecond?: number | undefined;
+  /** Where one service has both buckets and is to copy between them. */
+  readonly byService?: ServiceCopier | undefined;
 }
 
 export type LocationTally = ReplicationTally & { collected: number };
-export type LocationOutcome = ShardOutcome & { readonly tally: LocationTally };
+export function newTally(): LocationTally {
+  return { objects: 0, bytes: 0, byService: 0, extended: 0, collected: 0 };
+}
+
+export interface LocationOutcome extends ShardOutcome {
+  readonly tally: LocationTally;
+  /** Why the service that has both buckets did not copy by itself. */
+  readonly notByService?: string;
+}
 
 /** Brings the replicas of a shard's tenants up to date. */
 export async function replicateLocation(request: ReplicateRequest): Promise<LocationOutcome> {
   const { now, signal } = request;
-  const tally: LocationTally = { objects: 0, bytes: 0, extended: 0, collected: 0 };
+  const tally = newTally();
   const pace = paceOf(request.bytesPerSecond, now, signal);
   const work: ReplicationWork = {
     source: request.source.within('tenants'),
@@ -44,6 +55,7 @@ export async function replicateLocation(request: ReplicateRequest): Promise<Loca
     lock: request.lock,
     released: new Set(request.released),
     concurrency: request.concurrency,
+    byService: request.byService,
     budget: new ByteBudget(memoryPlan().copied),
     pace: async (bytes) => {
       request.onProgress(tally);
@@ -54,13 +66,15 @@ export async function replicateLocation(request: ReplicateRequest): Promise<Loca
     signal,
     now: () => new Date(now()),
   };
-  return { ...(await eachTenant(work, request, (listing) => replicateTenant(work, listing))), tally };
+  const outcome = await eachTenant(work, request, (listing) => replicateTenant(work, listing));
+  const notByService = request.byService?.refusal;
+  return { ...outcome, tally, ...(notByService === undefined ? {} : { notByService }) };
 }
 
 /** Removes what nothing needs any more from the replicas of a shard's tenants, after its locks. */
 export async function collectLocation(request: LocationRequest & { readonly dryRun: boolean }): Promise<LocationOutcome> {
   const { signal } = request;
-  const tally: LocationTally = { objects: 0, bytes: 0, extended: 0, collected: 0 };
+  const tally = newTally();
   const replica = versioned(request.replica.within('tenants'));
   const mayBegin = windowOf(request);
   // The replica alone is read; the other side of its listing is empty.

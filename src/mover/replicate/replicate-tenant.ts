@@ -1,16 +1,19 @@
 import type { ReplicaFinding, ReplicatedTenant } from '../../api/index.ts';
-import { StorageError, type ObjectInfo } from '../../storage/index.ts';
+import type { ObjectInfo } from '../../storage/index.ts';
 import { closureGaps } from './closure.ts';
 import { copyTenant, type CopiedTenant } from './copy-tenant.ts';
+import { openAnnouncements } from './doubts.ts';
 import { extendLocks } from './extend-locks.ts';
 import { forgottenSnapshots } from './forgotten.ts';
-import { decodeLedger, digestOf, newestLedger, NO_DIGEST, type Ledger, type LedgerName } from './ledger.ts';
+import { digestOf, newestLedger, NO_DIGEST } from './ledger.ts';
 import { dueFrom } from './lock-terms.ts';
 import { findingOf, findLosses, wholeSnapshots, type Losses } from './losses.ts';
 import { nextLedger, putLedger } from './next-ledger.ts';
+import { observeTenant, type ObservedTenant } from './observed-tenant.ts';
+import { readRewritten, rewrittenObjects, tagOf, type Rewritten } from './source-tags.ts';
 import { listTenant, type TenantListing } from './tenant-listings.ts';
 import { nameInGeneration, tenantKeyOf } from './tenant-keys.ts';
-import { remembered, replicaState, replicatedObjects, type Remembered, type ReplicaState } from './tenant-state.ts';
+import { replicaState, replicatedObjects, type Remembered } from './tenant-state.ts';
 import type { ReplicationWork, TenantOutcome } from './work.ts';
 
 /** How often a tenant is listed anew whose source changes under the copy. */
@@ -31,7 +34,7 @@ export async function replicateTenant(work: ReplicationWork, listing: TenantList
 /** What a listing and a ledger's name tell where nothing is new, nothing is missing and no lock is due. */
 function quietOutcome({ lock, now }: ReplicationWork, { tenant, here, there }: TenantListing): TenantOutcome | undefined {
   const name = newestLedger(there.map(({ key }) => key));
-  if (name === undefined || name.dueAt * 1000 <= now().getTime()) return undefined;
+  if (name === undefined || name.dueAt * 1000 <= now().getTime() || openAnnouncements(there, name.rev).length > 0) return undefined;
   const objects = replicatedObjects(here);
   if (digestOf(objects, lock) !== name.digest) return undefined;
   const { objects: present, tampered } = replicaState(there);
@@ -41,25 +44,23 @@ function quietOutcome({ lock, now }: ReplicationWork, { tenant, here, there }: T
 
 async function replicateListed(work: ReplicationWork, listing: TenantListing, isLastTry: boolean): Promise<TenantOutcome | 'changed'> {
   const { tenant } = listing;
-  const state = replicaState(listing.there);
-  const name = newestLedger(listing.there.map(({ key }) => key));
-  const ledger = name === undefined ? undefined : await readLedger(work, tenant, name);
-  const memory = remembered(ledger, state, work.lock);
-  const source = await settled(work, tenant, replicatedObjects(listing.here), state);
-  const losses = await lossesOf(work, { listing, source, state, memory, ledger });
+  const observed = await observeTenant(work, listing);
+  const { source, name, ledger, state, memory, unproven } = observed;
+  const losses = await lossesOf(work, observed);
 
   const extended = await extendLocks(work, tenant, dueNow(work, losses.keeps(memory)), state);
   const lacking = source.filter(({ key }) => !state.objects.has(key));
   const there = new Set(state.objects.keys());
-  const copied = await copyTenant(work, tenant, lacking, there);
+  const rev = (name?.rev ?? 0) + 1;
+  const copied = await copyTenant(work, tenant, lacking, { rev, there, unsound: observed.unsound });
   if (copied.vanished.length + copied.incomplete.length > 0 && copied.altered.length === 0 && !isLastTry && work.mayBegin()) return 'changed';
 
   const findings = [...losses.findings, ...copyFindings(tenant, copied)];
   const isDiverged = findings.some(({ kind }) => kind !== 'Tampered');
-  const isWhole = copied.isWhole && extended.isWhole && copied.vanished.length === 0;
+  const isWhole = copied.isWhole && extended.isWhole && copied.vanished.length === 0 && unproven.length === 0;
   const next = nextLedger({
     tenant,
-    rev: (name?.rev ?? 0) + 1,
+    rev,
     now: work.now(),
     lock: work.lock,
     source,
@@ -71,6 +72,9 @@ async function replicateListed(work: ReplicationWork, listing: TenantListing, is
     unsettledSince: losses.unsettledSince,
     upTo: Math.max((name?.upTo ?? 0) * 1000, copied.upTo),
     digest: isDiverged || !isWhole || losses.unsettledSince !== undefined ? NO_DIGEST : digestOf(source, work.lock),
+    tags: tagsAfter(source, memory.tags, losses.rewritten),
+    unproven,
+    unsound: copied.unsound,
   });
   await putLedger(work, tenant, next, name === undefined || ledger === undefined ? undefined : { name, ledger });
   const waits = !isWhole || losses.unsettledSince !== undefined;
@@ -78,42 +82,13 @@ async function replicateListed(work: ReplicationWork, listing: TenantListing, is
   return { tenant: tenantOf({ tenant, keys, upTo: next.upTo, state: isDiverged ? 'diverged' : waits ? 'waiting' : 'done' }), findings };
 }
 
-/**
- * A listing comes in order of keys: packs before the index files and snapshots that refer to them. Where any of those is new, index and packs are listed
- * once more, so that whatever a listed object refers to is listed too.
- */
-async function settled({ source, signal }: ReplicationWork, tenant: string, listed: readonly ObjectInfo[], { objects }: ReplicaState): Promise<ObjectInfo[]> {
-  const referring = new Set(['index', 'snapshots', 'manifests']);
-  const generations = new Set<number>();
-  for (const { key } of listed) {
-    const known = tenantKeyOf(key);
-    if (known?.generation !== undefined && referring.has(known.part) && !objects.has(key)) generations.add(known.generation);
-  }
-  const found = new Map(listed.map((object) => [object.key, object]));
-  for (const generation of generations) {
-    for (const folder of ['exports', 'index', 'data']) {
-      for await (const object of source.within(tenant).list(`g${generation}/${folder}/`, { signal })) {
-        if (tenantKeyOf(object.key) !== undefined) found.set(object.key, object);
-      }
-    }
-  }
-  return [...found.values()];
-}
-
-interface Observed {
-  readonly listing: TenantListing;
-  readonly source: readonly ObjectInfo[];
-  readonly state: ReplicaState;
-  readonly memory: Remembered;
-  readonly ledger: Ledger | undefined;
-}
-
 interface JudgedLosses extends Pick<Losses, 'findings' | 'unsettledSince'> {
   /** What is to stay locked of what is remembered as needed. */
   readonly keeps: (memory: Remembered) => ReadonlyMap<string, number>;
+  readonly rewritten: Rewritten;
 }
 
-async function lossesOf(work: ReplicationWork, { listing, source, state, memory, ledger }: Observed): Promise<JudgedLosses> {
+async function lossesOf(work: ReplicationWork, { listing, source, state, memory, ledger }: ObservedTenant): Promise<JudgedLosses> {
   const { tenant, here: listed } = listing;
   const here = new Map(source.map(({ key, size }) => [key, size]));
   const before = new Set(memory.needed.keys());
@@ -132,14 +107,28 @@ async function lossesOf(work: ReplicationWork, { listing, source, state, memory,
     now: work.now(),
   });
   const gaps = losses.mustCloseOver ? await closureGaps(work, tenant, here) : [];
-  const findings = gaps.length === 0 ? losses.findings : [...losses.findings, findingOf(tenant, 'Missing', gaps, `manifests of the source name ${gaps.length} objects that the source has lost. The replica keeps them, under lock. Find out what happened to the source.`)];
+  const rewritten = await readRewritten(work, tenant, work.released.has(tenant) ? [] : rewrittenObjects(source, memory.tags, state), state);
+  const findings = [...losses.findings];
+  if (gaps.length > 0) findings.push(findingOf(tenant, 'Missing', gaps, `manifests of the source name ${gaps.length} objects that the source has lost. The replica keeps them, under lock. Find out what happened to the source.`));
+  const altered = rewritten.isAltered ? [...rewritten.unclear].sort() : [];
+  if (altered.length > 0) findings.push(findingOf(tenant, 'Altered', altered, `${altered.length} objects of the source were written anew, although nothing is ever put twice under one name, and what was read of them is not what it was. The replica keeps what they were, under lock. Find out what happened to the source.`));
   const keepsAll = losses.unsettledSince !== undefined || findings.some(({ kind }) => kind !== 'Tampered');
-  return { findings, unsettledSince: losses.unsettledSince, keeps: ({ needed }) => (keepsAll ? needed : new Map([...needed].filter(([key]) => here.has(key)))) };
+  return { findings, unsettledSince: losses.unsettledSince, rewritten, keeps: ({ needed }) => (keepsAll ? needed : new Map([...needed].filter(([key]) => here.has(key)))) };
 }
 
 function dueNow({ lock, now }: ReplicationWork, locked: ReadonlyMap<string, number>): string[] {
   const time = now().getTime();
   return [...locked].filter(([key, until]) => dueFrom(key, until, lock) <= time).map(([key]) => key);
+}
+
+/** What is not known to be what it was keeps its old tag, so that it is found the next night, too. */
+function tagsAfter(source: readonly ObjectInfo[], before: ReadonlyMap<string, string>, { unclear }: Rewritten): Map<string, string> {
+  const tags = new Map(before);
+  for (const object of source) {
+    const tag = tagOf(object);
+    if (tag !== undefined && !unclear.has(object.key)) tags.set(object.key, tag);
+  }
+  return tags;
 }
 
 function copyFindings(tenant: string, { altered, incomplete }: CopiedTenant): ReplicaFinding[] {
@@ -152,14 +141,4 @@ function copyFindings(tenant: string, { altered, incomplete }: CopiedTenant): Re
 function tenantOf({ tenant, keys, upTo, state }: { readonly tenant: string; readonly keys: readonly string[]; readonly upTo: number; readonly state: ReplicatedTenant['state'] }): ReplicatedTenant {
   const snapshots = [...wholeSnapshots(keys)].map((key) => tenantKeyOf(key)?.snapshot ?? '').sort();
   return { tenant, state, snapshots, ...(upTo === 0 ? {} : { replicatedUpTo: new Date(upTo).toISOString() }) };
-}
-
-/** A ledger that somebody wrote over is not believed: what was put first counts. */
-async function readLedger({ replica, signal }: ReplicationWork, tenant: string, { key }: LedgerName): Promise<Ledger | undefined> {
-  try {
-    return decodeLedger(await replica.within(tenant).get(key, { signal }), tenant);
-  } catch (error) {
-    if (error instanceof StorageError && error.code === 'NotFound') return undefined;
-    throw error;
-  }
 }

@@ -3,7 +3,8 @@ import { canonicalJson, openStore, s3Url, type ObjectStore } from '../../storage
 import { CredentialsFile } from '../credentials-file.ts';
 import { failureOf } from '../failure.ts';
 import type { MoverLines } from '../mover-lines.ts';
-import { collectLocation, replicateLocation, type LocationOutcome, type LocationTally } from './replicate-location.ts';
+import { collectLocation, newTally, replicateLocation, type LocationOutcome, type LocationTally } from './replicate-location.ts';
+import { ServiceCopier } from './service-copier.ts';
 
 export interface ReplicationEnvironment {
   readonly ordersDirectory: string;
@@ -29,7 +30,7 @@ export async function runReplication(orders: ReplicationOrders, environment: Rep
   try {
     outcome = await carryOut(orders, environment, opened);
   } catch (error) {
-    outcome = { tenants: [], findings: [], tally: { objects: 0, bytes: 0, extended: 0, collected: 0 }, failure: failureOf(error, environment.signal) };
+    outcome = { tenants: [], findings: [], tally: newTally(), failure: failureOf(error, environment.signal) };
   }
   const result = resultOf(orders, environment, startedAt, outcome);
   await leave(orders, environment, result, opened);
@@ -54,8 +55,14 @@ async function carryOut(orders: ReplicationOrders, environment: ReplicationEnvir
   const common = { lock, shard, shards, tenants, windowEnd, signal, now, onProgress };
   if (orders.task === 'collect') return collectLocation({ ...common, replica: await open(orders.replica), dryRun: orders.dryRun });
   const { released, concurrency, bytesPerSecond } = orders;
+  const byService = orders.byService === true ? serviceCopier(orders.source, lines) : undefined;
   const source = await open(orders.source, concurrency);
-  return replicateLocation({ ...common, source, replica: await open(orders.replica, concurrency), released, concurrency, bytesPerSecond });
+  return replicateLocation({ ...common, source, replica: await open(orders.replica, concurrency), released, concurrency, bytesPerSecond, byService });
+}
+
+function serviceCopier({ bucket, prefix }: ReplicationPlace, lines: MoverLines): ServiceCopier {
+  const key = [prefix, 'tenants'].filter((part) => part !== '').join('/');
+  return new ServiceCopier({ bucket, key }, (message) => lines.trouble('NotByService', message));
 }
 
 function openPlace(place: ReplicationPlace, { ordersDirectory, now, signal, lines }: ReplicationEnvironment, maxRequests?: number): Promise<ObjectStore> {
@@ -66,7 +73,7 @@ function openPlace(place: ReplicationPlace, { ordersDirectory, now, signal, line
   });
 }
 
-function resultOf(orders: ReplicationOrders, environment: ReplicationEnvironment, startedAt: string, { tenants, findings, failure, tally }: LocationOutcome): ReplicationResult {
+function resultOf(orders: ReplicationOrders, environment: ReplicationEnvironment, startedAt: string, { tenants, findings, failure, tally, notByService }: LocationOutcome): ReplicationResult {
   const inState = (state: string): number => tenants.filter((tenant) => tenant.state === state).length;
   return {
     version: MOVER_CONTRACT_VERSION,
@@ -82,6 +89,7 @@ function resultOf(orders: ReplicationOrders, environment: ReplicationEnvironment
     counts: { done: inState('done'), waiting: inState('waiting'), failed: inState('failed'), diverged: inState('diverged'), ...tally },
     tenants: [...tenants],
     findings: [...findings],
+    ...(notByService === undefined ? {} : { notByService }),
     peakMemory: environment.peakMemory(),
   };
 }

@@ -2,6 +2,7 @@ import type { ReplicationLock } from '../../api/index.ts';
 import type { ObjectInfo, ObjectVersion, VersionedObject } from '../../storage/index.ts';
 import type { Ledger } from './ledger.ts';
 import { lockedUntil } from './lock-terms.ts';
+import { tagsOf } from './source-tags.ts';
 import { tenantKeyOf } from './tenant-keys.ts';
 
 /** What is replicated of a listing of the source: of several revisions of a manifest the highest, for it stands. */
@@ -21,17 +22,23 @@ export function replicatedObjects(listed: readonly ObjectInfo[]): ObjectInfo[] {
   });
 }
 
+/** Versions that are not what their name says, by name. */
+export type Unsound = ReadonlyMap<string, readonly string[]>;
+const NOTHING_UNSOUND: Unsound = new Map();
+
 /** What the replica has, by the version that was put first. */
 export interface ReplicaState {
   readonly objects: ReadonlyMap<string, ObjectVersion>;
   readonly tampered: readonly string[];
 }
 
-export function replicaState(listed: readonly VersionedObject[]): ReplicaState {
+/** @param unsound - versions that do not count, by name */
+export function replicaState(listed: readonly VersionedObject[], unsound: Unsound = NOTHING_UNSOUND): ReplicaState {
   const objects = new Map<string, ObjectVersion>();
   const tampered: string[] = [];
   for (const { key, versions, markers } of listed) {
-    const [oldest, ...later] = versions;
+    const bad = unsound.get(key);
+    const [oldest, ...later] = bad === undefined ? versions : versions.filter(({ versionId }) => !bad.includes(versionId));
     if (tenantKeyOf(key) === undefined || oldest === undefined) continue;
     objects.set(key, oldest);
     // Two that found it missing at the same time put the same bytes.
@@ -46,6 +53,8 @@ export interface Remembered {
   readonly unneeded: ReadonlyMap<string, number>;
   /** The lock that each got when it was put. */
   readonly put: ReadonlyMap<string, number>;
+  /** How the source's listing marked the content of each. */
+  readonly tags: ReadonlyMap<string, string>;
 }
 
 /**
@@ -55,10 +64,11 @@ export interface Remembered {
 export function remembered(ledger: Ledger | undefined, state: ReplicaState, lock: ReplicationLock): Remembered {
   const asPut = (key: string, { modifiedAt }: ObjectVersion): number => (modifiedAt === undefined ? 0 : lockedUntil(key, lock, modifiedAt).getTime());
   const put = new Map([...state.objects].map(([key, version]) => [key, asPut(key, version)] as const));
-  if (ledger === undefined) return { needed: put, unneeded: new Map(), put };
+  if (ledger === undefined) return { needed: put, unneeded: new Map(), put, tags: new Map() };
   const present = (names: readonly string[], at: string): [string, number][] => names.filter((name) => state.objects.has(name)).map((name) => [name, Date.parse(at)]);
   return {
     put,
+    tags: new Map(ledger.needed.flatMap(tagsOf)),
     needed: new Map(ledger.needed.flatMap(({ until, names }) => present(names, until))),
     unneeded: new Map(ledger.unneeded.flatMap(({ since, names }) => present(names, since))),
   };

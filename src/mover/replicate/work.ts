@@ -1,6 +1,7 @@
 import type { ReplicaFinding, ReplicatedTenant, ReplicationLock } from '../../api/index.ts';
 import type { ObjectStore, ObjectVersions } from '../../storage/index.ts';
 import type { ByteBudget } from '../byte-budget.ts';
+import type { ServiceCopier } from './service-copier.ts';
 
 /** A bucket that keeps versions. */
 export interface VersionedStore extends ObjectStore {
@@ -24,6 +25,8 @@ export interface ReplicationWork {
   readonly pace: (bytes: number) => Promise<void>;
   /** False once the window has ended: what is under way ends, nothing is begun. */
   readonly mayBegin: () => boolean;
+  /** Where one service has both buckets and is to copy between them. */
+  readonly byService?: ServiceCopier | undefined;
   readonly tally: ReplicationTally;
   readonly signal: AbortSignal;
   readonly now: () => Date;
@@ -33,6 +36,8 @@ export interface ReplicationWork {
 export interface ReplicationTally {
   objects: number;
   bytes: number;
+  /** Of those objects, the ones that the service copied by itself. */
+  byService: number;
   extended: number;
 }
 

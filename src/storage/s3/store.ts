@@ -124,8 +124,8 @@ export class S3Store implements ObjectStore {
         ...(token === undefined ? {} : { ContinuationToken: token }),
       });
       const page = await this.#call('listing', prefix, options, () => this.#client.send(command, sendOptions(options.signal)));
-      for (const { Key, Size, LastModified } of page.Contents ?? []) {
-        if (Key !== undefined) yield { key: Key.slice(this.#prefix.length), size: Size ?? 0, modifiedAt: LastModified };
+      for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
+        if (Key !== undefined) yield { key: Key.slice(this.#prefix.length), size: Size ?? 0, modifiedAt: LastModified, etag: ETag };
       }
       if (page.IsTruncated === true && page.NextContinuationToken === undefined) {
         throw new StorageError('Unexpected', `listing ${prefix} in ${this.location}: the service says there is more but not where`, { retryable: true });

@@ -3,7 +3,8 @@ import { StorageError } from '../errors.ts';
 import { compareKeys } from '../object-key.ts';
 import { describeFailure } from '../network-failures.ts';
 import type { CallOptions, GetOptions, ListOptions, Retention } from '../object-store.ts';
-import type { ObjectVersion, ObjectVersions, VersionedObject } from '../object-versions.ts';
+import type { CopiedVersion, CopySource, ObjectVersion, ObjectVersions, VersionedObject } from '../object-versions.ts';
+import { copyObject, sha256Of, type CopyTarget } from './copying.ts';
 import { openObject, readWhole } from './reading.ts';
 
 /** What the versions of a bucket need of its store. */
@@ -79,6 +80,18 @@ export class S3Versions implements ObjectVersions {
         if (name !== 'NoSuchKey' && name !== 'NoSuchVersion') throw error;
       }
     });
+  }
+
+  copyFrom(source: CopySource, key: string, retention: Retention, options: CallOptions = {}): Promise<CopiedVersion> {
+    return this.#at.call('copying', key, options, () => copyObject(this.#target(key), source, retention, options));
+  }
+
+  sha256Of(key: string, versionId: string, options: CallOptions = {}): Promise<string | undefined> {
+    return this.#at.call('looking up the hash of', key, options, () => sha256Of(this.#target(key), versionId, options));
+  }
+
+  #target(key: string): CopyTarget {
+    return { client: this.#at.client, bucket: this.#at.bucket, path: this.#at.path(key) };
   }
 
   #name(key: string, versionId: string | undefined): { Bucket: string; Key: string; VersionId?: string } {

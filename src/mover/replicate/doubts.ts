@@ -1,0 +1,75 @@
+import { randomBytes } from 'node:crypto';
+import * as z from 'zod';
+import { canonicalJson, parseCanonicalJson, StorageError, type VersionedObject } from '../../storage/index.ts';
+import { inParallel } from '../in-parallel.ts';
+import type { Ledger } from './ledger.ts';
+import { isSound } from './service-copier.ts';
+import type { ReplicaState } from './tenant-state.ts';
+import type { ReplicationWork } from './work.ts';
+
+/** Put before the service is asked for the first copy: who dies before it has compared the hashes leaves word of what is not proven. */
+const Announced = z.strictObject({ version: z.literal(1), tenant: z.string(), names: z.array(z.string()) });
+const NAME = /^ledger\/([0-9]{6})-copying-[0-9a-f]{16}\.json$/;
+
+/** The ledger's revision that settles it; `undefined` for what is no such announcement. */
+export function announcedFor(key: string): number | undefined {
+  const rev = NAME.exec(key)?.[1];
+  return rev === undefined ? undefined : Number(rev);
+}
+
+/** @param rev - of the ledger that this run will write */
+export async function announceCopies({ replica, signal }: ReplicationWork, tenant: string, rev: number, names: readonly string[]): Promise<void> {
+  const key = `ledger/${String(rev).padStart(6, '0')}-copying-${randomBytes(8).toString('hex')}.json`;
+  await replica.within(tenant).put(key, canonicalJson({ version: 1, tenant, names: [...names] }), { ifAbsent: true, signal });
+}
+
+/** Announcements that no ledger has settled. */
+export function openAnnouncements(listed: readonly VersionedObject[], ledgerRev: number): string[] {
+  return listed.map(({ key }) => key).filter((key) => (announcedFor(key) ?? 0) > ledgerRev);
+}
+
+/**
+ * The objects of the replica of which nobody knows yet whether the service's copy is what its name says.
+ * @param ledger - `unreadable`: there is one, and somebody wrote over it, so that any object may be such a copy
+ */
+export async function doubted(work: ReplicationWork, tenant: string, announcements: readonly string[], ledger: Ledger | 'unreadable' | undefined, { objects }: ReplicaState): Promise<string[]> {
+  if (ledger === 'unreadable') return [...objects.keys()];
+  const names = new Set(ledger?.unproven);
+  for (const key of announcements) {
+    const announced = await readAnnouncement(work, tenant, key);
+    // Somebody wrote over it: then anything may have been copied.
+    for (const name of announced ?? objects.keys()) names.add(name);
+  }
+  return [...names].filter((name) => objects.has(name));
+}
+
+export interface Proven {
+  /** Versions that are not what their name says, by name. */
+  readonly unsound: ReadonlyMap<string, readonly string[]>;
+  /** The window ended before their turn came. */
+  readonly unproven: readonly string[];
+}
+
+/** Compares the hashes of what an earlier run left unproven. */
+export async function proveCopies(work: ReplicationWork, tenant: string, names: readonly string[], { objects }: ReplicaState): Promise<Proven> {
+  const unsound = new Map<string, string[]>();
+  const unproven: string[] = [];
+  await inParallel(names, work.concurrency, async (key) => {
+    const version = objects.get(key);
+    if (version === undefined) return;
+    if (!work.mayBegin()) unproven.push(key);
+    else if (!(await isSound(work.replica.versions, { path: `${tenant}/${key}`, key, versionId: version.versionId }, work.signal))) unsound.set(key, [version.versionId]);
+  });
+  return { unsound, unproven: unproven.sort() };
+}
+
+async function readAnnouncement({ replica, signal }: ReplicationWork, tenant: string, key: string): Promise<readonly string[] | undefined> {
+  try {
+    const bytes = await replica.within(tenant).get(key, { signal });
+    const read = Announced.safeParse(parseCanonicalJson(bytes));
+    return read.success && read.data.tenant === tenant ? read.data.names : undefined;
+  } catch (error) {
+    if (error instanceof StorageError && error.code !== 'NotFound') throw error;
+    return undefined;
+  }
+}
