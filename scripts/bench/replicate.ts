@@ -1,33 +1,45 @@
-/** Ten thousand objects from one S3 service to another on this machine: `copy` of ours against `rclone sync`, into an empty prefix and once more. */
-import { createHash } from 'node:crypto';
+/**
+ * A location's night between two S3 services on this machine: `tenant-backup replicate` into a bucket with Object Lock, and `rclone sync`, of the same
+ * objects into an empty prefix and once more. `copy` of the one repository in there, which no target speaks of, is measured beside them.
+ */
 import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { openStore } from '../../src/storage/index.ts';
 import { binary } from '../../test/ground/binaries.ts';
-import { S3_REGION, generateCredentials, minioCommand, setUpS3, type Credentials } from '../../test/ground/s3.ts';
+import { S3_REGION, generateCredentials, minioCommand, setUpS3 } from '../../test/ground/s3.ts';
 import { freePort, startProcess } from '../../test/support/loopback-process.ts';
-import { measure, measureAll, saidBy, type Command } from './measure.ts';
+import { countingProxy } from './counting-proxy.ts';
+import { measure, saidBy, type Command, type Measured } from './measure.ts';
 import { findOurs, isOnPath } from './peers.ts';
 import { Random } from './random.ts';
-import { ours, type Run, type StepName } from './results.ts';
+import { ours, type Run, type Step, type StepName } from './results.ts';
 import { describe } from './rounds.ts';
+import { benchRepository, tenantObjects } from './tenant-objects.ts';
 
-const objects = 10_000;
-const objectBytes = 16 * 1024;
+const nights = 100;
 const bucket = 'benchmark';
 /** Requests at a time when the source is filled. */
 const fillers = 16;
+/** Of ours, as the operator's workers have it, and of the peer that is set to the same. */
+const concurrency = '32';
+const steps = ['replicate', 'replicate again'] as const satisfies StepName[];
+const account = generateCredentials();
 
 interface Service {
   readonly endpoint: string;
-  readonly root: Credentials;
   readonly stop: () => Promise<void>;
+}
+
+/** The two services' addresses, or those of what stands before them. */
+interface Endpoints {
+  readonly from: string;
+  readonly to: string;
 }
 
 interface Copier {
   readonly name: string;
   readonly version: Command;
-  readonly command: (prefix: string) => Command;
+  readonly command: (at: Endpoints, prefix: string) => Command;
 }
 
 export interface ReplicateOptions {
@@ -39,105 +51,135 @@ export interface ReplicateOptions {
   readonly say: (line: string) => void;
 }
 
-export async function runReplication(options: ReplicateOptions): Promise<Pick<Run, 'programs' | 'files' | 'bytes' | 'failures'> & { versions: readonly (readonly [string, Command])[] }> {
-  const { workplace, seed, rounds, say } = options;
-  const count = Math.ceil(objects * options.scale);
+export type Replication = Pick<Run, 'programs' | 'files' | 'bytes' | 'failures'> & { readonly versions: readonly (readonly [string, Command])[] };
+
+export async function runReplication({ checkout, workplace, seed, scale, rounds, say }: ReplicateOptions): Promise<Replication> {
   rmSync(workplace, { recursive: true, force: true });
-  const [from, to] = [await startService(join(workplace, 'a')), await startService(join(workplace, 'b'))];
+  const services: Service[] = [];
   try {
-    const bytes = await fill(from, count, new Random(seed));
-    const copiers = findCopiers(options.checkout);
-    const programs: Run['programs'] = {};
-    const failures: Run['failures'] = {};
-    const env = environment(from, to);
+    // The first data center's bucket needs no locks; the second one's has them.
+    for (const objectLock of [false, true]) services.push(await startService(join(workplace, String(objectLock)), objectLock));
+    const [from, to] = services.map(({ endpoint }) => endpoint) as [string, string];
+    const filled = await fill(from, Math.ceil(nights * scale), new Random(seed));
+    const copiers = findCopiers(checkout);
+    const outcome: Pick<Run, 'programs' | 'failures'> = { programs: {}, failures: {} };
     for (let round = 0; round < rounds; round += 1) {
-      for (const step of ['replicate', 'replicate again'] satisfies StepName[]) {
-        for (const { name, command } of copiers.map((_, i) => copiers[(i + round) % copiers.length]!)) {
-          if (failures[name] !== undefined) continue;
-          await measure(['sync']);
-          try {
-            const sample = await measureAll([command(`${name.replaceAll(' ', '-')}-${round}`)], env);
-            const steps = (programs[name] ??= {});
-            (steps[step] ??= { samples: [], bytes: [] }).samples.push(sample);
-            say(describe(`${count} objects`, step, name, sample));
-          } catch (error) {
-            if (name === ours) throw error;
-            failures[name] = saidBy(error);
-            say(`${name} is left out from here on: ${failures[name]}`);
-          }
-        }
-      }
+      const order = copiers.map((_, i) => copiers[(i + round) % copiers.length]!);
+      await eachStep(outcome, order, say, async (copier, step) => {
+        await measure(['sync']);
+        const sample = await run(copier, { from, to }, `round-${round}`);
+        stepOf(outcome.programs, copier.name, step).samples.push(sample);
+        say(describe(`${filled.files} objects`, step, copier.name, sample));
+      });
     }
-    return { programs, files: count, bytes, failures, versions: copiers.map(({ name, version }) => [name, version] as const) };
+    await countRequests({ from, to }, copiers, outcome, say);
+    return { ...outcome, ...filled, versions: copiers.map(({ name, version }) => [name, version] as const) };
   } finally {
-    await from.stop();
-    await to.stop();
+    for (const { stop } of services) await stop();
     rmSync(workplace, { recursive: true, force: true });
-  }
-
-  function environment(source: Service, target: Service): Record<string, string> {
-    const remote = (letter: string, { endpoint, root }: Service) => ({
-      [`RCLONE_CONFIG_${letter}_TYPE`]: 's3',
-      [`RCLONE_CONFIG_${letter}_PROVIDER`]: 'Minio',
-      [`RCLONE_CONFIG_${letter}_ENDPOINT`]: endpoint,
-      [`RCLONE_CONFIG_${letter}_REGION`]: S3_REGION,
-      [`RCLONE_CONFIG_${letter}_ACCESS_KEY_ID`]: root.accessKeyId,
-      [`RCLONE_CONFIG_${letter}_SECRET_ACCESS_KEY`]: root.secretAccessKey,
-    });
-    // One account for both services: ours takes its credentials where every AWS tool does. Old rclones refuse to start with a bundle of authorities.
-    const account = { AWS_CA_BUNDLE: '', AWS_ACCESS_KEY_ID: source.root.accessKeyId, AWS_SECRET_ACCESS_KEY: source.root.secretAccessKey };
-    return { ...account, ...remote('A', source), ...remote('B', target), RCLONE_CONFIG: '/dev/null' };
-  }
-
-  function findCopiers(checkout: string): Copier[] {
-    const mine = findOurs(checkout);
-    const program = mine.version[0]!;
-    const url = ({ endpoint }: Service, prefix: string) => `s3://${bucket}/${prefix}?endpoint=${endpoint}&region=${S3_REGION}`;
-    const rclone = (name: string, ...more: string[]): Copier => ({
-      name,
-      version: ['rclone', 'version'],
-      command: (prefix) => ['rclone', 'sync', '--s3-no-check-bucket', ...more, `A:${bucket}/source`, `B:${bucket}/${prefix}`],
-    });
-    const found: Copier[] = [{ name: mine.name, version: mine.version, command: (prefix) => [program, 'copy', '--from', url(from, 'source'), '--to', url(to, prefix)] }];
-    // As it comes, and as people set it who have many small objects.
-    if (isOnPath('rclone')) found.push(rclone('rclone'), rclone('rclone tuned', '--transfers', '32', '--checkers', '32', '--fast-list'));
-    return found;
   }
 }
 
-const account = generateCredentials();
+/** Both steps once more for everybody, with something in between that counts. */
+async function countRequests(at: Endpoints, copiers: readonly Copier[], outcome: Pick<Run, 'programs' | 'failures'>, say: (line: string) => void): Promise<void> {
+  const [from, to] = [await countingProxy(at.from), await countingProxy(at.to)];
+  try {
+    await eachStep(outcome, copiers, say, async (copier, step) => {
+      await run(copier, { from: from.endpoint, to: to.endpoint }, 'counted');
+      const requests = from.taken() + to.taken();
+      stepOf(outcome.programs, copier.name, step).requests.push(requests);
+      say(`${step}, ${copier.name}: ${requests} requests`);
+    });
+  } finally {
+    await Promise.all([from.stop(), to.stop()]);
+  }
+}
 
-async function startService(folder: string): Promise<Service> {
+/** A peer that fails is left out from there on, and named; ours must not. */
+async function eachStep({ failures }: Pick<Run, 'failures'>, copiers: readonly Copier[], say: (line: string) => void, work: (copier: Copier, step: StepName) => Promise<void>): Promise<void> {
+  for (const step of steps) {
+    for (const copier of copiers) {
+      if (failures[copier.name] !== undefined) continue;
+      try {
+        await work(copier, step);
+      } catch (error) {
+        if (copier.name === ours) throw error;
+        failures[copier.name] = saidBy(error);
+        say(`${copier.name} is left out from here on: ${failures[copier.name]}`);
+      }
+    }
+  }
+}
+
+function stepOf(programs: Run['programs'], program: string, step: StepName): Step {
+  const known = (programs[program] ??= {});
+  return (known[step] ??= { samples: [], bytes: [], requests: [] });
+}
+
+function run({ name, command }: Copier, at: Endpoints, round: string): Promise<Measured> {
+  return measure(command(at, `${round}/${name.replaceAll(' ', '-')}`), environment(at));
+}
+
+function environment({ from, to }: Endpoints): Record<string, string> {
+  const remote = (letter: string, endpoint: string) => ({
+    [`RCLONE_CONFIG_${letter}_TYPE`]: 's3',
+    [`RCLONE_CONFIG_${letter}_PROVIDER`]: 'Minio',
+    [`RCLONE_CONFIG_${letter}_ENDPOINT`]: endpoint,
+    [`RCLONE_CONFIG_${letter}_REGION`]: S3_REGION,
+    [`RCLONE_CONFIG_${letter}_ACCESS_KEY_ID`]: account.accessKeyId,
+    [`RCLONE_CONFIG_${letter}_SECRET_ACCESS_KEY`]: account.secretAccessKey,
+  });
+  // One account for both services: ours takes its credentials where every AWS tool does. Old rclones refuse to start with a bundle of authorities.
+  const ambient = { AWS_CA_BUNDLE: '', AWS_ACCESS_KEY_ID: account.accessKeyId, AWS_SECRET_ACCESS_KEY: account.secretAccessKey };
+  return { ...ambient, ...remote('A', from), ...remote('B', to), RCLONE_CONFIG: '/dev/null' };
+}
+
+function findCopiers(checkout: string): Copier[] {
+  const { name, version } = findOurs(checkout);
+  const program = version[0]!;
+  const url = (endpoint: string, prefix: string) => `s3://${bucket}/${prefix}?endpoint=${endpoint}&region=${S3_REGION}`;
+  const locked = ['--lock', 'compliance', '--retain-for', '30d'];
+  const rclone = (called: string, ...more: string[]): Copier => ({
+    name: called,
+    version: ['/bin/sh', '-c', 'rclone version | head -1'],
+    command: (_, prefix) => ['rclone', 'sync', '--s3-no-check-bucket', ...more, `A:${bucket}/source`, `B:${bucket}/${prefix}`],
+  });
+  const found: Copier[] = [
+    { name, version, command: ({ from, to }, prefix) => [program, 'replicate', '--from', url(from, 'source'), '--to', url(to, prefix), ...locked, '--concurrency', concurrency] },
+    { name: `${name} copy`, version, command: ({ from, to }, prefix) => [program, 'copy', '--from', url(from, `source/${benchRepository}`), '--to', url(to, prefix), ...locked] },
+  ];
+  // As it comes, and with as many requests at a time as ours.
+  if (isOnPath('rclone')) found.push(rclone('rclone'), rclone('rclone tuned', '--transfers', concurrency, '--checkers', concurrency, '--fast-list'));
+  return found;
+}
+
+async function startService(folder: string, objectLock: boolean): Promise<Service> {
   mkdirSync(folder, { recursive: true });
   const [port, consolePort] = [await freePort(), await freePort()];
   const { args, env } = minioCommand({ address: `127.0.0.1:${port}`, console: `127.0.0.1:${consolePort}`, folder, root: account });
   const stop = startProcess(await binary('minio'), args, env);
   const endpoint = `http://127.0.0.1:${port}`;
   try {
-    await setUpS3({ endpoint, root: account, bucket, objectLock: false, users: [] });
+    await setUpS3({ endpoint, root: account, bucket, objectLock, users: [] });
   } catch (error) {
     await stop();
     throw error;
   }
-  return { endpoint, root: account, stop };
+  return { endpoint, stop };
 }
 
-/** Objects that are named after their hash, below what looks like a repository; nobody without the key can tell. */
-async function fill({ endpoint, root }: Service, count: number, random: Random): Promise<number> {
-  const store = await openStore(`s3://${bucket}/source?endpoint=${endpoint}&region=${S3_REGION}`, { s3: { credentials: root } });
-  await store.put('config', Buffer.from('config'));
-  let left = count;
-  let bytes = 0;
+async function fill(endpoint: string, nightsDue: number, random: Random): Promise<Pick<Run, 'files' | 'bytes'>> {
+  const store = await openStore(`s3://${bucket}/source?endpoint=${endpoint}&region=${S3_REGION}`, { s3: { credentials: account } });
+  const objects = tenantObjects(nightsDue, random);
+  const filled = { files: 0, bytes: 0 };
   const put = async (): Promise<void> => {
-    while (left > 0) {
-      left -= 1;
-      const content = random.fill(Buffer.alloc(4 * Math.floor((objectBytes / 4) * (0.5 + random.below(1000) / 1000))));
-      bytes += content.length;
-      const id = createHash('sha256').update(content).digest('hex');
-      await store.put(`data/${id.slice(0, 2)}/${id}`, content);
+    for (const { key, content } of objects) {
+      filled.files += 1;
+      filled.bytes += content.byteLength;
+      await store.put(key, content);
     }
   };
   await Promise.all(Array.from({ length: fillers }, put));
   await store.close();
-  return bytes;
+  return filled;
 }

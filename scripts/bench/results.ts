@@ -8,8 +8,8 @@ import { z } from 'zod';
 const Sample = z.object({ seconds: z.number(), cpuSeconds: z.number(), peakMiB: z.number() });
 export type Sample = z.infer<typeof Sample>;
 
-/** `bytes`: of the repository after `first`; added by `changed`. */
-const Step = z.object({ samples: z.array(Sample), bytes: z.array(z.number()).default([]) });
+/** `bytes`: of the repository after `first`; added by `changed`. `requests`: to both services, of steps between them. */
+const Step = z.object({ samples: z.array(Sample), bytes: z.array(z.number()).default([]), requests: z.array(z.number()).default([]) });
 export type Step = z.infer<typeof Step>;
 
 export const stepNames = ['first', 'again', 'changed', 'restore', 'check', 'prune', 'replicate', 'replicate again'] as const;
@@ -87,12 +87,12 @@ export function median(values: readonly number[]): number | undefined {
   return upper === undefined || lower === undefined ? undefined : (lower + upper) / 2;
 }
 
-export type Quantity = 'seconds' | 'cpuSeconds' | 'peakMiB' | 'bytes';
+export type Quantity = 'seconds' | 'cpuSeconds' | 'peakMiB' | 'bytes' | 'requests';
 
 export function medianOf(run: Run, program: string, step: StepName, quantity: Quantity): number | undefined {
   const measured = run.programs[program]?.[step];
   if (measured === undefined) return undefined;
-  return median(quantity === 'bytes' ? measured.bytes : measured.samples.map((sample) => sample[quantity]));
+  return median(quantity === 'bytes' || quantity === 'requests' ? measured[quantity] : measured.samples.map((sample) => sample[quantity]));
 }
 
 /** What the primitives alone take, of what the first backup takes, in processor seconds; 1 would be a backup that does nothing else. */

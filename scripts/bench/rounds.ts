@@ -111,7 +111,7 @@ class RoundsOf {
 
   #stepOf(peer: Peer, step: StepName): Step {
     const steps = (this.outcome.programs[peer.name] ??= {});
-    return (steps[step] ??= { samples: [], bytes: [] });
+    return (steps[step] ??= { samples: [], bytes: [], requests: [] });
   }
 
   /** A peer that fails is left out from there on, and named; ours must not. */

@@ -26,7 +26,10 @@ const replicateColumns: readonly Column[] = [
   { title: 'into an empty bucket', step: 'replicate', quantity: 'seconds' },
   { title: 'again, nothing new', step: 'replicate again', quantity: 'seconds' },
   { title: 'CPU s', step: 'replicate', quantity: 'cpuSeconds' },
+  { title: 'CPU s again', step: 'replicate again', quantity: 'cpuSeconds' },
   { title: 'peak MiB', step: 'replicate', quantity: 'peakMiB' },
+  { title: 'requests', step: 'replicate', quantity: 'requests' },
+  { title: 'requests again', step: 'replicate again', quantity: 'requests' },
 ];
 
 /** One row a program; behind each number of a peer: how many times ours that is. */
@@ -43,7 +46,7 @@ export function runTable(name: string, run: Run): string {
 function cell(run: Run, program: string, { step, quantity }: Column): string {
   const value = medianOf(run, program, step, quantity);
   if (value === undefined) return '–';
-  const text = quantity === 'bytes' ? (value / 2 ** 20).toFixed(1) : value.toFixed(quantity === 'peakMiB' ? 0 : 2);
+  const text = quantity === 'bytes' ? (value / 2 ** 20).toFixed(1) : value.toFixed(quantity === 'peakMiB' || quantity === 'requests' ? 0 : 2);
   const mine = medianOf(run, ours, step, quantity);
   return program === ours || mine === undefined || mine === 0 ? text : `${text} (×${(value / mine).toFixed(2)})`;
 }

@@ -43,6 +43,9 @@ export const efficiencyTarget = 0.6;
 /** Memory at a million files, of that at ten thousand; the rest is the index. */
 export const memoryGrowthTarget = { from: 'tiny', to: 'million', indexMiB: 64 } as const;
 
+/** Objects of a page of S3's listings: a night with nothing new may ask for as many pages as there are, of each side, and for nothing else. */
+export const listedAtOnce = 1000;
+
 export interface Verdict {
   readonly what: string;
   /** Against whom; ours alone where empty. */
@@ -55,7 +58,7 @@ export interface Verdict {
 /** A verdict for each target whose data, in full size, and peer were measured, in the targets' order. */
 export function judge(results: Results): Verdict[] {
   const full = { ...results, runs: inFullSize(results.runs), confined: inFullSize(results.confined) };
-  return [...peerTargets.flatMap((target) => judgePeers(full, target)), ...judgeOurs(full), ...judgeConfined(full)];
+  return [...peerTargets.flatMap((target) => judgePeers(full, target)), ...judgeOurs(full), ...judgeQuietNight(full), ...judgeConfined(full)];
 }
 
 /** Names of data that was measured in another size: with little data a program's start decides. */
@@ -91,6 +94,14 @@ function judgeOurs(results: Results): Verdict[] {
       ...(share === undefined ? [] : [{ what: `CPU efficiency, ${data}`, peer: '', measured: percent(share), wanted: `≥ ${percent(efficiencyTarget)}`, isMet: share >= efficiencyTarget }]),
     ];
   });
+}
+
+function judgeQuietNight({ runs: { replicate } }: Results): Verdict[] {
+  const requests = replicate && medianOf(replicate, ours, 'replicate again', 'requests');
+  if (replicate === undefined || requests === undefined) return [];
+  // The replica's ledger is one more than the source has.
+  const pages = Math.ceil(replicate.files / listedAtOnce) + Math.ceil((replicate.files + 1) / listedAtOnce);
+  return [{ what: 'requests of a night with nothing new', peer: '', measured: String(requests), wanted: `≤ ${pages}`, isMet: requests <= pages }];
 }
 
 function judgeConfined({ confined }: Results): Verdict[] {

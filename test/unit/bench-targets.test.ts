@@ -10,7 +10,7 @@ const machine = { processors: 2, model: 'some', memoryMiB: 1024, kernel: '6', no
 /** Seconds of each program for each step; one sample a number. */
 function run(programs: Record<string, Partial<Record<StepName, number[]>>>, more: Partial<Run> = {}): Run {
   const steps = Object.entries(programs).map(([name, byStep]) => {
-    const measured = Object.entries(byStep).map(([step, seconds]) => [step, { samples: seconds.map((each) => ({ seconds: each, cpuSeconds: each, peakMiB: 100 })), bytes: [] }]);
+    const measured = Object.entries(byStep).map(([step, seconds]) => [step, { samples: seconds.map((each) => ({ seconds: each, cpuSeconds: each, peakMiB: 100 })), bytes: [], requests: [] }]);
     return [name, Object.fromEntries(measured) as Run['programs'][string]] as const;
   });
   return { measuredAt: '2026-03-01T00:00:00Z', machine, seed: 1, scale: 1, rounds: 3, files: 1, bytes: 1, versions: {}, failures: {}, ...more, programs: Object.fromEntries(steps) };
@@ -60,6 +60,17 @@ describe('the judgement of a benchmark', () => {
     const primitives = { chunking: 1, sha256: 2, compression: 2, sealing: 0.5, packSha256: 0.5 };
     expect(verdictsOf(results({ small: run({ [ours]: { first: [10] } }, { primitives }) }), 'CPU efficiency, small')).toEqual([' 60% met']);
     expect(verdictsOf(results({ small: run({ [ours]: { first: [10.2] } }, { primitives }) }), 'CPU efficiency, small')).toEqual([' 59% missed']);
+  });
+
+  it('wants a replication to be faster than each rclone, and to list and do nothing else in a night with nothing new', () => {
+    const night = (requests: number): Results => {
+      const replicate = run({ [ours]: { replicate: [10], 'replicate again': [1] }, rclone: { replicate: [11] }, 'rclone tuned': { replicate: [9] } }, { files: 10_005 });
+      replicate.programs[ours]!['replicate again']!.requests.push(requests);
+      return results({ replicate });
+    };
+    expect(verdictsOf(night(22), 'replicate 10,000 objects S3 to S3')).toEqual(['rclone 1.10× met', 'rclone tuned 0.90× missed']);
+    expect(verdictsOf(night(22), 'requests of a night with nothing new')).toEqual([' 22 met']);
+    expect(verdictsOf(night(23), 'requests of a night with nothing new')).toEqual([' 23 missed']);
   });
 
   it('names the step that the kernel killed, and holds a million files to the memory of ten thousand', () => {
