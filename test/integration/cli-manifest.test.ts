@@ -3,6 +3,8 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { forgottenSnapshots } from '../../src/mover/replicate/forgotten.ts';
+import { openStore, type ObjectInfo } from '../../src/storage/index.ts';
 import { jsonLines, runProcess } from '../support/program.ts';
 
 const TENANT = 'ab'.repeat(16);
@@ -36,6 +38,22 @@ describe('backup on the command line', () => {
     expect(exported).toMatchObject({ status: 0, stderr: '' });
     expect(summaryOf(exported.stdout)).toMatchObject({ snapshotId, complete: true });
     expect(manifestOf(place, String(snapshotId))).toMatchObject({ tenant: TENANT, generation: 2, complete: true });
+  });
+
+  it('leaves word of what a person forgets in an operator\'s bucket, which whoever replicates it understands', async () => {
+    const { snapshotId } = summaryOf((await withKey(['backup', '--source', source, '--tag', 'gone=soon'])).stdout);
+
+    const forgotten = await withKey(['forget', String(snapshotId), '--prune']);
+
+    expect(forgotten).toMatchObject({ status: 0, stderr: '' });
+    const tenantStore = await openStore(`file://${join(folder, 'tenants', TENANT)}`);
+    const listed: ObjectInfo[] = [];
+    for await (const object of tenantStore.list('')) listed.push(object);
+    expect(await forgottenSnapshots(tenantStore, listed, new Date(), AbortSignal.timeout(5000))).toEqual(new Set([snapshotId]));
+    // No word stays of what did not go.
+    const words = readdirSync(join(place, 'results'));
+    expect((await withKey(['forget', 'ffffffff'])).status).toBe(1);
+    expect(readdirSync(join(place, 'results'))).toEqual(words);
   });
 
   it('says in the manifest that files were missed', async () => {

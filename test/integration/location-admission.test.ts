@@ -45,6 +45,7 @@ describe('a second data center', () => {
     ['a retention of a year', { replica: pushed({ objectLock: { retainFor: '365d' } }) }],
     ['more than a year, confirmed', { replica: pushed({ objectLock: { retainFor: '3650d', confirmRetainFor: '3650d' } }) }],
     ['a recovery', { recover: true }],
+    ['a copy by the service that has both buckets', { replica: pushed({ s3: { ...bucket('second'), endpoint: bucket('first').endpoint }, replication: { serverSideCopy: true } }) }],
     ['the same name of a bucket at another service', { replica: pushed({ s3: { ...bucket('first'), endpoint: 'https://elsewhere.example.com' } }) }],
   ])('may be %s', async (_, changed) => {
     await expect(create(spec(changed))).resolves.toMatchObject({ spec: changed });
@@ -61,6 +62,8 @@ describe('a second data center', () => {
     ['both ends at once', { replica: { kms }, pull: { from: bucket('other'), probeCredentialsSecretRef: secret('probe') } }, 'give either replica'],
     ['the first bucket once more', { replica: pushed({ s3: bucket('first') }) }, 'must be another bucket'],
     ['a recovery that is copied on', { recover: true, replica: pushed() }, 'leave replica.s3 out'],
+    ['a copy by the service out of another one', { replica: pushed({ s3: { ...bucket('second'), endpoint: 'https://elsewhere.example.com' }, replication: { serverSideCopy: true } }) }, 'both buckets at one endpoint'],
+    ['the same the other way round', { pull: { from: { ...bucket('other'), endpoint: 'https://elsewhere.example.com' }, probeCredentialsSecretRef: secret('probe'), replication: { serverSideCopy: true } } }, 'both buckets at one endpoint'],
     ['an impossible schedule', { replica: pushed({ replication: { schedule: 'at four' } }) }, 'spec.replica.replication.schedule'],
     ['no such time zone', { replica: pushed({ replication: { timeZone: 'Europe/Nowhere' } }) }, 'must be a time zone'],
   ])('is refused with %s', async (_, changed, message) => {

@@ -1,6 +1,8 @@
 import * as z from 'zod';
 import { removeStrayManifests } from '../../mover/manifest-store.ts';
+import { leaveWordOfForget } from '../../mover/word-of-forget.ts';
 import type { SnapshotSummary } from '../../restic/contract.ts';
+import { EngineError } from '../../restic/errors.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
@@ -9,6 +11,7 @@ import { outputFor } from '../output.ts';
 import { formatCount } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
 import { snapshotGroup } from '../snapshot-group.ts';
+import { tenantOf } from '../tenant-of-url.ts';
 import { UsageError } from '../usage-error.ts';
 import { wholeNumber } from '../whole-number.ts';
 import { PRUNE_GRACE_MS, printPlan, pruneNow } from './prune.ts';
@@ -31,7 +34,12 @@ export async function forget(ids: readonly string[], given: unknown, context: Pr
   return withRepository(options, context, async (access) => {
     const { engine, repository } = access;
     const doomed = keepLast === undefined ? await resolveAll(access, ids) : beyondLast(await engine.listSnapshots(repository, context.signal), keepLast);
-    const { removed } = await engine.forget(repository, { ...lockOptionsOf(options), snapshots: doomed, signal: context.signal });
+    const takeBack = doomed.length > 0 && tenantOf(options) !== undefined ? await leaveWordOfForget(repository.store, doomed, context.signal) : undefined;
+    const { removed } = await engine.forget(repository, { ...lockOptionsOf(options), snapshots: doomed, signal: context.signal }).catch(async (error: unknown) => {
+      // While it could not have the lock, nothing went; after anything else something may have.
+      if (error instanceof EngineError && error.code === 'Locked') await takeBack?.();
+      throw error;
+    });
     output.print(
       { type: 'summary', command: 'forget', removed },
       [`${formatCount(removed.length, 'snapshot')} removed`, ...removed.map((id) => `  ${id.slice(0, 8)}`)].join('\n'),
