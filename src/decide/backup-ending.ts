@@ -8,6 +8,7 @@ import { displayTime } from './display.ts';
 import { ANNOTATION_ABANDON, coveredBy, forgetState } from './forget.ts';
 import type { Failure } from './failure-reason.ts';
 import type { JobFact } from './observed.ts';
+import { isReadOnly } from './tenant-record.ts';
 
 type BackupPlan = Plan<BackupStep>;
 
@@ -28,12 +29,19 @@ export function decideDeletion(facts: BackupFacts, now: number): BackupPlan {
 function decideLeaving(facts: BackupFacts, now: number, write: Write): BackupPlan {
   const { backup } = facts;
   if (!mayHaveSnapshot(backup)) return { steps: [...leftovers(backup), { do: 'removeFinalizer' }] };
-  const { stopped } = facts.forget;
+  const stopped = readOnly(facts) ?? facts.forget.stopped;
   if (stopped !== undefined) {
     const change: StatusChange = { phase: backup.status?.phase ?? 'Stored', conditions: [notDeleted(stopped.reason, stopped.message)] };
     return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }] };
   }
   return forget(facts, now, write, [{ do: 'removeFinalizer' }]);
+}
+
+/** What lies in a copy is only read, and its locks would refuse anyway. */
+function readOnly({ ground: { location } }: BackupFacts): Failure | undefined {
+  if (location === undefined || !isReadOnly(location)) return undefined;
+  const message = `What lies in BackupLocation ${location.metadata.name} is a copy and only read, so nothing of it is forgotten; the backup can be restored meanwhile. The annotation ${ANNOTATION_ABANDON}: "true" lets go of it, and leaves what is stored to its locks.`;
+  return { reason: 'LocationReadOnly', message };
 }
 
 export function decideCancel(facts: BackupFacts, now: number): BackupPlan {

@@ -20,6 +20,7 @@ import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkVolumes, checkWritableG
 import type { WaitingMover } from './queue.ts';
 import { decideRecovered } from './recovered-backup.ts';
 import { streamsOf } from './streams.ts';
+import { isReadOnly } from './tenant-record.ts';
 
 type BackupPlan = Plan<BackupStep>;
 
@@ -232,8 +233,8 @@ function decideEnded(facts: BackupFacts, now: number): BackupPlan {
   if (expiresAt !== status.expiresAt) steps.push(write(backup, now, { phase: 'Stored', conditions: [], fields: { expiresAt } }));
   if (expiry === undefined || backup.spec.hold) return { steps };
   if (now < expiry) return { steps, wakeAt: expiry };
-  // The last good one stays, however old: a customer is never left without any.
-  if (isLastGood(backup, facts.siblings)) return { steps, wakeAt: now + LAST_GOOD_LOOK_MS };
+  // A copy is only read. And the last good one stays, however old: a customer is never left without any.
+  if ((facts.ground.location !== undefined && isReadOnly(facts.ground.location)) || isLastGood(backup, facts.siblings)) return { steps, wakeAt: now + LAST_GOOD_LOOK_MS };
   steps.push({ do: 'deleteSelf', because: 'its time is over' });
   return { steps };
 }

@@ -35,10 +35,11 @@ export function heldDeletions({ backups, covered, confirmFrom }: BreakerFacts, n
   return held;
 }
 
-/** Whether its deletion was stopped here; until it is confirmed it is kept and can be restored. */
+/** Whether its deletion was stopped, here or because its location is a copy; until it is confirmed it is kept and can be restored. */
 export function isStopped(backup: Backup): boolean {
   const reason = findCondition(backup.status?.conditions, 'Deleted')?.reason;
-  return backup.status?.phase === 'Stored' && (reason === 'LastGoodBackup' || reason === 'MassDeletion') && !isConfirmed(backup);
+  if (backup.status?.phase !== 'Stored') return false;
+  return reason === 'LocationReadOnly' || ((reason === 'LastGoodBackup' || reason === 'MassDeletion') && !isConfirmed(backup));
 }
 
 function isUnconfirmed(backup: Backup, now: number): boolean {

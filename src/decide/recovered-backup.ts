@@ -1,5 +1,5 @@
 /** A Backup that the operator made anew from a bucket: it is stored, and nothing is to be done. Pure. */
-import { ANNOTATION_RECOVERED, RecoveredBackup, type Backup } from '../api/index.ts';
+import { ANNOTATION_RECOVERED, FINALIZER, RecoveredBackup, type Backup } from '../api/index.ts';
 import type { BackupFacts, BackupStep, Plan } from './backup-facts.ts';
 import { changedStatus, stored } from './backup-status.ts';
 
@@ -13,6 +13,7 @@ export function decideRecovered(facts: BackupFacts, now: number): Plan<BackupSte
   // Neither may be seen yet. Without the location's word it is no such backup: the annotation alone proves nothing.
   if (ground.location === undefined || ground.tenant === undefined) return { steps: [], wakeAt: now + LOOK_MS };
   if (!ground.location.spec.recover) return undefined;
+  if (!(backup.metadata.finalizers ?? []).includes(FINALIZER)) return { steps: [{ do: 'addFinalizer' }], again: true };
   const { snapshotId, keyGeneration, completedAt, complete, ...fields } = found;
   const words = complete ? 'Every file could be read.' : 'Some files could not be read when it was made; which ones is not recorded.';
   const status = changedStatus(

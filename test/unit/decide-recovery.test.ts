@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { ANNOTATION_RECORD, ANNOTATION_RECOVERED, RecoveredBackup, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type TenantRecord } from '../../src/api/index.ts';
+import { ANNOTATION_RECORD, ANNOTATION_RECOVERED, FINALIZER, RecoveredBackup, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type TenantRecord } from '../../src/api/index.ts';
 import type { BackupFacts } from '../../src/decide/index.ts';
 import { backupObject, planRecovery, policyObject, type FoundSnapshot } from '../../src/decide/recovery.ts';
 import { decideRecovered } from '../../src/decide/recovered-backup.ts';
+import { MoverWorld, NS } from '../support/mover-world.ts';
 import { decideRecord, hashOf, type RecordFacts } from '../../src/decide/tenant-record.ts';
 
 const TENANT = '0123456789abcdef0123456789abcdef';
@@ -105,13 +106,17 @@ describe('what is made anew of a tenant', () => {
 
 describe('a Backup that was made anew', () => {
   const stored = { snapshotId: id('a'), keyGeneration: 2, completedAt: '2026-02-28T02:00:00Z', complete: true, volumes: ['data'], size: '1 KiB' };
-  const seen = (recover: boolean | undefined, status?: object, annotation = JSON.stringify(stored)): BackupFacts => {
-    const of = { metadata: { name: 'one', generation: 1, annotations: { [ANNOTATION_RECOVERED]: annotation } }, spec: { policy: 'daily' }, status } as unknown as Backup;
+  const seen = (recover: boolean | undefined, status?: object, annotation = JSON.stringify(stored), finalizers: readonly string[] = [FINALIZER]): BackupFacts => {
+    const of = { metadata: { name: 'one', generation: 1, finalizers, annotations: { [ANNOTATION_RECOVERED]: annotation } }, spec: { policy: 'daily' }, status } as unknown as Backup;
     return { backup: of, ground: { location: recover === undefined ? undefined : { spec: { recover } }, tenant: { metadata: { name: 'shop-1' } } } } as unknown as BackupFacts;
   };
 
   it('is stored at once, of the tenant that is there now', () => {
     expect(decideRecovered(seen(true), NOW)).toMatchObject({ steps: [{ do: 'writeStatus', status: { phase: 'Stored', tenant: 'shop-1', snapshotId: id('a'), keyGeneration: 2, volumes: ['data'], completedAt: '2026-02-28T02:00:00Z', conditions: [{ type: 'Stored', status: 'True' }, { type: 'Complete', status: 'True' }] } }] });
+  });
+
+  it('gets the finalizer first that every other has', () => {
+    expect(decideRecovered(seen(true, undefined, JSON.stringify(stored), []), NOW)).toEqual({ steps: [{ do: 'addFinalizer' }], again: true });
   });
 
   it('waits for its location to be seen', () => {
@@ -122,5 +127,42 @@ describe('a Backup that was made anew', () => {
     expect(decideRecovered(seen(false), NOW)).toBeUndefined();
     expect(decideRecovered(seen(true, { phase: 'Stored' }), NOW)).toBeUndefined();
     expect(decideRecovered(seen(true, undefined, 'nonsense'), NOW)).toBeUndefined();
+  });
+});
+
+describe('a Backup in a location that is a copy', () => {
+  async function recovered(): Promise<MoverWorld> {
+    const world = new MoverWorld();
+    world.createBackup('one');
+    await world.settle();
+    world.createBackup('two');
+    await world.settle();
+    world.cluster.change('backuplocations', undefined, 'here', { spec: { recover: true } });
+    return world;
+  }
+
+  it('is not forgotten when it is deleted: it says why, stays restorable, and goes when a person lets go of it', async () => {
+    const world = await recovered();
+    const before = world.ran.length;
+    world.cluster.remove('backups', NS, 'one');
+    await world.settle();
+    expect(world.backup('one')?.status).toMatchObject({ phase: 'Stored', conditions: expect.arrayContaining([expect.objectContaining({ type: 'Deleted', status: 'False', reason: 'LocationReadOnly' })]) });
+    world.createRestore('back', 'one', { safetyBackup: 'Skip' });
+    await world.settle();
+    expect(world.restore('back')?.status?.phase).toBe('Succeeded');
+    expect(world.ran.slice(before).map(({ task }) => task)).toEqual(['restore']);
+
+    world.cluster.change('backups', NS, 'one', { metadata: { annotations: { 'backup.dupp.de/abandon': 'true' } } });
+    await world.settle();
+    expect(world.backup('one')).toBeUndefined();
+    expect(world.ran.filter(({ task }) => task === 'forget')).toEqual([]);
+  });
+
+  it('outlives its time', async () => {
+    const world = await recovered();
+    world.cluster.change('backups', NS, 'one', { spec: { ttl: '1h' } });
+    world.cluster.now += 48 * 3_600_000;
+    await world.settle();
+    expect([world.backup('one')?.status?.phase, world.backup('one')?.metadata.deletionTimestamp]).toEqual(['Stored', undefined]);
   });
 });
