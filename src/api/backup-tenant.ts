@@ -54,7 +54,8 @@ export const BackupTenantStatus = z.object({
       bytes: z.int().min(0).optional().meta({ description: 'Bytes of those.' }),
       remaining: z.int().min(0).optional().meta({ description: 'Object versions that are left, both data centers together.' }),
       lockedUntil: z.string().optional().meta({ format: 'date-time', description: 'When the last known lock of this data center ends.' }),
-      nextLookAt: z.string().optional().meta({ format: 'date-time', description: 'When it goes on.' }),
+      lookedAt: z.string().optional().meta({ format: 'date-time', description: 'When the buckets were last gone through.' }),
+      nextLookAt: z.string().optional().meta({ format: 'date-time', description: 'When it goes on, or earlier where the second data center has been copied to or collected since the last look.' }),
     })
     .optional()
     .meta({ description: 'The erasure that was asked for.' }),

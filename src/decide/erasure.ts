@@ -4,6 +4,7 @@
  */
 import type { Backup, BackupLocation, BackupTenant, BackupTenantStatus, ConditionInput } from '../api/index.ts';
 import { objectOf, type AuditRecord } from './audit-records.ts';
+import { timeOf } from './backup-status.ts';
 import { displayList, displayTime } from './display.ts';
 
 export type ErasureStatus = NonNullable<BackupTenantStatus['erasure']>;
@@ -74,11 +75,17 @@ export function decideErasure(tenant: BackupTenant, facts: ErasureFacts, now: nu
   if (facts.movers.length > 0) {
     return wait(before, condition('False', 'MoversRunning', `It goes on when these Jobs have ended: ${displayList(facts.movers)}.`), now + RETRY_MS);
   }
-  if (before.phase === 'Waiting' && before.nextLookAt !== undefined && Date.parse(before.nextLookAt) > now) {
+  if (before.phase === 'Waiting' && before.nextLookAt !== undefined && Date.parse(before.nextLookAt) > now && !hasCollectedSince(before, facts.location)) {
     const said = tenant.status?.conditions?.find(({ type }) => type === 'Erased');
     return wait(before, condition('False', said?.reason ?? 'ErasureWaiting', said?.message ?? ''), Date.parse(before.nextLookAt));
   }
   return { do: before.keysDestroyedAt === undefined ? 'destroyKeys' : 'removeAll', location: facts.location, status: before };
+}
+
+/** What the second data center held may have gone since the last look. */
+function hasCollectedSince({ lookedAt }: ErasureStatus, { status }: BackupLocation): boolean {
+  const ended = timeOf(status?.replication?.completedAt);
+  return ended !== undefined && ended > (timeOf(lookedAt) ?? Infinity);
 }
 
 /** Nobody's customer of today is erased: what still makes or needs backups goes first. */
@@ -129,6 +136,7 @@ export function erasureAfter(
       ...sums,
       phase: isMoving ? 'Erasing' : 'Waiting',
       remaining: left,
+      lookedAt: displayTime(now),
       nextLookAt: isMoving ? undefined : displayTime(nextLook),
       lockedUntil: progress.lockedUntil === undefined ? undefined : displayTime(progress.lockedUntil),
     },

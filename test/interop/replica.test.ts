@@ -86,7 +86,7 @@ class World {
       if (action === 'replicate') await night(work);
       else {
         const listing = await listTenant({ source: work.source, replica: work.replica.versions }, tenant);
-        await collectTenant(work.replica, listing, { lock: LOCK, dryRun: false }, { now: this.now(), signal: work.signal, mayBegin: () => true });
+        await collectTenant(work.replica, listing, { lock: LOCK, dryRun: false, released: [] }, { now: this.now(), signal: work.signal, mayBegin: () => true });
       }
     } catch (error) {
       if (changes <= allowed) throw error;

@@ -67,6 +67,13 @@ describe('an erasure', () => {
     expect(decideErasure(tenant(CONFIRMED, destroyed.status), facts(), NOW)).toMatchObject({ do: 'removeAll' });
   });
 
+  it('looks again when the second data center has been collected, not only after an hour', () => {
+    const waiting = erasureAfter(tenant(CONFIRMED), 'removeAll', { ...ORDERED, keysDestroyedAt: '2030-05-01T09:30:00Z' }, progress({ replicaRemaining: 4 }), NOW).status;
+    const collected = (completedAt: string): Partial<ErasureFacts> => ({ location: { ...location, status: { ...location.status, replication: { phase: 'Completed', completedAt } } } });
+    expect(decideErasure(tenant(CONFIRMED, waiting), facts(collected('2030-05-01T09:59:00Z')), NOW + 60_000)).toMatchObject({ do: 'wait', wakeAt: NOW + 3_600_000 });
+    expect(decideErasure(tenant(CONFIRMED, waiting), facts(collected('2030-05-01T10:00:30Z')), NOW + 60_000)).toMatchObject({ do: 'removeAll' });
+  });
+
   it('goes on at once while there is more than one step takes, and waits for locks and the second data center else', () => {
     const before = { ...ORDERED, keysDestroyedAt: '2030-05-01T09:30:00Z' };
     expect(erasureAfter(tenant(CONFIRMED), 'removeAll', before, progress({ removed: 5000, remaining: 10 }), NOW)).toMatchObject({ status: { phase: 'Erasing' }, wakeAt: NOW, record: undefined });

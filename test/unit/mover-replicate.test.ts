@@ -219,9 +219,9 @@ describe('replicating', () => {
   });
 
   describe('collecting', () => {
-    const collect = async () => {
+    const collect = async (released: readonly string[] = []) => {
       const listing = await listTenant({ source: source.within('tenants'), replica: replica.within('tenants').versions! }, tenant.id);
-      return collectTenant(replicationWork(source, replica, now).replica, listing, { lock: LOCK, dryRun: false }, { now: now(), signal: new AbortController().signal, mayBegin: () => true });
+      return collectTenant(replicationWork(source, replica, now).replica, listing, { lock: LOCK, dryRun: false, released }, { now: now(), signal: new AbortController().signal, mayBegin: () => true });
     };
 
     it('removes what was forgotten after its locks, what refers first and packs in a later run, and keeps the rest', async () => {
@@ -257,6 +257,23 @@ describe('replicating', () => {
       expect((await keysOf(tenantReplica())).filter((key) => REPLICATED.test(key))).toEqual(before);
     });
 
+    it('removes what restores left there after a month, and of a tenant that is let go of after an hour', async () => {
+      await run();
+      const passing = ['g1/locks/a', 'g1/results/uid-1.json'];
+      for (const key of passing) await tenantReplica().put(key, Buffer.from('x'));
+      const left = async () => (await keysOf(tenantReplica())).filter((key) => passing.includes(key));
+      await collect([tenant.id]);
+      expect(await left()).toEqual(passing);
+      time += 2 * 3_600_000;
+      await collect();
+      expect(await left()).toEqual(passing);
+      await collect([tenant.id]);
+      expect(await left()).toEqual([]);
+      await tenantReplica().put('g1/locks/b', Buffer.from('x'));
+      time += 31 * DAY;
+      await collect();
+      expect(await keysOf(tenantReplica(), 'g1/locks/')).toEqual([]);
+    });
   });
 
   async function deleteAll(prefix: string): Promise<void> {

@@ -31,6 +31,7 @@ export async function collectReplica(given: unknown, context: ProcessContext): P
       shard: 0,
       shards: 1,
       tenants: options.tenant,
+      released: [],
       dryRun: options.dryRun,
       signal: context.signal,
       now: () => Date.now(),

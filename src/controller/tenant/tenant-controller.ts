@@ -37,6 +37,14 @@ export function tenantController(dependencies: TenantDependencies): Controller {
   caches.policies.listen(({ object }) => controller.queue.add(object.metadata.namespace ?? ''));
   caches.namespaces.listen(({ object }) => controller.queue.add(object.metadata.name));
   caches.tenants.listen(({ object }) => controller.queue.add(object.spec.namespace));
+  const runs = new Map<string, string | undefined>();
+  caches.locations.listen(({ object: { metadata, status } }) => {
+    // A copy or collection of the second data center that ends takes an erasure on.
+    const ended = status?.replication?.completedAt;
+    if (runs.get(metadata.name) === ended) return;
+    runs.set(metadata.name, ended);
+    for (const tenant of caches.tenants.byIndex('location', metadata.name)) if (tenant.spec.erasure !== undefined) controller.queue.add(tenant.spec.namespace);
+  });
   caches.jobs.listen(({ type, object }) => {
     // An erasure waits for the tenant's movers.
     if (type === 'deleted') for (const tenant of caches.tenants.byIndex('namespace', object.metadata.namespace ?? '')) if (tenant.spec.erasure !== undefined) controller.queue.add(tenant.spec.namespace);

@@ -9,6 +9,11 @@ import type { TenantListing } from './tenant-listings.ts';
 import type { VersionedStore } from './work.ts';
 
 const PARALLEL_REMOVALS = 16;
+/** What restores from the replica leave there: no lock holds it, and no ledger knows of it. */
+const PASSING = /^(?:g[1-9][0-9]*\/(?:locks|results|prune)|imports)\//;
+const PASSING_MS = 30 * 86_400_000;
+/** Of a tenant that is let go of only a restore that runs right now still reads it. */
+const PASSING_OF_RELEASED_MS = 3_600_000;
 
 export interface CollectPlan {
   /** To go now, by keys below the tenant's prefix, in this order. */
@@ -58,15 +63,16 @@ export interface CollectedTenant {
 export async function collectTenant(
   replica: VersionedStore,
   { tenant, there }: Pick<TenantListing, 'tenant' | 'there'>,
-  orders: Pick<CollectOrders, 'lock' | 'dryRun'>,
+  orders: Pick<CollectOrders, 'lock' | 'dryRun'> & { readonly released: readonly string[] },
   { now, signal, mayBegin }: { readonly now: Date; readonly signal: AbortSignal; readonly mayBegin: () => boolean },
 ): Promise<CollectedTenant> {
   const name = newestLedger(there.map(({ key }) => key));
   const ledger = name === undefined ? undefined : decodeLedger(await replica.within(tenant).get(name.key, { signal }), tenant);
   const plan = planCollection(there, ledger, orders, now);
+  const passed = passedBy(there, orders.released.includes(tenant) ? Math.min(PASSING_OF_RELEASED_MS, orders.lock.retainForMs) : PASSING_MS, now);
   let removed = 0;
   let stillLocked = 0;
-  for (const part of plan.parts) {
+  for (const part of [...plan.parts, passed]) {
     // What a lock holds back may be referred to by what it holds: nothing later goes.
     if (stillLocked > 0) break;
     await inParallel(part, PARALLEL_REMOVALS, async ({ key, versions, markers }) => {
@@ -83,6 +89,10 @@ export async function collectTenant(
     });
   }
   return { removed, stillLocked, waiting: plan.waiting };
+}
+
+function passedBy(there: readonly VersionedObject[], after: number, now: Date): VersionedObject[] {
+  return there.filter(({ key, versions }) => PASSING.test(key) && (versions.at(-1)?.modifiedAt?.getTime() ?? 0) + after <= now.getTime());
 }
 
 function isLocked(error: unknown): boolean {

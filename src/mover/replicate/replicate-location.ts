@@ -15,6 +15,7 @@ export interface LocationRequest extends ShardRange {
   readonly replica: ObjectStore;
   readonly lock: ReplicationLock;
   readonly tenants: readonly string[] | undefined;
+  readonly released: readonly string[];
   /** RFC 3339 */
   readonly windowEnd?: string | undefined;
   readonly signal: AbortSignal;
@@ -26,7 +27,6 @@ export interface LocationRequest extends ShardRange {
 export interface ReplicateRequest extends LocationRequest {
   /** The first data center's, at the location's prefix. */
   readonly source: ObjectStore;
-  readonly released: readonly string[];
   readonly concurrency: number;
   readonly bytesPerSecond?: number | undefined;
   /** Where one service has both buckets and is to copy between them. */

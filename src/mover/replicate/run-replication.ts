@@ -45,19 +45,19 @@ export function replicationExit({ failure }: Pick<ReplicationResult, 'failure'>)
 
 async function carryOut(orders: ReplicationOrders, environment: ReplicationEnvironment, opened: ObjectStore[]): Promise<LocationOutcome> {
   const { signal, now, lines, shard } = environment;
-  const { lock, shards, tenants, windowEnd } = orders;
+  const { lock, shards, tenants, windowEnd, released } = orders;
   const onProgress = ({ objects, bytes, collected }: LocationTally): void => lines.progress({ filesDone: objects + collected, bytesDone: bytes, bytesAdded: bytes });
   const open = async (place: ReplicationPlace, maxRequests?: number): Promise<ObjectStore> => {
     const store = await openPlace(place, environment, maxRequests);
     opened.push(store);
     return store;
   };
-  const common = { lock, shard, shards, tenants, windowEnd, signal, now, onProgress };
+  const common = { lock, shard, shards, tenants, windowEnd, released, signal, now, onProgress };
   if (orders.task === 'collect') return collectLocation({ ...common, replica: await open(orders.replica), dryRun: orders.dryRun });
-  const { released, concurrency, bytesPerSecond } = orders;
+  const { concurrency, bytesPerSecond } = orders;
   const byService = orders.byService === true ? serviceCopier(orders.source, lines) : undefined;
   const source = await open(orders.source, concurrency);
-  return replicateLocation({ ...common, source, replica: await open(orders.replica, concurrency), released, concurrency, bytesPerSecond, byService });
+  return replicateLocation({ ...common, source, replica: await open(orders.replica, concurrency), concurrency, bytesPerSecond, byService });
 }
 
 function serviceCopier({ bucket, prefix }: ReplicationPlace, lines: MoverLines): ServiceCopier {
