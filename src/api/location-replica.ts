@@ -1,6 +1,6 @@
 /** The second data center as a BackupLocation describes it: where the copy goes, how long nobody can delete it, and when it is made. */
 import * as z from 'zod';
-import { CronSchedule, Duration, SecretReference, TimeZone } from './fields.ts';
+import { CronSchedule, Duration, SecretReference, StorageSize, TimeZone } from './fields.ts';
 import { withRules } from './kind.ts';
 import { Kms, S3Bucket } from './location-storage.ts';
 
@@ -42,6 +42,7 @@ const Replication = z.object({
       "Where one service has both buckets: it copies between them by itself, and no object goes through the workers' network. Each copy is compared with the SHA-256 in its name. It takes one principal, that of the second bucket, which can read the first as well. What the service refuses goes through the workers.",
   }),
   concurrency: z.int().min(1).max(256).default(32).meta({ description: 'Requests that one worker has under way at a time.' }),
+  bandwidth: StorageSize.optional().meta({ description: 'Bytes a second that one worker reads from the first data center, as a quantity such as `20Mi`. Left out: as fast as it goes.' }),
 });
 export type ReplicationSettings = z.infer<typeof Replication>;
 

@@ -31,7 +31,7 @@ export const ReplicationStatus = z
     tenantsFailed: count('Tenants that could not be copied.'),
     tenantsWaiting: count('Tenants that are left for the next run.'),
     tenantsDiverged: count('Tenants of which the first data center has lost something.'),
-    objects: count('Objects that were copied.'),
+    objects: count('Objects that the current or last attempt has copied.'),
     bytes: count('Bytes of those.'),
     extended: count('Locks that were extended.'),
     collected: count('Versions that were removed, for nothing needs them and their locks have ended.'),

@@ -25,6 +25,7 @@ export { decideErasure, erasureAfter, erasureRefused, isErasureOrdered, type Era
 export { isLost } from './lost-node.ts';
 export * from './mover-job.ts';
 export * from './observed.ts';
+export { spokenTogether } from './progress.ts';
 export { kmsOrders, kmsSecrets, PRIMARY_KMS } from './orders.ts';
 export type { GroundFacts } from './preconditions.ts';
 export { MoverLine, type MoverQueue, type MoverTask, type RunningMover, type WaitingMover } from './queue.ts';

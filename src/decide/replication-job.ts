@@ -4,6 +4,7 @@ import { timeOf } from './backup-status.ts';
 import { moverJob, type MoverJobInput } from './mover-job.ts';
 import { bucketOrders } from './orders.ts';
 import type { ReplicationFacts, WorkersStart } from './replication-facts.ts';
+import { bytesOfQuantity } from './storage-size.ts';
 
 /** Files of credentials beside the orders. */
 export const SOURCE_CREDENTIALS = 'source.json';
@@ -32,7 +33,15 @@ export function workersStart(facts: ReplicationFacts, status: ReplicationStatus,
   const orders: ReplicationOrders =
     task === 'collect'
       ? { ...common, task, dryRun: false }
-      : { ...common, task, mode: setup.mode, source: place(setup.source, SOURCE_CREDENTIALS), concurrency: setup.replication.concurrency, ...(setup.replication.serverSideCopy ? { byService: true } : {}) };
+      : {
+          ...common,
+          task,
+          mode: setup.mode,
+          source: place(setup.source, SOURCE_CREDENTIALS),
+          concurrency: setup.replication.concurrency,
+          ...paced(setup.replication.bandwidth),
+          ...(setup.replication.serverSideCopy ? { byService: true } : {}),
+        };
   const job: MoverJobInput = {
     name,
     namespace: facts.moverNamespace,
@@ -69,6 +78,11 @@ export function workersJob({ job, completions, deadlineSeconds }: WorkersStart) 
       template: made.spec.template,
     },
   };
+}
+
+function paced(bandwidth: string | undefined): { readonly bytesPerSecond?: number } {
+  const bytesPerSecond = bytesOfQuantity(bandwidth);
+  return bytesPerSecond === undefined ? {} : { bytesPerSecond: Math.max(1, Math.round(bytesPerSecond)) };
 }
 
 function released(annotation: string | undefined): string[] {

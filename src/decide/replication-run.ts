@@ -4,6 +4,7 @@ import { timeOf } from './backup-status.ts';
 import { attemptName } from './child-names.ts';
 import { displayBytes, displayDuration, displayList, displayTime } from './display.ts';
 import { failureOf } from './failure-reason.ts';
+import type { SpokenProgress } from './observed.ts';
 import type { ReplicationFacts, ReplicationPlan, ReplicationStep } from './replication-facts.ts';
 import { workersStart } from './replication-job.ts';
 import { laggingFrom, standingReplication } from './replication-standing.ts';
@@ -41,8 +42,15 @@ export function decideRunningReplication(facts: ReplicationFacts, status: Replic
   if (!job.owners.some((owner) => owner.uid === uid)) return wait(`Job ${name} exists but belongs to somebody else. Delete it.`);
   if (job.ended !== undefined) return collectResults(facts, { ...status, jobName: name, runId }, now);
   const trouble = troubleOf(attempt);
+  const counted = countedSoFar(status, attempt.spoken.progress);
   const message = trouble === undefined ? `Job ${name} ${status.stage === 'Collecting' ? 'removes what nothing needs any more' : 'copies'}.` : `${trouble.reason}: ${trouble.message}`;
-  return { ...standingReplication(facts, { ...status, jobName: name, runId, message, nextAttemptAt: undefined }, now), wakeAt: now + LOOK_MS };
+  return { ...standingReplication(facts, { ...status, ...counted, jobName: name, runId, message, nextAttemptAt: undefined }, now), wakeAt: now + LOOK_MS };
+}
+
+/** What the workers say while they work, all shards together. */
+function countedSoFar({ stage }: ReplicationStatus, progress: SpokenProgress | undefined): Pick<ReplicationStatus, 'objects' | 'bytes' | 'collected'> {
+  if (progress === undefined) return {};
+  return stage === 'Collecting' ? { collected: progress.filesDone } : { objects: progress.filesDone, bytes: progress.bytesDone };
 }
 
 /** The workers' credentials could not be read, so no Job was made: a failed attempt like any other. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BackupLocation, ReplicationResult, ReplicationStatus } from '../../src/api/index.ts';
 import { BackupLocationSpec } from '../../src/api/index.ts';
-import { NO_ATTEMPT, decideReplication, decideWorkersRefused, replicationAttempt, replicationSetup, workersJob, type ReplicationFacts, type ReplicationPlan } from '../../src/decide/index.ts';
+import { NO_ATTEMPT, decideReplication, decideWorkersRefused, replicationAttempt, replicationSetup, spokenTogether, workersJob, type ReplicationFacts, type ReplicationPlan } from '../../src/decide/index.ts';
 import type { JobFact } from '../../src/decide/index.ts';
 
 const UID = 'location-uid';
@@ -134,6 +134,29 @@ describe('a copy under way', () => {
   it('tells its workers which losses a person has looked into', () => {
     const [step] = decideReplication(facts({ status: running(), annotations: { 'backup.dupp.de/released': ` ${TENANT}, nonsense` } }), at('2T04:00:01')).before ?? [];
     expect(step?.do === 'startWorkers' ? step.start.orders.released : undefined).toEqual([TENANT]);
+  });
+
+  it('reads from the first data center no faster than it is told', () => {
+    const ordersWith = (replication: object) => {
+      const [step] = decideReplication(facts({ status: running(), replication }), at('2T04:00:01')).before ?? [];
+      return step?.do === 'startWorkers' ? step.start.orders : undefined;
+    };
+    expect(ordersWith({ bandwidth: '20Mi' })).toMatchObject({ bytesPerSecond: 20 * 1024 * 1024 });
+    expect(ordersWith({})).not.toHaveProperty('bytesPerSecond');
+  });
+
+  it('tells how far it is, all shards together', () => {
+    const status = running();
+    const spoken = spokenTogether([
+      { progress: { filesDone: 3, bytesDone: 100, bytesAdded: 100, at: 1 }, trouble: undefined },
+      { progress: undefined, trouble: undefined },
+      { progress: { filesDone: 4, bytesDone: 11, bytesAdded: 11, at: 2 }, trouble: { code: 'Timeout', message: 'no answer' } },
+    ]);
+    expect(spoken).toEqual({ progress: { filesDone: 7, bytesDone: 111, bytesAdded: 111, at: 2 }, trouble: { code: 'Timeout', message: 'no answer' } });
+    const heard = { ...NO_ATTEMPT, spoken };
+    expect(decideReplication(facts({ status, changed: { attempt: { ...heard, job: job(status) } } }), at('2T04:10:00')).status).toMatchObject({ phase: 'Running', objects: 7, bytes: 111 });
+    const collecting = running({ stage: 'Collecting', objects: 9 });
+    expect(decideReplication(facts({ status: collecting, changed: { attempt: { ...heard, job: job(collecting) } } }), at('2T04:10:00')).status).toMatchObject({ objects: 9, collected: 7 });
   });
 
   it('shows what keeps its pods from starting', () => {

@@ -144,7 +144,7 @@ describe('copies that the service makes by itself', () => {
     expect(await announced()).toHaveLength(1);
     const there = replicationWork(source, replica, now).replica;
     const listing = await listTenant({ source: source.within('tenants'), replica: there.versions }, tenant.id);
-    await collectTenant(there, listing, { lock: LOCK, dryRun: false }, { now: now(), signal: new AbortController().signal, mayBegin: () => true });
+    await collectTenant(there, listing, { lock: LOCK, dryRun: false, released: [] }, { now: now(), signal: new AbortController().signal, mayBegin: () => true });
     expect(await announced()).toEqual([]);
   });
 });

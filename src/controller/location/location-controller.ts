@@ -56,7 +56,7 @@ interface Proved {
 
 /** Tries each location's storage and keys, at once when its spec or a Secret changes, and says what works. */
 export function locationController(dependencies: LocationDependencies): Controller {
-  const replications = new Replications(dependencies.movers, dependencies.replication, dependencies.standings);
+  const replications = new Replications(dependencies.movers, dependencies.replication, dependencies.standings, (name) => controller.queue.add(name));
   const recoveries = new Recoveries({ connection: dependencies.movers.connection, source: dependencies.recovery, clock: dependencies.clock });
   const memory: Memory = { recoveries, replications, probes: new Map(), proofs: new Map(), countedAt: new Map() };
   const controller = new Controller({

@@ -5,10 +5,12 @@ import {
   decideReplication,
   decideWorkersRefused,
   isErasureOrdered,
+  spokenTogether,
   moverLabels,
   replicationAttempt,
   replicationSetup,
   workersJob,
+  type AttemptFacts,
   type ReplicationFacts,
   type ReplicationPlan,
   type ReplicationStep,
@@ -28,12 +30,17 @@ export class Replications {
   readonly #context: MoverContext;
   readonly #access: ReplicationAccess;
   readonly #standings: ReplicaStandings;
+  readonly #wake: (location: string) => void;
+  /** Pods that were listened to, by the name of their Job. */
+  readonly #heard = new Map<string, Set<string>>();
   readonly #parse = rememberingParser();
   readonly #jobs: ResourceClient<RawJob>;
   readonly #secrets: ResourceClient<RawSecret>;
 
-  constructor(context: MoverContext, access: ReplicationAccess, standings: ReplicaStandings) {
+  /** @param wake - puts a location back into the controller's queue */
+  constructor(context: MoverContext, access: ReplicationAccess, standings: ReplicaStandings, wake: (location: string) => void) {
     this.#context = context;
+    this.#wake = wake;
     this.#access = access;
     this.#standings = standings;
     this.#jobs = new ResourceClient(context.connection, resourceTypes.jobs);
@@ -66,7 +73,7 @@ export class Replications {
     return {
       ...given,
       location,
-      attempt: current === undefined ? NO_ATTEMPT : fromCaches(this.#context, current, moverNamespace),
+      attempt: current === undefined ? NO_ATTEMPT : this.#attempt(current, location.metadata.name),
       results: { state: 'notLooked' },
       leftovers: this.#ofLocation(location).filter((name) => name !== current),
       erased: this.#context.caches.tenants.byIndex('location', location.metadata.name).filter(isErasureOrdered).map(({ spec }) => spec.tenantId),
@@ -74,6 +81,19 @@ export class Replications {
       defaultImage,
       parse: this.#parse,
     };
+  }
+
+  /** Each shard has a pod of its own, and what they say is counted together. */
+  #attempt(job: string, location: string): AttemptFacts {
+    const { listener, moverNamespace: namespace } = this.#context;
+    const seen = fromCaches(this.#context, job, namespace);
+    const heard = this.#heard.get(job) ?? new Set<string>();
+    this.#heard.set(job, heard);
+    for (const { name } of seen.pods.filter(({ running }) => running)) {
+      heard.add(name);
+      listener.listen({ namespace, name }, name, () => this.#wake(location));
+    }
+    return { ...seen, spoken: spokenTogether([...heard].map((pod) => listener.spoken(pod))) };
   }
 
   #ofLocation({ metadata }: BackupLocation): readonly string[] {
@@ -139,7 +159,9 @@ export class Replications {
 
   /** The Job last: while it is there, the next look finds both again. */
   async #clear(name: string, { metadata }: BackupLocation, signal: AbortSignal): Promise<void> {
-    const { caches, moverNamespace } = this.#context;
+    const { caches, listener, moverNamespace } = this.#context;
+    for (const pod of this.#heard.get(name) ?? []) listener.forget(pod);
+    this.#heard.delete(name);
     const job = caches.jobs.get(name, moverNamespace);
     if (job !== undefined && job.metadata.ownerReferences?.some(({ uid }) => uid === metadata.uid) !== true) return;
     await this.#secrets.delete(name, moverNamespace, { signal });
