@@ -1,13 +1,15 @@
 import { addAbortSignal, finished, Readable } from 'node:stream';
-import { GetObjectCommand, HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { HeadObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { StorageError } from '../errors.ts';
 import { truncated } from '../object-body.ts';
 import type { GetOptions, ObjectHead, ObjectInfo } from '../object-store.ts';
 import { describeFailure } from '../network-failures.ts';
 import { isNoSuchKey } from './errors.ts';
+import type { ObjectCalls } from './object-calls.ts';
 
 export interface ObjectAddress {
   readonly client: S3Client;
+  readonly calls: ObjectCalls;
   readonly bucket: string;
   /** The whole key, prefix included. */
   readonly path: string;
@@ -26,22 +28,20 @@ export interface OpenObject {
 /** Opens an object or a range of it. A range that reaches past the end is `Truncated`, though S3 would answer with less. */
 export async function openObject(address: ObjectAddress, options: GetOptions): Promise<OpenObject> {
   const { range, signal } = options;
-  const command = new GetObjectCommand({
-    Bucket: address.bucket,
-    Key: address.path,
+  const call = {
     ...(address.versionId === undefined ? {} : { VersionId: address.versionId }),
     ...(range === undefined ? {} : { Range: `bytes=${range.offset}-${range.offset + range.length - 1}` }),
-  });
-  const { Body, ContentLength } = await address.client.send(command, signal === undefined ? {} : { abortSignal: signal });
-  if (!(Body instanceof Readable)) throw new TypeError('the S3 client gave a body that is no stream of Node');
-  if (ContentLength === undefined || (range !== undefined && ContentLength !== range.length)) {
-    Body.destroy();
-    if (range !== undefined && ContentLength !== undefined && ContentLength < range.length) throw truncated(address.key, range.length, ContentLength);
+  };
+  const { body, size } = await address.calls.get(address.path, call, signal);
+  if (!(body instanceof Readable)) throw new TypeError('the S3 client gave a body that is no stream of Node');
+  if (size === undefined || (range !== undefined && size !== range.length)) {
+    body.destroy();
+    if (range !== undefined && size !== undefined && size < range.length) throw truncated(address.key, range.length, size);
     throw new StorageError('Unexpected', `reading ${address.key}: the service does not answer with the range that was asked for; is the endpoint the address of the S3 API, or does a proxy in between change requests?`, {
       retryable: false,
     });
   }
-  return { stream: signal === undefined ? Body : addAbortSignal(signal, Body), size: ContentLength };
+  return { stream: signal === undefined ? body : addAbortSignal(signal, body), size };
 }
 
 /** The stream's chunks; fewer bytes than promised are an error, not an end. */

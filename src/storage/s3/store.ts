@@ -2,7 +2,6 @@ import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
   ListObjectsV2Command,
-  PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { StorageError } from '../errors.ts';
@@ -17,7 +16,7 @@ import { createS3Client, type S3ClientHandle } from './client.ts';
 import type { S3Connection } from './connection.ts';
 import { s3Error } from './errors.ts';
 import { putInParts } from './multipart.ts';
-import { AT_BUILD, payloadHash } from './payload-hash.ts';
+import { ObjectCalls } from './object-calls.ts';
 import { headObject, openObject, readPromised, readWhole, type ObjectAddress } from './reading.ts';
 import { retentionFields } from './retention.ts';
 import { S3Versions } from './versions.ts';
@@ -46,6 +45,7 @@ export class S3Store implements ObjectStore {
   readonly #prefix: string;
   readonly #endpoint: string;
   readonly #client: S3Client;
+  readonly #calls: ObjectCalls;
   readonly #handle: S3ClientHandle;
   readonly #partSize: number;
   readonly #renews: boolean;
@@ -57,12 +57,14 @@ export class S3Store implements ObjectStore {
     this.#prefix = address.prefix;
     this.#endpoint = connection.endpoint ?? 'AWS';
     this.#client = handle.client;
+    this.#calls = new ObjectCalls(handle.client, address.bucket);
     this.#handle = handle;
     this.#partSize = connection.partSize ?? DEFAULT_PART_SIZE;
     this.#renews = typeof connection.credentials === 'function';
     this.location = `s3://${address.bucket}/${address.prefix}`.replace(/\/$/, '');
     this.versions = new S3Versions({
       client: this.#client,
+      calls: this.#calls,
       bucket: this.#bucket,
       prefix: this.#prefix,
       location: this.location,
@@ -175,19 +177,14 @@ export class S3Store implements ObjectStore {
       return;
     }
     const sha256 = sha256Hex(body, options.sha256);
-    const command = new PutObjectCommand({
-      Bucket: this.#bucket,
-      Key: path,
-      Body: toRequestBody(body),
-      ContentLength: size,
+    const call = {
       ...(options.ifAbsent === true ? { IfNoneMatch: '*' } : {}),
       // S3 takes a lock only together with a checksum of its own kind.
       ...(options.retention === undefined
         ? {}
         : { ...retentionFields(options.retention), ChecksumSHA256: Buffer.from(sha256, 'hex').toString('base64') }),
-    });
-    command.middlewareStack.add(payloadHash(sha256), AT_BUILD);
-    await this.#client.send(command, sendOptions(options.signal));
+    };
+    await this.#calls.put(path, toRequestBody(body), size, sha256, call, options.signal);
   }
 
   /** To S3 and MinIO a name under a delete marker is free; the Versity gateway refuses it as taken, though nobody can read what is there. */
@@ -267,7 +264,7 @@ export class S3Store implements ObjectStore {
   }
 
   #address(key: string): ObjectAddress {
-    return { client: this.#client, bucket: this.#bucket, path: this.#path(key), key };
+    return { client: this.#client, calls: this.#calls, bucket: this.#bucket, path: this.#path(key), key };
   }
 
   #path(key: string): string {

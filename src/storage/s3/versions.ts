@@ -5,11 +5,13 @@ import { describeFailure } from '../network-failures.ts';
 import type { CallOptions, GetOptions, ListOptions, Retention } from '../object-store.ts';
 import type { CopiedVersion, CopySource, ObjectVersion, ObjectVersions, VersionedObject } from '../object-versions.ts';
 import { copyObject, sha256Of, type CopyTarget } from './copying.ts';
+import type { ObjectCalls } from './object-calls.ts';
 import { openObject, readWhole } from './reading.ts';
 
 /** What the versions of a bucket need of its store. */
 export interface VersionedBucket {
   readonly client: S3Client;
+  readonly calls: ObjectCalls;
   readonly bucket: string;
   readonly prefix: string;
   readonly location: string;
@@ -48,7 +50,8 @@ export class S3Versions implements ObjectVersions {
   }
 
   get(key: string, versionId: string, options: GetOptions = {}): Promise<Uint8Array> {
-    const address = { client: this.#at.client, bucket: this.#at.bucket, path: this.#at.path(key), key, versionId };
+    const { client, calls, bucket } = this.#at;
+    const address = { client, calls, bucket, path: this.#at.path(key), key, versionId };
     return this.#at.call('reading', key, options, async () => readWhole(key, await openObject(address, options)));
   }
 
