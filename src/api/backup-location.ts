@@ -32,6 +32,24 @@ export const BackupLocationSpec = withRules(
       description:
         'After a disaster: the bucket (`s3`) is the second data center\'s copy, and namespaces, BackupTenants, BackupPolicies and Backups are made anew from it. What lies there is only read: restores work, no backup is made and none is deleted.',
     }),
+    recovery: z
+      .object({
+        trustedKeys: z
+          .array(z.string().regex(/^[A-Za-z0-9+/]{43}=$/))
+          .max(10)
+          .default([])
+          .meta({
+            description:
+              "Public keys of installations whose records are believed: `publicKey` of their Secret `tenant-backup-audit`. Left out: the key that sealed the oldest record in the bucket, by the bucket's own clock. Give them where the bucket is not locked.",
+          }),
+        acceptedRecords: z
+          .array(z.string().regex(/^[0-9a-f]{64}$/))
+          .max(1000)
+          .default([])
+          .meta({ description: 'Digests of single records that no trusted key has sealed and that a person has looked at; `status.recovery.problems` names them.' }),
+      })
+      .optional()
+      .meta({ description: 'With `recover`: whose records of tenants are believed. A change begins the recovery anew; what is there stays.' }),
     limits: z
       .object({
         movers: z.int().min(1).max(1000).default(10).meta({ description: 'Movers of this location that run at a time.' }),
@@ -96,6 +114,7 @@ export const BackupLocationStatus = z.object({
       backups: z.int().min(0).meta({ description: 'Backups that were found.' }),
       problems: z.array(z.string()).max(20).optional().meta({ description: 'The first of what could not be made anew, and why.' }),
       completedAt: z.string().optional().meta({ format: 'date-time', description: 'When all of it was.' }),
+      trusts: z.string().optional().meta({ description: 'In a few digits, what of `spec.recovery` it was done with.' }),
     })
     .optional()
     .meta({ description: 'With `spec.recover`: how far it is.' }),

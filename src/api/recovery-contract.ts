@@ -5,7 +5,8 @@
 import * as z from 'zod';
 import { ObjectName, SnapshotId, TenantId } from './fields.ts';
 
-export const TENANT_RECORD_VERSION = 1;
+/** Records of version 1 had no seal. */
+export const TENANT_RECORD_VERSION = 2;
 
 /** A stored backup, as far as it cannot be read from the repository without its key. */
 export const RecoveredBackup = z.object({
@@ -25,7 +26,7 @@ export const RecoveredBackup = z.object({
 export type RecoveredBackup = z.infer<typeof RecoveredBackup>;
 
 export const TenantRecord = z.object({
-  version: z.literal(TENANT_RECORD_VERSION),
+  version: z.union([z.literal(1), z.literal(TENANT_RECORD_VERSION)]),
   rev: z.int().min(1),
   tenant: TenantId,
   namespace: ObjectName,

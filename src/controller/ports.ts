@@ -3,7 +3,7 @@
  */
 import type { BackupLocation, MoverCredentials, ReplicationOrders, ReplicationResult, TenantRecord } from '../api/index.ts';
 import type { AuditRecord, ErasureProgress } from '../decide/index.ts';
-import type { FoundTenant } from '../decide/recovery.ts';
+import type { FoundTenant, RecordTrust } from '../decide/recovery.ts';
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -67,18 +67,21 @@ export interface TenantRecords {
    */
   put(location: BackupLocation, record: TenantRecord, signal: AbortSignal): Promise<boolean>;
   /**
-   * The newest that can be read; `undefined` where there is none.
+   * The highest revision that is there, and what it says where this installation wrote it; `undefined` where there is none.
    * @throws {PortError}
    */
-  latest(location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<TenantRecord | undefined>;
+  latest(location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<{ readonly rev: number; readonly record: TenantRecord | undefined } | undefined>;
 }
 
 /** Reads what a bucket has of each tenant, past delete markers and whatever was put on top. */
 export interface RecoverySource {
-  /** Ids of all tenants. @throws {PortError} */
-  tenants(location: BackupLocation, signal: AbortSignal): Promise<readonly string[]>;
+  /**
+   * Ids of all tenants, and, where the location names no key, the public key that sealed the oldest of their records.
+   * @throws {PortError}
+   */
+  tenants(location: BackupLocation, signal: AbortSignal): Promise<{ readonly tenants: readonly string[]; readonly oldestKey: string | undefined }>;
   /** @throws {PortError} */
-  tenant(location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<FoundTenant>;
+  tenant(location: BackupLocation, tenantId: string, trust: RecordTrust, signal: AbortSignal): Promise<FoundTenant>;
 }
 
 export interface MintedCredentials {

@@ -12,10 +12,23 @@ export interface FoundSnapshot {
   readonly complete: boolean;
 }
 
-export interface FoundTenant {
-  readonly tenantId: string;
-  /** The newest that can be read. */
+/** Whose records are believed. */
+export interface RecordTrust {
+  /** Public keys, base64. */
+  readonly keys: readonly string[];
+  /** Digests of single records that a person has looked at. */
+  readonly accepted: readonly string[];
+}
+
+export interface FoundRecord {
+  /** The newest that is trusted. */
   readonly record: TenantRecord | undefined;
+  /** Newer ones that are not, the newest first. `sealedBy`: the fingerprint of a key that nobody trusts; `undefined` where no seal fits. */
+  readonly refused: readonly { readonly rev: number; readonly digest: string; readonly sealedBy: string | undefined }[];
+}
+
+export interface FoundTenant extends FoundRecord {
+  readonly tenantId: string;
   readonly snapshots: readonly FoundSnapshot[];
 }
 
@@ -29,7 +42,9 @@ export interface RecoveryPlan {
 
 export type RecoveryDecision = { readonly ok: true; readonly plan: RecoveryPlan } | { readonly ok: false; readonly problem: string };
 
-export function planRecovery({ tenantId, record, snapshots }: FoundTenant): RecoveryDecision {
+export function planRecovery({ tenantId, record, refused, snapshots }: FoundTenant): RecoveryDecision {
+  const [forged] = refused.map((each) => refusal(tenantId, each));
+  if (record === undefined && forged !== undefined) return { ok: false, problem: forged };
   if (record === undefined) {
     if (snapshots.length === 0) return { ok: false, problem: `tenant ${tenantId} has neither a record nor a backup` };
     return { ok: false, problem: `tenant ${tenantId} has ${snapshots.length} backups but no record that names its namespace. Read them with \`tenant-backup restore --from-replica\`.` };
@@ -49,9 +64,14 @@ export function planRecovery({ tenantId, record, snapshots }: FoundTenant): Reco
       namespace: record.namespace,
       policies: record.policies,
       backups: [...named, ...unnamed],
-      problems: missing.map(({ name }) => `Backup ${record.namespace}/${name} is not in this bucket: it was made after the last copy, or was collected`),
+      problems: [...(forged === undefined ? [] : [`${forged} Revision ${record.rev} was taken in its place.`]), ...missing.map(({ name }) => `Backup ${record.namespace}/${name} is not in this bucket: it was made after the last copy, or was collected`)],
     },
   };
+}
+
+function refusal(tenantId: string, { rev, digest, sealedBy }: FoundRecord['refused'][number]): string {
+  const why = sealedBy === undefined ? 'has no seal that fits it' : `is sealed by the key ${sealedBy}, which is not trusted`;
+  return `revision ${rev} of the record of tenant ${tenantId} ${why}: whoever can write into the first bucket could have put it there, with hooks that run in the customer's pods. Name the first installation's public key in spec.recovery.trustedKeys, or, if you have looked at this record, its digest ${digest} in spec.recovery.acceptedRecords.`;
 }
 
 /** Newer than the record, or of a policy that is gone: it is the customer's all the same. */

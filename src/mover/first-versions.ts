@@ -1,5 +1,5 @@
 import { EngineError } from '../restic/errors.ts';
-import { PrefixedStore, StorageError, type CallOptions, type GetOptions, type ListOptions, type ObjectBody, type ObjectHead, type ObjectInfo, type ObjectStore, type ObjectVersion, type ObjectVersions, type PutOptions, type VersionedObject } from '../storage/index.ts';
+import { firstSoundVersion, PrefixedStore, StorageError, type CallOptions, type GetOptions, type ListOptions, type ObjectBody, type ObjectHead, type ObjectInfo, type ObjectStore, type ObjectVersion, type ObjectVersions, type PutOptions, type VersionedObject } from '../storage/index.ts';
 import { hasPromisedContent } from './content-name.ts';
 import { decodeManifest } from './manifest.ts';
 
@@ -112,10 +112,8 @@ class FirstVersions implements ObjectStore {
   /** The oldest where none is sound: whoever reads it finds the damage, and says so. */
   async #choose({ key, versions }: VersionedObject, { signal }: CallOptions): Promise<ObjectVersion | undefined> {
     if (versions.length < 2) return versions[0];
-    for (const version of versions) {
-      if (isSound(key, await this.#versions.get(key, version.versionId, { signal }))) return version;
-    }
-    return versions[0];
+    const sound = await firstSoundVersion(versions, ({ versionId }) => this.#versions.get(key, versionId, { signal }), (bytes) => (isSound(key, bytes) ? true : undefined));
+    return sound?.version ?? versions[0];
   }
 
   #refuseUnlessPassing(key: string): void {

@@ -7,6 +7,7 @@ export { versionsWithin, type CopiedVersion, type CopySource, type ObjectVersion
 export { StorageError, type StorageErrorCode, type StorageErrorOptions } from './errors.ts';
 export { assertKey, compareKeys } from './object-key.ts';
 export { isErrno } from './file-errors.ts';
+export { firstSoundVersion, type SoundVersion } from './first-sound-version.ts';
 export { firstKey } from './first-key.ts';
 export { PrefixedStore } from './prefixed-store.ts';
 export { MemoryStore } from './memory-store.ts';

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { readEvents, verifyTrail, type AuditEvent } from '../../src/audit/index.ts';
 import type { BackupLocation } from '../../src/api/index.ts';
-import { AUDIT_SECRET, RealAuditRecorder } from '../../src/cmd/operator/audit-recorder.ts';
+import { RealAuditRecorder } from '../../src/cmd/operator/audit-recorder.ts';
+import { AUDIT_SECRET, SecretSigner } from '../../src/cmd/operator/installation-signer.ts';
 import { ResourceClient, resourceTypes } from '../../src/kube/index.ts';
 import type { RawSecret } from '../../src/controller/index.ts';
 import { openStore, type ObjectStore } from '../../src/storage/index.ts';
@@ -29,7 +30,8 @@ afterAll(async () => {
 
 function recorder(): RealAuditRecorder {
   const secrets = { lookup: () => ({ accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey }), namespace: 'default' };
-  return new RealAuditRecorder(api.connect(), secrets, { info: (line: unknown) => void logged.push(line as object) });
+  const log = { info: (line: unknown) => void logged.push(line as object) };
+  return new RealAuditRecorder(new SecretSigner(api.connect(), 'default', log), secrets, log);
 }
 
 function record(by: RealAuditRecorder, id: string, tenant = TENANT): Promise<void> {

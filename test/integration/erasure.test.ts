@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { readEvents, verifyTrail } from '../../src/audit/index.ts';
 import type { BackupLocation, BackupTenant } from '../../src/api/index.ts';
 import { RealAuditRecorder } from '../../src/cmd/operator/audit-recorder.ts';
+import { SecretSigner } from '../../src/cmd/operator/installation-signer.ts';
 import { RealTenantEraser } from '../../src/cmd/operator/tenant-eraser.ts';
 import { carryOutErasure, type ErasureOutcome } from '../../src/controller/tenant/erasure.ts';
 import type { Caches } from '../../src/controller/index.ts';
@@ -54,7 +55,7 @@ describe('an erasure in a bucket with Object Lock', () => {
     const secrets = { lookup: () => ({ accessKeyId: s3.rootAccessKeyId, secretAccessKey: s3.rootSecretAccessKey }), namespace: 'default' };
     const dependencies = {
       caches: {} as Pick<Caches, 'jobs' | 'locations'>,
-      audit: new RealAuditRecorder(api.connect(), secrets, { info: () => undefined }),
+      audit: new RealAuditRecorder(new SecretSigner(api.connect(), 'default', { info: () => undefined }), secrets, { info: () => undefined }),
       eraser: new RealTenantEraser(secrets),
       clock: { now: () => Date.now() },
     };

@@ -4,13 +4,14 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import type { Backup, BackupLocation, BackupPolicy, BackupTenant, TenantRecord } from '../../src/api/index.ts';
+import { newAuditKeys, openAuditSigner } from '../../src/audit/index.ts';
 import { operatorMetrics } from '../../src/cmd/operator/metrics.ts';
 import { RealRecoverySource } from '../../src/cmd/operator/recovery-source.ts';
 import { runControllers } from '../../src/cmd/operator/run-controllers.ts';
 import { RealTenantRecords } from '../../src/cmd/operator/tenant-records.ts';
 import { PortError, type Ports, type RawSecret } from '../../src/controller/index.ts';
 import { EventRecorder, Informer, ResourceClient, resourceTypes, type KubeObject, type ResourceType } from '../../src/kube/index.ts';
-import { openStore, type ObjectStore } from '../../src/storage/index.ts';
+import { canonicalJson, openStore, type ObjectStore } from '../../src/storage/index.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { idleReplication } from '../support/idle-replication.ts';
 import { installCrds } from '../support/installed-crds.ts';
@@ -18,8 +19,11 @@ import { startS3, type S3Service } from '../support/services.ts';
 
 const FOUND = { ok: true, message: 'fine' } as const;
 const TENANTS = 25;
-const [SHOP, BARE] = ['a'.repeat(32), 'b'.repeat(32)];
+const [SHOP, BARE, FORGED, OLD] = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(32)) as [string, string, string, string];
 const snapshot = (letter: string): string => letter.repeat(64);
+
+const signer = openAuditSigner(newAuditKeys());
+const lostInstallation = { open: () => Promise.resolve(signer) };
 
 let api: ApiServer;
 let s3: S3Service;
@@ -65,7 +69,7 @@ beforeAll(async () => {
   await installCrds(api.connect());
   const { accessKeyId, secretAccessKey } = s3;
   store = await openStore(`s3://${s3.bucket}/main?endpoint=${s3.endpoint}&region=${s3.region}`, { s3: { credentials: { accessKeyId, secretAccessKey } } });
-  const records = new RealTenantRecords(secrets);
+  const records = new RealTenantRecords(secrets, lostInstallation);
   const writer = { spec: { ...spec(), recover: false } } as unknown as BackupLocation;
   const signal = AbortSignal.timeout(60_000);
   expect(await records.put(writer, record(SHOP, 'shop'), signal)).toBe(true);
@@ -77,6 +81,12 @@ beforeAll(async () => {
     const id = index.toString(16).padStart(32, '0');
     await records.put(writer, record(id, `customer-${index}`, { backups: [] }), signal);
   }
+  // Whoever can write into the first bucket puts records of his own, which are copied: a newer one of a customer's, a customer who never was, and one without a seal.
+  const attacker = new RealTenantRecords(secrets, { open: () => Promise.resolve(openAuditSigner(newAuditKeys())) });
+  const policies = [{ name: 'daily', spec: { location: 'lost', volumes: ['data'], hooks: { pre: [{ command: ['sh', '-c', 'curl attacker'] }] } } }];
+  await attacker.put(writer, record(SHOP, 'shop', { rev: 2, policies }), signal);
+  await attacker.put(writer, record(FORGED, 'victim', { policies, backups: [] }), signal);
+  await store.put(`tenants/${OLD}/tenant/1.json`, canonicalJson(record(OLD, 'old', { backups: [] })));
   // What an attacker can do there: put delete markers, and newer versions on top.
   await store.put(`tenants/${SHOP}/tenant/1.json`, Buffer.from('encrypted, pay me'));
   for await (const { key } of store.list(`tenants/${SHOP}/`)) await store.delete(key);
@@ -100,7 +110,7 @@ function operator(): () => Promise<void> {
     locationProbe: { probe: () => Promise.resolve({ storageReachable: FOUND, storageWritable: FOUND, keyUsable: FOUND, storageIsolated: FOUND, keysIsolated: FOUND }) },
     lockProver: prover,
     replication,
-    tenantRecords: new RealTenantRecords(secrets),
+    tenantRecords: new RealTenantRecords(secrets, lostInstallation),
     recovery: new RealRecoverySource(secrets),
     credentialMinter: { mint: refuse },
     resultReader: { read: refuse },
@@ -154,7 +164,16 @@ describe('a location with spec.recover on an empty cluster', () => {
 
     const done = await until('the recovery', async () => ((is) => (is?.status?.recovery?.completedAt === undefined ? undefined : is))(await location()));
 
-    expect(done.status?.recovery).toMatchObject({ tenants: TENANTS + 2, recovered: TENANTS + 1, problems: [expect.stringContaining(`tenant ${BARE} has 1 backups but no record`)] });
+    expect(done.status?.recovery).toMatchObject({ tenants: TENANTS + 4, recovered: TENANTS + 1 });
+    const problems = [...(done.status?.recovery?.problems ?? [])].sort();
+    expect(problems).toEqual([
+      expect.stringMatching(`revision 1 of the record of tenant ${FORGED} is sealed by the key [0-9a-f]{16}, which is not trusted`),
+      expect.stringMatching(`revision 1 of the record of tenant ${OLD} has no seal that fits it: .*its digest [0-9a-f]{64} in spec.recovery.acceptedRecords`),
+      expect.stringMatching(`revision 2 of the record of tenant ${SHOP} is sealed by the key .* Revision 1 was taken`),
+      expect.stringContaining(`tenant ${BARE} has 1 backups but no record`),
+    ]);
+    expect(await client(resourceTypes.namespaces).get('victim')).toBeUndefined();
+    expect(JSON.stringify((await client(resourceTypes.backupPolicies).list()).items)).not.toContain('curl');
     expect(done.status?.conditions?.find(({ type }) => type === 'Recovered')).toMatchObject({ status: 'False', reason: 'RecoveryIncomplete' });
     const all = await until('stored backups', async () => ((items) => (items.length === 3 && items.every(({ status }) => status?.phase === 'Stored') ? items : undefined))(await backups()));
     expect(all.map(({ metadata, status }) => [metadata.name, status?.snapshotId, status?.keyGeneration])).toEqual([
@@ -175,7 +194,18 @@ describe('a location with spec.recover on an empty cluster', () => {
     expect(policy?.spec.location).toBe('second');
     expect(policy?.status?.conditions?.find(({ type }) => type === 'Ready')).toMatchObject({ status: 'False', reason: 'LocationReadOnly' });
     expect((await client(resourceTypes.jobs).list()).items).toEqual([]);
+
+    // A person looks at the one without a seal, and lets it pass.
+    const digest = /its digest ([0-9a-f]{64})/.exec(problems[1] ?? '')?.[1];
+    await client(resourceTypes.backupLocations).patch('second', undefined, { spec: { recovery: { acceptedRecords: [digest] } } });
+    const accepted = await until('the recovery of one more', async () => ((is) => (is?.status?.recovery?.completedAt !== undefined && is.status.recovery.recovered === TENANTS + 2 ? is : undefined))(await location()));
+    expect(accepted.status?.recovery?.problems).toHaveLength(3);
+    expect((await client<BackupTenant>(resourceTypes.backupTenants).list()).items.map(({ spec: { tenantId } }) => tenantId)).toContain(OLD);
+
+    // Told of another installation's key, it believes none of these.
+    await client(resourceTypes.backupLocations).patch('second', undefined, { spec: { recovery: { acceptedRecords: [], trustedKeys: [openAuditSigner(newAuditKeys()).publicKey] } } });
+    await until('that nobody is believed', async () => ((is) => (is?.status?.recovery?.completedAt !== undefined && is.status.recovery.recovered === 0 ? is : undefined))(await location()));
     await stop();
     expect(failures).toEqual([]);
-  }, 90_000);
+  }, 120_000);
 });

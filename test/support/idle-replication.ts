@@ -5,7 +5,10 @@ export function idleReplication(): { readonly prover: LockProver; readonly repli
   return {
     prover: { prove: () => Promise.resolve(undefined) },
     replication: { credentials: () => Promise.resolve({}), results: () => Promise.resolve([]) },
-    recovery: { tenants: () => Promise.resolve([]), tenant: (_location, tenantId) => Promise.resolve({ tenantId, record: undefined, snapshots: [] }) },
+    recovery: {
+      tenants: () => Promise.resolve({ tenants: [], oldestKey: undefined }),
+      tenant: (_location, tenantId) => Promise.resolve({ tenantId, record: undefined, refused: [], snapshots: [] }),
+    },
     standings: new ReplicaStandings(),
   };
 }

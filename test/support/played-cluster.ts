@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pino } from 'pino';
 import { RealCredentialMinter } from '../../src/cmd/operator/credential-minter.ts';
+import { SecretSigner } from '../../src/cmd/operator/installation-signer.ts';
 import { RealLockProver } from '../../src/cmd/operator/lock-prover.ts';
 import { operatorMetrics } from '../../src/cmd/operator/metrics.ts';
 import { RealRecoverySource } from '../../src/cmd/operator/recovery-source.ts';
@@ -98,7 +99,7 @@ export class PlayedCluster {
       locationProbe: { probe: () => Promise.resolve({ storageReachable: FOUND, storageWritable: FOUND, keyUsable: FOUND, storageIsolated: FOUND, keysIsolated: FOUND }) },
       lockProver: new RealLockProver(source, () => Date.now()),
       replication: new RealReplicationAccess(source),
-      tenantRecords: new RealTenantRecords(source),
+      tenantRecords: new RealTenantRecords(source, new SecretSigner(connection, 'default', { info: () => undefined })),
       recovery: new RealRecoverySource(source),
       credentialMinter,
       resultReader: new RealResultReader(source),

@@ -31,7 +31,7 @@ function record(changed: Partial<TenantRecord> = {}): TenantRecord {
 describe('what the bucket is to say of a tenant', () => {
   it('is its namespace, its policies and its stored backups', () => {
     expect(record()).toEqual({
-      version: 1,
+      version: 2,
       rev: 1,
       tenant: TENANT,
       namespace: 'shop',
@@ -77,7 +77,7 @@ describe('what is made anew of a tenant', () => {
   const snapshot = (letter: string, changed: Partial<FoundSnapshot> = {}): FoundSnapshot => ({ snapshotId: id(letter), keyGeneration: 2, createdAt: '2026-02-28T01:59:00Z', complete: true, ...changed });
 
   it('is every backup of the record that the bucket has, in its policy and namespace', () => {
-    const decision = planRecovery({ tenantId: TENANT, record: record(), snapshots: [snapshot('a')] });
+    const decision = planRecovery({ tenantId: TENANT, record: record(), refused: [], snapshots: [snapshot('a')] });
     expect(decision).toMatchObject({ ok: true, plan: { namespace: 'shop', problems: [], backups: [{ name: 'one' }] } });
     if (!decision.ok) return;
     expect(policyObject(decision.plan, decision.plan.policies[0] ?? { name: '', spec: {} }, 'there')).toMatchObject({ metadata: { name: 'daily', namespace: 'shop' }, spec: { location: 'there', volumes: ['data'] } });
@@ -87,12 +87,12 @@ describe('what is made anew of a tenant', () => {
   });
 
   it('is also what the record does not name, for it is the customer\'s all the same', () => {
-    const decision = planRecovery({ tenantId: TENANT, record: record(), snapshots: [snapshot('a'), snapshot('b', { complete: false })] });
+    const decision = planRecovery({ tenantId: TENANT, record: record(), refused: [], snapshots: [snapshot('a'), snapshot('b', { complete: false })] });
     expect(decision).toMatchObject({ plan: { backups: [{ name: 'one' }, { name: 'recovered-bbbbbbbbbbbb', spec: { policy: 'daily' }, stored: { completedAt: '2026-02-28T01:59:00Z', complete: false, volumes: ['data'] } }] } });
   });
 
   it('is told of a backup that the bucket does not have', () => {
-    expect(planRecovery({ tenantId: TENANT, record: record(), snapshots: [] })).toMatchObject({ ok: true, plan: { backups: [], problems: [expect.stringContaining('Backup shop/one is not in this bucket')] } });
+    expect(planRecovery({ tenantId: TENANT, record: record(), refused: [], snapshots: [] })).toMatchObject({ ok: true, plan: { backups: [], problems: [expect.stringContaining('Backup shop/one is not in this bucket')] } });
   });
 
   it.each<[string, TenantRecord | undefined, string]>([
@@ -100,7 +100,23 @@ describe('what is made anew of a tenant', () => {
     ['its record is that of another tenant', record({ tenant: 'f'.repeat(32) }), 'moved objects between tenants'],
     ['its record has no policy', record({ policies: [] }), 'has no policy'],
   ])('is nothing when %s', (_, given, problem) => {
-    expect(planRecovery({ tenantId: TENANT, record: given, snapshots: [snapshot('a')] })).toEqual({ ok: false, problem: expect.stringContaining(problem) });
+    expect(planRecovery({ tenantId: TENANT, record: given, refused: [], snapshots: [snapshot('a')] })).toEqual({ ok: false, problem: expect.stringContaining(problem) });
+  });
+});
+
+describe('a record that nobody trusts', () => {
+  const refused = [{ rev: 9, digest: id('d'), sealedBy: undefined }];
+
+  it('is told of with what a person can do, and the newest one that is trusted counts', () => {
+    expect(planRecovery({ tenantId: TENANT, record: record(), refused, snapshots: [{ snapshotId: id('a'), keyGeneration: 2, createdAt: '2026-02-28T01:59:00Z', complete: true }] })).toMatchObject({
+      ok: true,
+      plan: { backups: [{ name: 'one' }], problems: [expect.stringMatching(/revision 9 .* no seal .*trustedKeys.*d{64}.*acceptedRecords.*Revision 1 was taken/)] },
+    });
+  });
+
+  it('brings nothing back where there is no other', () => {
+    const sealed = [{ ...refused[0]!, sealedBy: 'abcdef0123456789' }];
+    expect(planRecovery({ tenantId: TENANT, record: undefined, refused: sealed, snapshots: [{ snapshotId: id('a'), keyGeneration: 2, createdAt: '2026-02-28T01:59:00Z', complete: true }] })).toEqual({ ok: false, problem: expect.stringMatching(/sealed by the key abcdef0123456789, which is not trusted/) });
   });
 });
 

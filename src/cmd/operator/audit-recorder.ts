@@ -1,14 +1,12 @@
 import type { Logger } from 'pino';
-import { AuditError, AuditTrail, newAuditKeys, openAuditSigner, type AuditSigner } from '../../audit/index.ts';
+import { AuditError, AuditTrail, type AuditSigner } from '../../audit/index.ts';
 import type { BackupLocation } from '../../api/index.ts';
-import { PortError, type AuditRecorder, type RawSecret } from '../../controller/index.ts';
+import { PortError, type AuditRecorder } from '../../controller/index.ts';
 import { isReadOnly, type AuditRecord } from '../../decide/index.ts';
-import { isKubeError, ResourceClient, resourceTypes, type KubeConnection } from '../../kube/index.ts';
 import { openStore, StorageError, tenantPrefix } from '../../storage/index.ts';
+import type { InstallationSigner } from './installation-signer.ts';
 import { bucketConnection, bucketUrl, type SecretSource } from './location-access.ts';
 
-/** Holds the keys of this installation's audit trails, and `publicKey` for people. */
-export const AUDIT_SECRET = 'tenant-backup-audit';
 /** The ends of so many trails are kept in mind; the others are read from the bucket again. */
 const MOST_TRAILS = 2000;
 /** A mover's start waits for its event. */
@@ -16,15 +14,14 @@ const ATTEMPTS = 3;
 
 /** Writes events into the buckets, and each of them on the log as well. */
 export class RealAuditRecorder implements AuditRecorder {
-  readonly #connection: KubeConnection;
+  readonly #signer: InstallationSigner;
   readonly #secrets: SecretSource;
   readonly #log: Pick<Logger, 'info'>;
   /** By location and tenant; the one that was used last comes last. */
   readonly #trails = new Map<string, AuditTrail>();
-  #signer: Promise<AuditSigner> | undefined;
 
-  constructor(connection: KubeConnection, secrets: SecretSource, log: Pick<Logger, 'info'>) {
-    this.#connection = connection;
+  constructor(signer: InstallationSigner, secrets: SecretSource, log: Pick<Logger, 'info'>) {
+    this.#signer = signer;
     this.#secrets = secrets;
     this.#log = log;
   }
@@ -41,7 +38,7 @@ export class RealAuditRecorder implements AuditRecorder {
   }
 
   async #record({ metadata, spec }: BackupLocation, tenantId: string, { requestedBy, ...entry }: AuditRecord, signal: AbortSignal): Promise<void> {
-    const signer = await this.#open(signal);
+    const signer = await this.#signer.open(signal);
     const trail = this.#trail(`${metadata.uid}/${tenantId}`, tenantId, signer);
     const store = await openStore(bucketUrl(spec.s3), { s3: bucketConnection(spec.s3, this.#secrets), retry: { attempts: ATTEMPTS } });
     try {
@@ -59,40 +56,4 @@ export class RealAuditRecorder implements AuditRecorder {
     if (this.#trails.size > MOST_TRAILS && oldest !== undefined) this.#trails.delete(oldest);
     return trail;
   }
-
-  #open(signal: AbortSignal): Promise<AuditSigner> {
-    this.#signer ??= this.#readOrMake(signal);
-    // What failed is tried anew with the next event.
-    this.#signer.catch(() => {
-      this.#signer = undefined;
-    });
-    return this.#signer;
-  }
-
-  /** The keys are made once, with the first event. Of two replicas the second reads what the first made. */
-  async #readOrMake(signal: AbortSignal): Promise<AuditSigner> {
-    const client = new ResourceClient<RawSecret>(this.#connection, resourceTypes.secrets);
-    const { namespace } = this.#secrets;
-    const present = await client.get(AUDIT_SECRET, namespace, signal);
-    if (present !== undefined) return signerIn(present);
-    const keys = newAuditKeys();
-    const signer = openAuditSigner(keys);
-    const data = Object.fromEntries(Object.entries({ ...keys, publicKey: signer.publicKey }).map(([name, value]) => [name, Buffer.from(value).toString('base64')]));
-    try {
-      await client.create({ apiVersion: 'v1', kind: 'Secret', metadata: { name: AUDIT_SECRET, namespace }, type: 'Opaque', data }, signal);
-      this.#log.info({ publicKey: signer.publicKey }, `the keys of audit trails are made and lie in Secret ${AUDIT_SECRET}; keep a copy of the public key where nobody of this cluster can change it`);
-      return signer;
-    } catch (error) {
-      if (!isKubeError(error, 'AlreadyExists')) throw error;
-    }
-    const made = await client.get(AUDIT_SECRET, namespace, signal);
-    if (made === undefined) throw new PortError('SecretMissing', `Secret ${AUDIT_SECRET} in namespace ${namespace} came and went; it is tried again`, { retryable: true });
-    return signerIn(made);
-  }
-}
-
-/** A Secret that lost its keys gets no new ones: a trail with two keys is what tampering looks like. */
-function signerIn({ data = {} }: RawSecret): AuditSigner {
-  const { signingKey = '', pseudonymKey = '' } = Object.fromEntries(Object.entries(data).map(([name, value]) => [name, Buffer.from(value, 'base64').toString('utf8').trim()]));
-  return openAuditSigner({ signingKey, pseudonymKey });
 }

@@ -1,7 +1,7 @@
 import * as z from 'zod';
-import { SnapshotId, TenantRecord, type BackupLocationSpec } from '../../api/index.ts';
+import { SnapshotId, type BackupLocationSpec } from '../../api/index.ts';
 import { PortError } from '../../controller/index.ts';
-import { StorageError, type ObjectStore } from '../../storage/index.ts';
+import { firstSoundVersion, StorageError, type ObjectStore, type ObjectVersion } from '../../storage/index.ts';
 import { openLocationStore, type SecretSource } from './location-access.ts';
 
 /** What is read here of a manifest. Nobody without the key can check its seal; whoever restores does. */
@@ -13,8 +13,15 @@ const AFTER_SLASH = '0';
 
 interface Found {
   readonly key: string;
-  /** The object as it can be read, oldest first: what was put on top of it counts last. */
-  readonly read: () => AsyncIterable<Uint8Array>;
+  /** Of what bytes are read as, the first that is something: of versions the oldest, for what was put on top counts last. */
+  readonly firstSound: <T>(judge: (bytes: Uint8Array) => T | undefined) => Promise<T | undefined>;
+  /** `at`: when it was stored, by the service's clock, milliseconds since the epoch. */
+  readonly versions: readonly { readonly at: number; readonly read: () => Promise<Uint8Array> }[];
+}
+
+/** A revision of a tenant's record. */
+export interface Revision extends Found {
+  readonly rev: number;
 }
 
 /** Reads what a bucket says of tenants, past delete markers and newer versions put on top. */
@@ -49,19 +56,15 @@ export class BucketReader {
     }
   }
 
-  /** The highest revision that is one. */
-  async latestRecord(tenantId: string, signal: AbortSignal): Promise<TenantRecord | undefined> {
+  /** Of a tenant's record, the highest first. */
+  async revisions(tenantId: string, signal: AbortSignal): Promise<readonly Revision[]> {
     const prefix = `tenants/${tenantId}/tenant/`;
-    const revisions: { readonly rev: number; readonly found: Found }[] = [];
+    const revisions: Revision[] = [];
     for await (const found of this.#list(prefix, signal)) {
       const rev = REVISION.exec(found.key.slice(prefix.length))?.[1];
-      if (rev !== undefined) revisions.push({ rev: Number(rev), found });
+      if (rev !== undefined) revisions.push({ ...found, rev: Number(rev) });
     }
-    for (const { found } of revisions.sort((a, b) => b.rev - a.rev)) {
-      const record = await firstThatIs(TenantRecord, found);
-      if (record !== undefined) return record;
-    }
-    return undefined;
+    return revisions.sort((a, b) => b.rev - a.rev);
   }
 
   /**
@@ -74,7 +77,7 @@ export class BucketReader {
       const newest = await this.#newestManifests(`tenants/${tenantId}/g${keyGeneration}/manifests/`, signal);
       if (newest.size === 0 && keyGeneration >= generations) return snapshots;
       for (const [snapshotId, found] of newest) {
-        const outline = known.has(snapshotId) ? { createdAt: '', complete: true } : await firstThatIs(ManifestOutline, found);
+        const outline = known.has(snapshotId) ? { createdAt: '', complete: true } : await found.firstSound((bytes) => ManifestOutline.safeParse(parseJson(bytes)).data);
         if (outline !== undefined) snapshots.push({ snapshotId, keyGeneration, createdAt: outline.createdAt, complete: outline.complete });
       }
     }
@@ -101,32 +104,22 @@ export class BucketReader {
     const store = this.#store;
     const { versions } = store;
     if (versions === undefined) {
-      for await (const { key } of store.list(prefix, { signal })) yield { key, read: () => once(() => store.get(key, { signal })) };
+      for await (const { key, modifiedAt } of store.list(prefix, { signal })) {
+        const read = () => store.get(key, { signal });
+        yield { key, firstSound: async (judge) => judge(await read()), versions: [{ at: modifiedAt?.getTime() ?? 0, read }] };
+      }
       return;
     }
     for await (const { key, versions: all } of versions.list(prefix, { signal })) {
       if (all.length === 0) continue;
+      const read = ({ versionId }: ObjectVersion) => versions.get(key, versionId, { signal });
       yield {
         key,
-        read: async function* () {
-          for (const { versionId } of all) yield await versions.get(key, versionId, { signal });
-        },
+        firstSound: async (judge) => (await firstSoundVersion(all, read, judge))?.value,
+        versions: all.map((version) => ({ at: version.modifiedAt?.getTime() ?? 0, read: () => read(version) })),
       };
     }
   }
-}
-
-async function* once(read: () => Promise<Uint8Array>): AsyncGenerator<Uint8Array> {
-  yield await read();
-}
-
-/** The oldest version that is what it should be. */
-async function firstThatIs<T>(schema: z.ZodType<T>, { read }: Found): Promise<T | undefined> {
-  for await (const bytes of read()) {
-    const parsed = schema.safeParse(parseJson(bytes));
-    if (parsed.success) return parsed.data;
-  }
-  return undefined;
 }
 
 function parseJson(bytes: Uint8Array): unknown {

@@ -6,6 +6,7 @@ import type { RawSecret } from '../../controller/index.ts';
 import { EventRecorder, Informer, KubeConnection, LeaderLease, ResourceClient, resourceTypes, type LeaseObject } from '../../kube/index.ts';
 import { RealAuditRecorder } from './audit-recorder.ts';
 import { RealCredentialMinter } from './credential-minter.ts';
+import { SecretSigner } from './installation-signer.ts';
 import { RealLockProver } from './lock-prover.ts';
 import { serveHealth, serveMetrics, type ListeningServer } from './http-server.ts';
 import { RealLocationProbe } from './location-probe.ts';
@@ -75,6 +76,7 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
   const secrets = new Informer(new ResourceClient<RawSecret>(connection, resourceTypes.secrets), { namespace: settings.namespace, onError });
   const source = { lookup: secretLookup(secrets, settings.namespace), namespace: settings.namespace };
   const credentialMinter = new RealCredentialMinter(source);
+  const signer = new SecretSigner(connection, settings.namespace, log);
   const events = new EventRecorder(connection, settings.identity, () => new Date(), (error) => log.warn({ err: error }, 'an event could not be written'));
   await runControllers(
     {
@@ -92,11 +94,11 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
         credentialMinter,
         locationProbe: new RealLocationProbe(source, credentialMinter, (message) => log.warn(message)),
         lockProver: new RealLockProver(source, () => Date.now()),
-        tenantRecords: new RealTenantRecords(source),
+        tenantRecords: new RealTenantRecords(source, signer),
         recovery: new RealRecoverySource(source),
         replication: new RealReplicationAccess(source),
         resultReader: new RealResultReader(source),
-        audit: new RealAuditRecorder(connection, source, log),
+        audit: new RealAuditRecorder(signer, source, log),
         eraser: new RealTenantEraser(source),
       },
       onSynced: () => {

@@ -70,7 +70,7 @@ async function write(records: TenantRecords, location: BackupLocation, record: T
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     if (await records.put(location, next, signal)) return next.rev;
     const latest = await records.latest(location, record.tenant, signal);
-    if (latest !== undefined && hashOf(latest) === hashOf(record)) return latest.rev;
+    if (latest?.record !== undefined && hashOf(latest.record) === hashOf(record)) return latest.rev;
     next = { ...record, rev: Math.max(next.rev, latest?.rev ?? 0) + 1 };
   }
   throw new Error(`tenant ${record.tenant}: ${MOST_TRIES} revisions of its record were taken by others; does a second installation write into the same prefix?`);

@@ -1,5 +1,6 @@
+import { createHash } from 'node:crypto';
 import type { BackupLocation, BackupLocationStatus, BackupTenant } from '../../api/index.ts';
-import { backupObject, planRecovery, policyObject, tenantObject, type RecoveryPlan } from '../../decide/recovery.ts';
+import { backupObject, planRecovery, policyObject, tenantObject, type RecordTrust, type RecoveryPlan } from '../../decide/recovery.ts';
 import { displayTime } from '../../decide/index.ts';
 import { ResourceClient, isKubeError, resourceTypes, type KubeConnection, type KubeObject, type NewObject, type ResourceType } from '../../kube/index.ts';
 import { PortError, type Clock, type RecoverySource } from '../ports.ts';
@@ -16,6 +17,7 @@ export interface RecoveryStanding {
 interface Progress {
   readonly of: string;
   readonly tenants: readonly string[];
+  readonly trust: RecordTrust;
   next: number;
   recovered: number;
   backups: number;
@@ -56,17 +58,18 @@ export class Recoveries {
       this.#progress.delete(name);
       return { status: before, again: false };
     }
-    if (!ready || before?.completedAt !== undefined) return { status: before, again: false };
+    const trusts = trustedBy(location.spec);
+    if (!ready || (before?.completedAt !== undefined && before.trusts === trusts)) return { status: before, again: false };
     const of = `${uid}/${generation}`;
     const progress = await this.#begun(location, of, signal);
-    if ('refused' in progress) return { status: { tenants: 0, recovered: 0, backups: 0, problems: [progress.refused] }, again: false };
+    if ('refused' in progress) return { status: { tenants: 0, recovered: 0, backups: 0, problems: [progress.refused], trusts }, again: false };
     for (const tenantId of progress.tenants.slice(progress.next, progress.next + TENANTS_AT_A_TIME)) {
       await this.#recover(location, tenantId, progress, signal);
       progress.next++;
     }
     const isDone = progress.next >= progress.tenants.length;
     const { recovered, backups, problems } = progress;
-    const status: RecoveryStatus = { tenants: progress.tenants.length, recovered, backups, ...(problems.length === 0 ? {} : { problems: problems.slice(0, MOST_PROBLEMS) }) };
+    const status: RecoveryStatus = { tenants: progress.tenants.length, recovered, backups, ...(problems.length === 0 ? {} : { problems: problems.slice(0, MOST_PROBLEMS) }), trusts };
     if (!isDone) return { status, again: true };
     this.#progress.delete(name);
     return { status: { ...status, completedAt: displayTime(this.#clock.now()) }, again: false };
@@ -76,7 +79,10 @@ export class Recoveries {
     const known = this.#progress.get(location.metadata.name);
     if (known?.of === of) return known;
     try {
-      const begun: Progress = { of, tenants: await this.#source.tenants(location, signal), next: 0, recovered: 0, backups: 0, problems: [] };
+      const { tenants, oldestKey } = await this.#source.tenants(location, signal);
+      const { trustedKeys = [], acceptedRecords = [] } = location.spec.recovery ?? {};
+      const keys = trustedKeys.length > 0 || oldestKey === undefined ? trustedKeys : [oldestKey];
+      const begun: Progress = { of, tenants, trust: { keys, accepted: acceptedRecords }, next: 0, recovered: 0, backups: 0, problems: [] };
       this.#progress.set(location.metadata.name, begun);
       return begun;
     } catch (error) {
@@ -87,7 +93,7 @@ export class Recoveries {
 
   async #recover(location: BackupLocation, tenantId: string, progress: Progress, signal: AbortSignal): Promise<void> {
     try {
-      const decision = planRecovery(await this.#source.tenant(location, tenantId, signal));
+      const decision = planRecovery(await this.#source.tenant(location, tenantId, progress.trust, signal));
       if (!decision.ok) {
         progress.problems.push(decision.problem);
         return;
@@ -109,7 +115,7 @@ export class Recoveries {
   async #make(plan: RecoveryPlan, tenantId: string, location: string, signal: AbortSignal): Promise<string | undefined> {
     const { namespace } = plan;
     const home = await this.#ensure<RawNamespace>(resourceTypes.namespaces, { apiVersion: 'v1', kind: 'Namespace', metadata: { name: namespace } }, signal);
-    if (home.metadata.deletionTimestamp !== undefined) return `namespace ${namespace} is being deleted; set the location's recover to false and true again once it is gone`;
+    if (home.metadata.deletionTimestamp !== undefined) return `namespace ${namespace} is being deleted; once it is gone, change the location's spec.recovery, and it is begun again`;
     const object = tenantObject(plan, tenantId, home.metadata.uid, location);
     const tenant = await this.#ensure<BackupTenant>(resourceTypes.backupTenants, object, signal);
     if (tenant.spec.tenantId !== tenantId) return `namespace ${namespace} belongs to tenant ${tenant.spec.tenantId} already; tenant ${tenantId} was not recovered into it`;
@@ -129,4 +135,10 @@ export class Recoveries {
       return there;
     }
   }
+}
+
+/** In a few digits: what was refused is looked at again when a person trusts something else. */
+function trustedBy({ recovery }: Pick<BackupLocation['spec'], 'recovery'>): string {
+  const { trustedKeys = [], acceptedRecords = [] } = recovery ?? {};
+  return createHash('sha256').update(JSON.stringify([trustedKeys, acceptedRecords])).digest('hex').slice(0, 16);
 }
