@@ -64,12 +64,13 @@ export async function copyTenant(work: ReplicationWork, tenant: string, lacking:
   const put = new Map<string, number>();
   const problems = { vanished: [] as string[], altered: [] as string[], incomplete: [] as string[] };
   const stopped = new Set<number | undefined>();
+  const byPart = Map.groupBy(lacking, ({ key }) => tenantKeyOf(key)?.part);
   let upTo = 0;
   let left = 0;
   for (const part of PUT_ORDER) {
     // Nothing that refers is put before all that it may refer to.
     if (left > 0) break;
-    const due = lacking.filter(({ key }) => tenantKeyOf(key)?.part === part && !stopped.has(tenantKeyOf(key)?.generation));
+    const due = (byPart.get(part) ?? []).filter(({ key }) => stopped.size === 0 || !stopped.has(tenantKeyOf(key)?.generation));
     await inParallel(due, work.concurrency, async (object) => {
       if (!work.mayBegin()) {
         left += 1;

@@ -1,7 +1,6 @@
 import {
   DeleteObjectCommand,
   DeleteObjectsCommand,
-  ListObjectsV2Command,
   type S3Client,
 } from '@aws-sdk/client-s3';
 import { StorageError } from '../errors.ts';
@@ -15,6 +14,7 @@ import { sha256Hex, toRequestBody } from './body.ts';
 import { createS3Client, type S3ClientHandle } from './client.ts';
 import type { S3Connection } from './connection.ts';
 import { s3Error } from './errors.ts';
+import { listObjects } from './listings.ts';
 import { putInParts } from './multipart.ts';
 import { ObjectCalls } from './object-calls.ts';
 import { headObject, openObject, readPromised, readWhole, type ObjectAddress } from './reading.ts';
@@ -119,13 +119,13 @@ export class S3Store implements ObjectStore {
   async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
     let token: string | undefined;
     do {
-      const command = new ListObjectsV2Command({
+      const input = {
         Bucket: this.#bucket,
         Prefix: this.#prefix + prefix,
         ...(options.startAfter === undefined ? {} : { StartAfter: this.#prefix + options.startAfter }),
         ...(token === undefined ? {} : { ContinuationToken: token }),
-      });
-      const page = await this.#call('listing', prefix, options, () => this.#client.send(command, sendOptions(options.signal)));
+      };
+      const page = await this.#call('listing', prefix, options, () => listObjects(this.#client, input, options.signal));
       for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
         if (Key !== undefined) yield { key: Key.slice(this.#prefix.length), size: Size ?? 0, modifiedAt: LastModified, etag: ETag };
       }

@@ -1,10 +1,11 @@
-import { DeleteObjectCommand, GetObjectRetentionCommand, ListObjectVersionsCommand, PutObjectRetentionCommand, type ListObjectVersionsCommandOutput, type S3Client } from '@aws-sdk/client-s3';
+import { DeleteObjectCommand, GetObjectRetentionCommand, PutObjectRetentionCommand, type S3Client } from '@aws-sdk/client-s3';
 import { StorageError } from '../errors.ts';
 import { compareKeys } from '../object-key.ts';
 import { describeFailure } from '../network-failures.ts';
 import type { CallOptions, GetOptions, ListOptions, Retention } from '../object-store.ts';
 import type { CopiedVersion, CopySource, ObjectVersion, ObjectVersions, VersionedObject } from '../object-versions.ts';
 import { copyObject, sha256Of, type CopyTarget } from './copying.ts';
+import { listObjectVersions, type VersionsPage } from './listings.ts';
 import type { ObjectCalls } from './object-calls.ts';
 import { openObject, readWhole } from './reading.ts';
 
@@ -36,8 +37,8 @@ export class S3Versions implements ObjectVersions {
     // A page may end in the middle of a name's versions.
     let open: Gathered | undefined;
     while (marker !== undefined) {
-      const command = new ListObjectVersionsCommand({ Bucket: bucket, Prefix: root + prefix, ...marker });
-      const page = await this.#at.call('listing', prefix, options, () => this.#at.client.send(command, sendOptions(options)));
+      const input = { Bucket: bucket, Prefix: root + prefix, ...marker };
+      const page = await this.#at.call('listing', prefix, options, () => listObjectVersions(this.#at.client, input, options.signal));
       for (const gathered of gather(page)) {
         // Some services begin with the marker itself where S3 begins after it.
         if (after !== undefined && compareKeys(gathered.key, after) <= 0) continue;
@@ -101,7 +102,7 @@ export class S3Versions implements ObjectVersions {
     return { Bucket: this.#at.bucket, Key: this.#at.path(key), ...(versionId === undefined ? {} : { VersionId: versionId }) };
   }
 
-  #next(page: ListObjectVersionsCommandOutput, prefix: string): { readonly KeyMarker: string; readonly VersionIdMarker?: string } | undefined {
+  #next(page: VersionsPage, prefix: string): { readonly KeyMarker: string; readonly VersionIdMarker?: string } | undefined {
     if (page.IsTruncated !== true) return undefined;
     if (page.NextKeyMarker === undefined) {
       throw new StorageError('Unexpected', `listing ${prefix} in ${this.#at.location}: the service says there is more but not where`, { retryable: true });
@@ -119,7 +120,7 @@ interface Gathered {
 }
 
 /** A page's versions and markers, which come as two lists, by name in byte order. */
-function gather(page: ListObjectVersionsCommandOutput): Gathered[] {
+function gather(page: VersionsPage): Gathered[] {
   const byKey = new Map<string, { key: string; versions: ObjectVersion[]; markers: string[]; isHidden: boolean }>();
   const of = (key: string): { versions: ObjectVersion[]; markers: string[]; isHidden: boolean } => {
     const found = byKey.get(key) ?? { key, versions: [], markers: [], isHidden: false };
