@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import { Conditions } from './condition.ts';
-import { Labels, ObjectName } from './fields.ts';
+import { Duration, Labels, ObjectName } from './fields.ts';
 import { defineKind, withRules, type KubernetesResource } from './kind.ts';
 import { Pull, Replica } from './location-replica.ts';
 import { ReplicationStatus } from './location-replication-status.ts';
@@ -71,6 +71,16 @@ export const BackupLocationSpec = withRules(
           .meta({ description: 'Resources of a mover.' }),
         nodeSelector: Labels.optional().meta({ description: 'Labels of nodes that movers may run on.' }),
         priorityClassName: ObjectName.optional().meta({ description: "Priority class of the movers' pods." }),
+        stalledAfter: withRules(Duration, {
+          // CEL's own durations know no days.
+          rule: "self.contains('d') || duration(self) >= duration('3m')",
+          message: 'must be 3m or more: a mover that works says so each half minute, and a node may be busy',
+        })
+          .default('30m')
+          .meta({
+            description:
+              'A mover that reads, stores and writes nothing for so long hangs (a volume or a storage service that does not answer): it is ended, the condition says `Stalled`, and the work is tried again as after any failure. For movers that start from now on.',
+          }),
       })
       .prefault({})
       .meta({ description: 'How movers run.' }),

@@ -150,7 +150,14 @@ export type ProgressLine = z.infer<typeof ProgressLine>;
 export const TroubleLine = z.object({ type: z.literal('trouble'), code: z.string(), message: z.string() });
 export type TroubleLine = z.infer<typeof TroubleLine>;
 
-export const MoverLine = z.discriminatedUnion('type', [ProgressLine, TroubleLine]);
+/**
+ * It gets on, though there is nothing to count: a large index is read, packs are written anew, a dump is waited for. Printed each half minute in which
+ * something came of the work; a mover that prints neither this nor progress hangs.
+ */
+export const AliveLine = z.object({ type: z.literal('alive') });
+export type AliveLine = z.infer<typeof AliveLine>;
+
+export const MoverLine = z.discriminatedUnion('type', [ProgressLine, TroubleLine, AliveLine]);
 export type MoverLine = z.infer<typeof MoverLine>;
 
 export const MoverFailure = z.object({

@@ -1,4 +1,4 @@
-import { Controller, execForOutput, followLog, type ControllerObserver, type EventRecorder, type KubeConnection } from '../kube/index.ts';
+import { Controller, execForOutput, followLog, readLog, type ControllerObserver, type EventRecorder, type KubeConnection } from '../kube/index.ts';
 import { BackupReconciler, watchForBackups } from './backup/index.ts';
 import type { Caches } from './caches.ts';
 import { copySweeper } from './copy/index.ts';
@@ -32,7 +32,10 @@ export function moverContext({ connection, caches, ports, moverImage, moverNames
     results: ports.resultReader,
     audit: ports.audit,
     listener: new LogListener(
-      (pod, signal) => followLog(connection, { ...pod, container: MOVER_CONTAINER }, signal),
+      {
+        follow: (pod, signal) => followLog(connection, { ...pod, container: MOVER_CONTAINER }, signal),
+        since: (pod, seconds, signal) => readLog(connection, { ...pod, container: MOVER_CONTAINER }, seconds, signal),
+      },
       () => clock.now(),
     ),
     standings,

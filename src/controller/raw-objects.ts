@@ -111,7 +111,7 @@ export interface RawContainerStatus {
   readonly name: string;
   readonly state?: {
     readonly waiting?: { readonly reason?: string; readonly message?: string };
-    readonly running?: Readonly<Record<string, unknown>>;
+    readonly running?: { readonly startedAt?: string | null };
     readonly terminated?: { readonly exitCode: number; readonly reason?: string; readonly message?: string };
   };
 }

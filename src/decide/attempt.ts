@@ -1,6 +1,7 @@
 import { MoverResult, MOVER_CONTRACT_VERSION, MOVER_EXIT } from '../api/index.ts';
 import type { AttemptFacts, MoverPodFact, OwnerFact, TerminationFact } from './observed.ts';
 import { isLost, LOST_GRACE_MS, lostSince } from './lost-node.ts';
+import { silenceOf } from './stalled.ts';
 import { troubleOf, type Trouble } from './trouble.ts';
 
 /** A Job whose pod has not started after this long is given up, with what kept it as the cause. */
@@ -22,6 +23,8 @@ export type AttemptState =
   | { readonly kind: 'starting'; readonly trouble: Trouble | undefined; readonly node: string | undefined; readonly lookAt?: number | undefined }
   /** `lookAt`, milliseconds since the epoch: when it is given up unless its node answers again. */
   | { readonly kind: 'running'; readonly trouble: Trouble | undefined; readonly node: string | undefined; readonly pod: string; readonly lookAt?: number | undefined }
+  /** Nothing was heard of it for long, so its log must be read. */
+  | { readonly kind: 'logWanted' }
   /** The pod cannot tell what happened, so the bucket must be asked. */
   | { readonly kind: 'resultWanted' }
   | { readonly kind: 'resultUnreachable'; readonly message: string }
@@ -42,10 +45,8 @@ export function attemptState(identity: AttemptIdentity, facts: AttemptFacts, now
   }
   // It may have done its work all the same: the bucket knows.
   if (pod !== undefined && isLost(pod, now)) return fromBucket(identity, facts, lostNode(pod), pod.node);
+  if (pod?.running === true) return running(identity, facts, pod, now);
   const trouble = troubleOf(facts);
-  const since = pod === undefined ? undefined : lostSince(pod);
-  const lookAt = since === undefined ? {} : { lookAt: since + LOST_GRACE_MS };
-  if (pod?.running === true) return { kind: 'running', trouble, node: pod.node, pod: pod.name, ...lookAt };
   if (job.suspended)
     return {
       kind: 'starting',
@@ -62,7 +63,30 @@ export function attemptState(identity: AttemptIdentity, facts: AttemptFacts, now
       node: pod?.node,
     };
   }
-  return { kind: 'starting', trouble, node: pod?.node, ...lookAt };
+  return { kind: 'starting', trouble, node: pod?.node, ...lookAt(pod === undefined ? undefined : givenUpAt(pod)) };
+}
+
+function running(identity: AttemptIdentity, facts: AttemptFacts, pod: MoverPodFact, now: number): AttemptState {
+  const silence = silenceOf(facts, pod, now);
+  if (silence.kind === 'long') return { kind: 'logWanted' };
+  if (silence.kind === 'stalled') return fromBucket(identity, facts, { code: 'Stalled', message: silence.message, retryable: true }, pod.node);
+  return { kind: 'running', trouble: troubleOf(facts), node: pod.node, pod: pod.name, ...lookAt(silence.lookAt, givenUpAt(pod)) };
+}
+
+/** When the pod of a node that does not answer is given up. */
+function givenUpAt(pod: MoverPodFact): number | undefined {
+  const since = lostSince(pod);
+  return since === undefined ? undefined : since + LOST_GRACE_MS;
+}
+
+function lookAt(...at: readonly (number | undefined)[]): { readonly lookAt?: number } {
+  const times = at.filter((time) => time !== undefined);
+  return times.length === 0 ? {} : { lookAt: Math.min(...times) };
+}
+
+/** Whether a mover works on, or hangs, though its attempt is over. */
+export function mayGoOn({ pods }: AttemptFacts): boolean {
+  return pods.some(({ running: runs }) => runs);
 }
 
 function youngestPod(pods: readonly MoverPodFact[]): MoverPodFact | undefined {

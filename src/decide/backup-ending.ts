@@ -93,8 +93,9 @@ function forget(facts: BackupFacts, now: number, write: Write, end: readonly Bac
       return { steps: end };
     case 'waiting': {
       const clear: readonly BackupStep[] = state.clear === undefined ? [] : [{ do: 'clearMover', name: state.clear }];
+      const renew: readonly BackupStep[] = state.renew === undefined ? [] : [{ do: 'renewCredentials', name: state.renew }];
       return {
-        steps: [...write(state.reason, state.message, state.fields), ...clear],
+        steps: [...write(state.reason, state.message, state.fields), ...clear, ...renew],
         ...(state.wakeAt === undefined ? {} : { wakeAt: state.wakeAt }),
       };
     }

@@ -1,6 +1,6 @@
 /** A Backup in `Transferring`: its Job is made, watched, and its end becomes the status. */
 import { API_VERSION, type Backup, type ConditionInput, type MoverResult } from '../api/index.ts';
-import { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
+import { attemptState, mayGoOn, type AttemptIdentity, type AttemptState } from './attempt.ts';
 import { afterPostHooks, hooksOutcome, type HooksOutcome, type Saying } from './backup-hooks.ts';
 import type { BackupFacts, BackupStep, MoverStart, Plan } from './backup-facts.ts';
 import { changedStatus, expiryOf, notStored, stored, timeOf, type StatusChange } from './backup-status.ts';
@@ -55,6 +55,7 @@ export function decideTransfer(facts: BackupFacts, now: number): BackupPlan {
     case 'starting':
     case 'running':
       return watching(facts, state, now);
+    case 'logWanted':
     case 'resultWanted':
       return { steps: [], wakeAt: now + RESULT_LOOK_MS };
     case 'resultUnreachable':
@@ -303,9 +304,9 @@ function fail(
 
 /**
  * The pod tells its end as long as its Job is there, so the status is written first. Without a Job nothing would find the Secret
- * again after that, so it goes first.
+ * again after that, so it goes first; and a mover that has not ended is ended first, for what follows counts on that.
  */
 function afterEnd(facts: BackupFacts, write: BackupStep): readonly BackupStep[] {
   const clear: BackupStep = { do: 'clearMover', name: identityOf(facts.backup).name };
-  return facts.attempt.job === undefined ? [clear, write] : [write, clear];
+  return facts.attempt.job === undefined || mayGoOn(facts.attempt) ? [clear, write] : [write, clear];
 }

@@ -15,6 +15,7 @@ import type { AttemptFacts, JobFact } from './observed.ts';
 import { forgetOrders } from './orders.ts';
 import { checkLocation, type Ground, type GroundFacts } from './preconditions.ts';
 import type { MoverQueue, WaitingMover } from './queue.ts';
+import { renewalDue, renewalTime, watchUntil } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 
 /** Lets a backup go without forgetting its snapshot: the last resort when the bucket is gone for good. */
@@ -49,6 +50,8 @@ export type ForgetState =
       readonly message: string;
       readonly fields?: StatusFields;
       readonly clear?: string;
+      /** Name of the Job whose credentials are about to end. */
+      readonly renew?: string;
       readonly wakeAt?: number;
     }
   /** Its place is to be taken, by writing these fields. */
@@ -89,7 +92,10 @@ function asFollower(name: string, job: JobFact, state: AttemptState): ForgetStat
 function asLeader(input: ForgetInput, job: JobFact, state: AttemptState, now: number): ForgetState {
   if (state.kind === 'succeeded') return { kind: 'forgotten', job };
   const said = words(state, `Its snapshot is being forgotten by Job ${job.name}.`);
-  if (state.kind !== 'failed') return { kind: 'waiting', ...said, fields: { jobName: job.name } };
+  if (state.kind !== 'failed') {
+    const wakeAt = watchUntil(renewalTime(job), 'lookAt' in state ? state.lookAt : undefined, now);
+    return { kind: 'waiting', ...said, fields: { jobName: job.name }, ...(renewalDue(job, now) ? { renew: job.name } : {}), ...(wakeAt === undefined ? {} : { wakeAt }) };
+  }
   const wakeAt = now + retryDelayMs(forgetCount(input.backup));
   return { kind: 'waiting', ...said, fields: { jobName: job.name, nextAttemptAt: displayTime(wakeAt) }, clear: job.name, wakeAt };
 }
@@ -110,6 +116,7 @@ function words(state: AttemptState, otherwise: string): { readonly reason: strin
       return state.trouble ?? { reason: 'Forgetting', message: otherwise };
     case 'absent':
     case 'nameTaken':
+    case 'logWanted':
     case 'resultWanted':
     case 'succeeded':
       return { reason: 'Forgetting', message: otherwise };

@@ -46,5 +46,6 @@ export { decideVerificationRefused, verificationIdentity, verificationJob } from
 export type { VerificationFacts, VerificationPlan, VerificationStep } from './verification-facts.ts';
 export { isReadOnly } from './tenant-record.ts';
 export { hasEnded, isActive, type RestorePlan } from './restore-status.ts';
+export { patienceOf } from './stalled.ts';
 export { waitingRestore } from './restore-waiting.ts';
 export { decideRestoreRefused, restoreIdentity } from './restore-transfer.ts';

@@ -23,6 +23,8 @@ import { mountPath } from './orders.ts';
 
 /** When the S3 session in the Job's Secret ends; renewed there while the Job runs. RFC 3339. */
 export const ANNOTATION_CREDENTIALS_EXPIRE = `${GROUP}/credentials-expire`;
+/** How long the Job's mover may get nowhere: a duration. A Job of an earlier release has none, and is let be. */
+export const ANNOTATION_STALLED_AFTER = `${GROUP}/stalled-after`;
 /** UIDs of the Backups that a forget Job covers, joined by commas. */
 export const ANNOTATION_FORGETS = `${GROUP}/forgets`;
 export const LABEL_LOCATION = `${GROUP}/location`;

@@ -76,6 +76,8 @@ export interface MoverPodFact {
   readonly node: string | undefined;
   readonly deleting: boolean;
   readonly running: boolean;
+  /** Milliseconds since the epoch since which its container runs. */
+  readonly runningSince?: number | undefined;
   /** Why the scheduler finds no node for it. */
   readonly unschedulable: string | undefined;
   /** Why its container does not start, e.g. `ImagePullBackOff`, `CreateContainerConfigError`. */
@@ -114,8 +116,20 @@ export interface AttemptFacts {
   readonly warnings: readonly WarningFact[];
   readonly stored: StoredResultFact;
   /** The last lines that the mover printed, best effort. */
-  readonly spoken: { readonly progress: SpokenProgress | undefined; readonly trouble: SpokenTrouble | undefined };
+  readonly spoken: SpokenFacts;
+  /** What its log holds of late; read only when nothing was heard for long. */
+  readonly lately?: LatelyFact | undefined;
 }
+
+export interface SpokenFacts {
+  readonly progress: SpokenProgress | undefined;
+  readonly trouble: SpokenTrouble | undefined;
+  /** Milliseconds since the epoch at which it last said that it gets on, by the clock of its node. */
+  readonly aliveAt?: number | undefined;
+}
+
+/** Whether a mover said within its patience that it gets on, as its node tells now. `unknown`: the node does not tell. */
+export type LatelyFact = 'alive' | 'silent' | 'unknown';
 
 export interface SpokenProgress {
   readonly filesDone: number;
@@ -123,7 +137,7 @@ export interface SpokenProgress {
   readonly bytesDone: number;
   readonly bytesTotal?: number | undefined;
   readonly bytesAdded: number;
-  /** Milliseconds since the epoch, when the operator read it. */
+  /** Milliseconds since the epoch, when it was said. */
   readonly at: number;
 }
 

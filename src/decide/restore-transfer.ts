@@ -1,6 +1,6 @@
 /** A Restore in `Restoring`: its Job is made, watched, and its end becomes the outcome. */
 import { API_VERSION, type MoverResult, type Restore } from '../api/index.ts';
-import { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
+import { attemptState, mayGoOn, type AttemptIdentity, type AttemptState } from './attempt.ts';
 import type { MoverStart } from './backup-facts.ts';
 import { timeOf } from './backup-status.ts';
 import { attemptName, earlierAttemptNames } from './child-names.ts';
@@ -45,6 +45,7 @@ export function decideRestoring(facts: RestoreFacts, now: number): RestorePlan {
     case 'starting':
     case 'running':
       return watching(facts, state, now);
+    case 'logWanted':
     case 'resultWanted':
       return { steps: [], wakeAt: now + RESULT_LOOK_MS };
     case 'resultUnreachable':
@@ -239,10 +240,10 @@ function undo(restore: Restore): string {
   return restore.status?.safetyBackup === undefined ? '' : ` Backup ${restore.status.safetyBackup} holds the state before: restore it to undo this.`;
 }
 
-/** As for a backup: the status before what it was read from goes, or, where nothing would find the Secret again, after. */
+/** As for a backup: the status before what it was read from goes, or, where nothing would find the Secret again or the mover has not ended, after. */
 function end(facts: RestoreFacts, change: RestoreChange, now: number, wakeAt?: number): RestorePlan {
   const clear: RestoreStep = { do: 'clearMover', name: restoreIdentity(facts.restore).name };
   const write: RestoreStep = { do: 'writeStatus', status: changedRestore(facts.restore, change, now) };
-  const steps = facts.attempt.job === undefined ? [clear, write] : [write, clear];
+  const steps = facts.attempt.job === undefined || mayGoOn(facts.attempt) ? [clear, write] : [write, clear];
   return wakeAt === undefined ? { steps, again: true } : { steps, wakeAt };
 }

@@ -1,6 +1,6 @@
 /** A verification that has its turn: its Job is made, watched, and its end becomes the status and the condition `Verified`. */
 import { API_VERSION, type Backup, type BackupPolicy, type ConditionInput, type MoverResult, type VerificationStatus } from '../api/index.ts';
-import { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
+import { attemptState, mayGoOn, type AttemptIdentity, type AttemptState } from './attempt.ts';
 import type { MoverStart } from './backup-facts.ts';
 import { timeOf } from './backup-status.ts';
 import { attemptName } from './child-names.ts';
@@ -51,6 +51,7 @@ export function decideRunning(facts: VerificationFacts, status: VerificationStat
     case 'starting':
     case 'running':
       return watching(facts, status, state, now);
+    case 'logWanted':
     case 'resultWanted':
       return { ...standing(facts, status, now), wakeAt: now + RESULT_LOOK_MS };
     case 'resultUnreachable':
@@ -223,8 +224,8 @@ function fail(facts: VerificationFacts, status: VerificationStatus, failure: Att
   return end(facts, status, { status: { ...ended(status, 'Failed', now), message: `${reason}: ${message}` }, lastVerified: facts.policy.status?.lastVerified, condition });
 }
 
-/** As for a backup: the status before what it was read from goes, or, where nothing would find the Secret again, after. */
+/** As for a backup: the status before what it was read from goes, or, where nothing would find the Secret again or the mover has not ended, after. */
 function end(facts: VerificationFacts, status: VerificationStatus, plan: Pick<VerificationPlan, 'status' | 'lastVerified' | 'condition'>): VerificationPlan {
   const clear: VerificationStep[] = [{ do: 'clearMover', name: verificationJob(facts.policy, status).name }];
-  return facts.attempt.job === undefined ? { ...plan, before: clear, again: true } : { ...plan, after: clear, again: true };
+  return facts.attempt.job === undefined || mayGoOn(facts.attempt) ? { ...plan, before: clear, again: true } : { ...plan, after: clear, again: true };
 }

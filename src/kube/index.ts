@@ -11,7 +11,7 @@ export { LeaderLease, type LeaderOptions, type LeaseObject } from './leader-leas
 export { isSame, mergePatch } from './merge-patch.ts';
 export { OutputTail } from './output-tail.ts';
 export { execForOutput, execInPod, type ExecEnd, type ExecOutputs, type PodContainer } from './pod-exec.ts';
-export { followLog } from './pod-log.ts';
+export { followLog, readLog } from './pod-log.ts';
 export { ResourceClient, type DeleteOptions, type Listing, type NewObject, type Selector } from './resource-client.ts';
 export { collectionPath, objectPath, resourceTypes, type KubeObject, type ResourceType } from './resource-type.ts';
 export { ScaleClient, type ScaleObject, type WorkloadReference } from './scale.ts';

@@ -37,11 +37,12 @@ async function publish({ orders, engine, signal, now }: MoverWork<BackupOrders>,
   await publishManifest(engine, repository, { tenant: tenant.id, generation: tenant.generation, reach, complete, like: parent, createdAt: now(), signal });
 }
 
-function backUp({ orders, engine, lines, signal, bridgeSocket }: MoverWork<BackupOrders>, repository: Repository, parent: string | undefined): Promise<BackupOutcome> {
+function backUp({ orders, engine, lines, pulse, signal, bridgeSocket }: MoverWork<BackupOrders>, repository: Repository, parent: string | undefined): Promise<BackupOutcome> {
   return engine.backup(repository, {
     ...lockOptions(orders),
     sources: orders.volumes.map(({ claim, mountPath }) => ({ directory: mountPath, as: volumePath(claim) })),
-    streams: (orders.streams ?? []).map(({ name, mayFail }) => ({ as: streamPath(name), mayFail, open: (stop) => readStream(name, bridgeSocket, stop) })),
+    // A dump may be silent for as long as its own timeout allows; the bridge ends it then.
+    streams: (orders.streams ?? []).map(({ name, mayFail }) => ({ as: streamPath(name), mayFail, open: (stop) => pulse.waitingFor(readStream(name, bridgeSocket, stop)) })),
     snapshotHostname: orders.tenant.id,
     tags: snapshotTags(orders),
     excludes: orders.excludes,

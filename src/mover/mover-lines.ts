@@ -5,6 +5,8 @@ import type { Progress } from '../restic/contract.ts';
 export interface MoverLines {
   /** At most one line a second, however often it is called. */
   readonly progress: (progress: Progress) => void;
+  /** The work gets on, though there may be nothing to count. */
+  readonly alive: () => void;
   /** Something goes wrong and is tried again; the same words are not repeated within ten seconds. */
   readonly trouble: (code: string, message: string) => void;
   /** Prints the last counts where they were held back. */
@@ -29,6 +31,9 @@ export function moverLines(write: (line: string) => void, now: () => number): Mo
     progress(progress) {
       if (now() - printedAt >= PROGRESS_MS) printProgress(progress);
       else heldBack = progress;
+    },
+    alive() {
+      print({ type: 'alive' });
     },
     trouble(code, message) {
       const key = `${code} ${message}`;

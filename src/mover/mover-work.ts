@@ -3,6 +3,7 @@ import type { Engine } from '../restic/contract.ts';
 import type { ObjectStore } from '../storage/index.ts';
 import type { KmsProviders } from './kms-providers.ts';
 import type { MoverLines } from './mover-lines.ts';
+import type { Pulse } from './pulse.ts';
 
 /** What a task works with. */
 export interface MoverWork<Orders extends MoverOrders = MoverOrders> {
@@ -12,6 +13,7 @@ export interface MoverWork<Orders extends MoverOrders = MoverOrders> {
   readonly tenantStore: ObjectStore;
   readonly kms: KmsProviders;
   readonly lines: MoverLines;
+  readonly pulse: Pick<Pulse, 'waitingFor'>;
   readonly signal: AbortSignal;
   readonly now: () => Date;
   /** Where the bridge listens that reads streams. */

@@ -9,6 +9,7 @@ import { openKmsProviders } from './kms-providers.ts';
 import { moverLines, type MoverLines } from './mover-lines.ts';
 import type { MoverWork, TaskOutcome } from './mover-work.ts';
 import { readOrders } from './orders.ts';
+import { Pulse } from './pulse.ts';
 import { restoreTask } from './restore-task.ts';
 import { replicationExit, runReplication } from './replicate/index.ts';
 import { putResult, writeReplicationMessage, writeTerminationMessage } from './result.ts';
@@ -32,6 +33,8 @@ export interface MoverEnvironment {
   readonly shard?: number | undefined;
   /** Peak resident memory of the process, bytes. */
   readonly peakMemory: () => number;
+  /** What the process has read from files and sockets, bytes; undefined where the system does not tell. */
+  readonly bytesRead: () => number | undefined;
 }
 
 /** A stopping pod has thirty seconds; what the result may take of them. */
@@ -55,11 +58,14 @@ export async function runMover(environment: MoverEnvironment): Promise<number> {
   const told = { task: orders.task, attempt: orders.attempt, startedAt, environment };
   let store: ObjectStore | undefined;
   let result: MoverResult;
+  const pulse = new Pulse(lines, environment.bytesRead);
   try {
-    store = await openTenantStore(orders, credentialsFile(environment, lines), lines);
-    result = resultOf({ ...told, outcome: await runTask(orders, store, environment, lines) });
+    store = await openTenantStore(orders, credentialsFile(environment, lines), lines, pulse);
+    result = resultOf({ ...told, outcome: await runTask(orders, store, environment, { lines, pulse }) });
   } catch (error) {
     result = resultOf({ ...told, failure: failureOf(error, environment.signal) });
+  } finally {
+    pulse.stop();
   }
   lines.end();
   return leave(environment, lines, result, store === undefined ? undefined : { orders, store });
@@ -87,11 +93,11 @@ function credentialsFile(environment: MoverEnvironment, lines: MoverLines): Cred
   });
 }
 
-async function runTask(orders: MoverOrders, tenantStore: ObjectStore, environment: MoverEnvironment, lines: MoverLines): Promise<TaskOutcome> {
+async function runTask(orders: MoverOrders, tenantStore: ObjectStore, environment: MoverEnvironment, { lines, pulse }: Pick<MoverWork, 'lines' | 'pulse'>): Promise<TaskOutcome> {
   const { engine, signal, bridgeSocket } = environment;
   const kms = await openKmsProviders(orders, credentialsFile(environment, lines), (message) => lines.trouble('NotForProduction', message));
   try {
-    const work: Omit<MoverWork, 'orders'> = { engine, tenantStore, kms, lines, signal, bridgeSocket, now: () => new Date(environment.now()) };
+    const work: Omit<MoverWork, 'orders'> = { engine, tenantStore, kms, lines, pulse, signal, bridgeSocket, now: () => new Date(environment.now()) };
     return await taskOf(work, orders);
   } finally {
     kms.close();

@@ -3,15 +3,17 @@ import { openStore, s3Url, type ObjectStore } from '../storage/index.ts';
 import type { CredentialsFile } from './credentials-file.ts';
 import { readingFirstVersions } from './first-versions.ts';
 import type { MoverLines } from './mover-lines.ts';
+import type { Pulse } from './pulse.ts';
 
 /** The tenant's part of the bucket: `<prefix>/tenants/<tenantId>/`. Nothing is read or written yet. */
-export async function openTenantStore(orders: MoverOrders, credentials: CredentialsFile, lines: MoverLines): Promise<ObjectStore> {
+export async function openTenantStore(orders: MoverOrders, credentials: CredentialsFile, lines: MoverLines, pulse: Pick<Pulse, 'answered'>): Promise<ObjectStore> {
   const store = await openStore(tenantUrl(orders), {
     s3: {
       credentials: () => credentials.s3(),
       ...(orders.storage.caBundle === undefined ? {} : { caBundle: orders.storage.caBundle }),
     },
     retry: {
+      onAnswer: pulse.answered,
       onRetry: ({ doing, attempt, error }) => lines.trouble(error.code, `${doing}: ${error.message} (try ${attempt}; it is tried again)`),
     },
   });

@@ -26,6 +26,8 @@ export interface RetryOptions {
   readonly now?: () => number;
   /** In [0, 1); for tests. */
   readonly random?: () => number;
+  /** Told of each answer about an object, and of each piece of one; of many objects, the first. */
+  readonly onAnswer?: (key: string) => void;
   /** Told before each pause. */
   readonly onRetry?: (retry: { readonly doing: string; readonly attempt: number; readonly delayMs: number; readonly error: StorageError }) => void;
 }
@@ -48,7 +50,7 @@ class RetryingStore implements ObjectStore {
   readonly versions: ObjectVersions | undefined;
   readonly #base: ObjectStore;
   #hasAnswered = false;
-  readonly #options: Required<Omit<RetryOptions, 'onRetry'>> & Pick<RetryOptions, 'onRetry'>;
+  readonly #options: Required<Omit<RetryOptions, 'onRetry' | 'onAnswer'>> & Pick<RetryOptions, 'onRetry' | 'onAnswer'>;
 
   constructor(base: ObjectStore, options: RetryOptions) {
     this.#base = base;
@@ -58,7 +60,7 @@ class RetryingStore implements ObjectStore {
   }
 
   put(key: string, body: ObjectBody, options: PutOptions = {}): Promise<void> {
-    return this.#retry(`writing ${key}`, options.signal, async (attempt) => {
+    return this.#retry(`writing ${key}`, key, options.signal, async (attempt) => {
       try {
         await this.#base.put(key, body, options);
       } catch (error) {
@@ -70,7 +72,7 @@ class RetryingStore implements ObjectStore {
   }
 
   get(key: string, options: GetOptions = {}): Promise<Uint8Array> {
-    return this.#retry(`reading ${key}`, options.signal, () => this.#base.get(key, options));
+    return this.#retry(`reading ${key}`, key, options.signal, () => this.#base.get(key, options));
   }
 
   /** Goes on after the last byte that came; an object of ours never changes, so the pieces fit. */
@@ -85,6 +87,7 @@ class RetryingStore implements ObjectStore {
         if (rest === undefined) return;
         for await (const chunk of this.#base.getStream(key, rest)) {
           offset += chunk.byteLength;
+          this.#options.onAnswer?.(key);
           yield chunk;
         }
         return;
@@ -96,7 +99,7 @@ class RetryingStore implements ObjectStore {
   }
 
   head(key: string, options: CallOptions = {}): Promise<ObjectHead | undefined> {
-    return this.#retry(`looking up ${key}`, options.signal, () => this.#base.head(key, options));
+    return this.#retry(`looking up ${key}`, key, options.signal, () => this.#base.head(key, options));
   }
 
   list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
@@ -113,6 +116,7 @@ class RetryingStore implements ObjectStore {
         for await (const info of list(from)) {
           startAfter = info.key;
           this.#gotOn(tries);
+          this.#options.onAnswer?.(info.key);
           yield info;
         }
         return;
@@ -123,11 +127,11 @@ class RetryingStore implements ObjectStore {
   }
 
   delete(key: string, options: CallOptions = {}): Promise<void> {
-    return this.#retry(`deleting ${key}`, options.signal, () => this.#base.delete(key, options));
+    return this.#retry(`deleting ${key}`, key, options.signal, () => this.#base.delete(key, options));
   }
 
   deleteMany(keys: readonly string[], options: CallOptions = {}): Promise<void> {
-    return this.#retry(`deleting ${keys.length} objects`, options.signal, () => this.#base.deleteMany(keys, options));
+    return this.#retry(`deleting ${keys.length} objects`, keys[0] ?? '', options.signal, () => this.#base.deleteMany(keys, options));
   }
 
   within(prefix: string): ObjectStore {
@@ -141,21 +145,22 @@ class RetryingStore implements ObjectStore {
   #retryingVersions(base: ObjectVersions): ObjectVersions {
     return {
       list: (prefix, options = {}): AsyncIterable<VersionedObject> => this.#listAgain(`listing versions of ${prefix}`, options, (from) => base.list(prefix, from)),
-      get: (key, versionId, options) => this.#retry(`reading ${key}`, options?.signal, () => base.get(key, versionId, options)),
-      extend: (key, versionId, retention, options) => this.#retry(`extending the lock of ${key}`, options?.signal, () => base.extend(key, versionId, retention, options)),
-      retentionOf: (key, versionId, options) => this.#retry(`looking up the lock of ${key}`, options?.signal, () => base.retentionOf(key, versionId, options)),
-      remove: (key, versionId, options) => this.#retry(`removing a version of ${key}`, options?.signal, () => base.remove(key, versionId, options)),
-      copyFrom: (source, key, retention, options) => this.#retry(`copying ${key}`, options?.signal, () => base.copyFrom(source, key, retention, options)),
-      sha256Of: (key, versionId, options) => this.#retry(`looking up the hash of ${key}`, options?.signal, () => base.sha256Of(key, versionId, options)),
+      get: (key, versionId, options) => this.#retry(`reading ${key}`, key, options?.signal, () => base.get(key, versionId, options)),
+      extend: (key, versionId, retention, options) => this.#retry(`extending the lock of ${key}`, key, options?.signal, () => base.extend(key, versionId, retention, options)),
+      retentionOf: (key, versionId, options) => this.#retry(`looking up the lock of ${key}`, key, options?.signal, () => base.retentionOf(key, versionId, options)),
+      remove: (key, versionId, options) => this.#retry(`removing a version of ${key}`, key, options?.signal, () => base.remove(key, versionId, options)),
+      copyFrom: (source, key, retention, options) => this.#retry(`copying ${key}`, key, options?.signal, () => base.copyFrom(source, key, retention, options)),
+      sha256Of: (key, versionId, options) => this.#retry(`looking up the hash of ${key}`, key, options?.signal, () => base.sha256Of(key, versionId, options)),
     };
   }
 
-  async #retry<T>(doing: string, signal: AbortSignal | undefined, call: (attempt: number) => Promise<T>): Promise<T> {
+  async #retry<T>(doing: string, key: string, signal: AbortSignal | undefined, call: (attempt: number) => Promise<T>): Promise<T> {
     const tries = this.#tries();
     for (;;) {
       try {
         const result = await call(tries.attempt);
         this.#hasAnswered = true;
+        this.#options.onAnswer?.(key);
         return result;
       } catch (error) {
         await this.#pauseOrThrow(error, doing, tries, signal);

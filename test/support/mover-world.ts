@@ -3,7 +3,7 @@ import type { Backup, BackupLocation, BackupPolicy, BackupTenant, MoverOrders, M
 import { BackupReconciler } from '../../src/controller/backup/index.ts';
 import { RestoreReconciler } from '../../src/controller/restore/index.ts';
 import { cacheIndexes } from '../../src/controller/caches.ts';
-import { AdmissionLock, MoverQueues, type MoverContext } from '../../src/controller/mover/index.ts';
+import { AdmissionLock, MoverQueues, type Listener, type MoverContext } from '../../src/controller/mover/index.ts';
 import { PortError, type AuditRecorder, type CredentialMinter, type ResultReader } from '../../src/controller/ports.ts';
 import type {
   RawClaim,
@@ -23,7 +23,7 @@ import type {
 } from '../../src/controller/raw-objects.ts';
 import { decideQuota } from '../../src/decide/quota.ts';
 import { sweepFamily, type SweepContext } from '../../src/controller/copy/index.ts';
-import { familyOf, familyOfLabel, type AuditRecord } from '../../src/decide/index.ts';
+import { familyOf, familyOfLabel, type AuditRecord, type SpokenFacts } from '../../src/decide/index.ts';
 import type { EventInput } from '../../src/kube/index.ts';
 import { FakeCluster, Killed, type Stored } from './fake-cluster.ts';
 
@@ -71,6 +71,10 @@ export class MoverWorld {
   blindToBackups = false;
   /** The bucket's results. */
   reader: ResultReader = { read: (_location, _tenant, key) => Promise.resolve(this.results.get(key)) };
+  /** What movers are heard to say. */
+  spoken: SpokenFacts = { progress: undefined, trouble: undefined };
+  /** What their logs hold. */
+  lately: Listener['lately'] = () => Promise.resolve('silent');
   /** What was recorded, in order. */
   readonly recorded: AuditRecord[] = [];
   /** The audit trail. */
@@ -155,7 +159,7 @@ export class MoverWorld {
       minter: { mint: (...args) => this.minter.mint(...args) },
       results: { read: (...args) => this.reader.read(...args) },
       audit: { record: (...args) => this.audit.record(...args) },
-      listener: { listen: () => undefined, spoken: () => ({ progress: undefined, trouble: undefined }), forget: () => undefined },
+      listener: { listen: () => undefined, spoken: () => this.spoken, lately: (...args) => this.lately(...args), forget: () => undefined },
       queueOf: (location) => {
         const queues = new MoverQueues(context);
         queues.fill();
@@ -310,7 +314,7 @@ export class MoverWorld {
       ...(this.placed
         ? {
             spec: { nodeName: this.node, volumes: (job.spec?.['template'] as { spec: { volumes: unknown[] } }).spec.volumes },
-            status: { phase: 'Running', containerStatuses: [{ name: 'mover', state: { running: {} } }] },
+            status: { phase: 'Running', containerStatuses: [{ name: 'mover', state: { running: { startedAt: new Date(this.cluster.now).toISOString() } } }] },
           }
         : { status: { phase: 'Pending', conditions: [{ type: 'PodScheduled', status: 'False', reason: 'Unschedulable', message: 'pod has unbound immediate PersistentVolumeClaims' }] } }),
     });

@@ -159,6 +159,7 @@ export class PlayedCluster {
           bridgeSocket: '/nowhere',
           shard,
           peakMemory: () => 0,
+          bytesRead: () => undefined,
         }),
       );
     }

@@ -31,7 +31,8 @@ describe('a mover that dies before any of its writes', () => {
     tenantStore,
     bridgeSocket: '/nowhere',
     kms: { all: [kms], unwrapping: [kms], close: () => undefined },
-    lines: { progress: () => undefined, trouble: () => undefined, end: () => undefined },
+    lines: { progress: () => undefined, alive: () => undefined, trouble: () => undefined, end: () => undefined },
+    pulse: { waitingFor: (source) => source },
     signal: new AbortController().signal,
     now: () => GRACE_OVER,
   });

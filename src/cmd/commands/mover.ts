@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import * as z from 'zod';
 import { BRIDGE_SOCKET, ORDERS_DIRECTORY, SHARD_VARIABLE } from '../../api/index.ts';
 import type { ProcessContext } from '../command-context.ts';
@@ -23,7 +24,18 @@ export async function mover(given: unknown, context: ProcessContext): Promise<nu
     now: () => Date.now(),
     shard: shardOf(process.env[SHARD_VARIABLE]),
     peakMemory: () => process.resourceUsage().maxRSS * 1024,
+    bytesRead,
   });
+}
+
+/** As the kernel counts it, worker threads included: proc(5), `/proc/pid/io`. */
+function bytesRead(): number | undefined {
+  try {
+    const count = /^rchar: ([0-9]+)$/m.exec(readFileSync('/proc/self/io', 'utf8'))?.[1];
+    return count === undefined ? undefined : Number(count);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Which pod of an Indexed Job this is. */

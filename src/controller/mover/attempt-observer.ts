@@ -1,5 +1,5 @@
 import { LABEL_COMPONENT, resultKey, type BackupLocation, type BackupTenant } from '../../api/index.ts';
-import { attemptState, familyOf, isLost, type AttemptFacts, type AttemptIdentity, type MoverPodFact, type StoredResultFact } from '../../decide/index.ts';
+import { attemptState, familyOf, isLost, patienceOf, type AttemptFacts, type AttemptIdentity, type MoverPodFact, type StoredResultFact } from '../../decide/index.ts';
 import { jobOfPod } from '../caches.ts';
 import { ResourceClient, resourceTypes } from '../../kube/index.ts';
 import { PortError } from '../ports.ts';
@@ -23,7 +23,7 @@ export async function observeAttempt(
   place: AttemptPlace,
   signal: AbortSignal,
 ): Promise<AttemptFacts> {
-  const cached = fromCaches(context, identity.name, place.namespace);
+  const cached = await withLog(context, identity, place.namespace, fromCaches(context, identity.name, place.namespace), signal);
   if (attemptState(identity, cached, context.clock.now()).kind !== 'resultWanted') return cached;
   // The watch of pods may be behind that of Jobs; the bucket is asked only when the API server has no pod that tells.
   const pods = (
@@ -35,6 +35,14 @@ export async function observeAttempt(
   const live: AttemptFacts = { ...cached, pods: pods.map((pod) => podFact(context, pod)) };
   if (attemptState(identity, live, context.clock.now()).kind !== 'resultWanted') return live;
   return { ...live, stored: await readStored(context, identity, place, signal) };
+}
+
+/** What is heard may have broken off, or have begun just now: before silence counts, the node is asked. */
+async function withLog(context: MoverContext, identity: AttemptIdentity, namespace: string, facts: AttemptFacts, signal: AbortSignal): Promise<AttemptFacts> {
+  const patience = patienceOf(facts);
+  const pod = facts.pods.find(({ running }) => running);
+  if (patience === undefined || pod === undefined || attemptState(identity, facts, context.clock.now()).kind !== 'logWanted') return facts;
+  return { ...facts, lately: await context.listener.lately({ namespace, name: pod.name }, patience, signal) };
 }
 
 export function fromCaches(context: MoverContext, name: string, namespace: string): AttemptFacts {

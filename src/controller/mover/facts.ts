@@ -63,6 +63,7 @@ export function moverPodFact({ metadata, spec, status }: RawPod, node?: RawNode)
     node: spec?.nodeName === '' ? undefined : spec?.nodeName,
     deleting: metadata.deletionTimestamp !== undefined,
     running: state?.running !== undefined,
+    runningSince: state?.running?.startedAt ? Date.parse(state.running.startedAt) : undefined,
     unschedulable: scheduled?.status === 'False' ? (scheduled.message ?? scheduled.reason ?? '') : undefined,
     waiting: state?.waiting === undefined ? undefined : { reason: state.waiting.reason ?? '', message: state.waiting.message ?? '' },
     terminated:

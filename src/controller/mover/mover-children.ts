@@ -3,6 +3,7 @@ import { BRIDGE_FILE, CREDENTIALS_FILE, ORDERS_FILE, type BackupLocation } from 
 import {
   ANNOTATION_CREDENTIALS_EXPIRE,
   ANNOTATION_CREDENTIALS_RENEWED,
+  ANNOTATION_STALLED_AFTER,
   displayTime,
   moverJob,
   moverLabels,
@@ -58,7 +59,7 @@ export class MoverChildren {
     if (start.bridge !== undefined) await this.#rights.grant(start.job, start.bridge, signal);
     const expire = minted.expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(minted.expiresAt) };
     try {
-      const made = await this.#jobs.create(moverJob({ ...start.job, jobAnnotations: { ...start.job.jobAnnotations, ...expire } }), signal);
+      const made = await this.#jobs.create(moverJob({ ...start.job, jobAnnotations: { ...start.job.jobAnnotations, ...expire, [ANNOTATION_STALLED_AFTER]: location.spec.mover.stalledAfter } }), signal);
       // The next look may come before the watch tells, and would make it again.
       this.#context.caches.jobs.remember(made);
     } catch (error) {
