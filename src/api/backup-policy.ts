@@ -216,6 +216,7 @@ export const backupPolicy = defineKind({
     { name: 'Next Run', type: 'string', jsonPath: '.status.automatic.nextRun', description: 'When the next automatic backup is due.' },
     { name: 'Verified', type: 'date', jsonPath: '.status.lastVerified', description: 'Age of the last proof that what is stored can be restored.', priority: 1 },
     { name: 'Replicated', type: 'string', jsonPath: '.status.conditions[?(@.type=="Replicated")].status', description: 'Whether the second data center has what is stored.', priority: 1 },
+    { name: 'Replicated Up To', type: 'date', jsonPath: '.status.replicatedUpTo', description: 'Age of the newest backup that the second data center has.', priority: 1 },
     { name: 'Location', type: 'string', jsonPath: '.spec.location', description: 'Where the backups are kept.' },
     { name: 'Ready', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].status', description: 'Whether a backup could be made now.' },
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Ready")].reason', description: 'Why it is ready or not.' },

@@ -103,6 +103,7 @@ export const backup = defineKind({
     { name: 'Reason', type: 'string', jsonPath: '.status.conditions[?(@.type=="Stored")].reason', description: 'Why it is as it is.' },
     { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp', description: 'Since when it exists.' },
     { name: 'Copy', type: 'string', jsonPath: '.status.copyMethod', description: 'How the volumes were read.', priority: 1 },
+    { name: 'Replicated', type: 'string', jsonPath: '.status.conditions[?(@.type=="Replicated")].status', description: 'Whether the second data center has it whole.', priority: 1 },
     { name: 'Percent', type: 'integer', jsonPath: '.status.progress.percent', description: 'How far the mover is.', priority: 1 },
     { name: 'Snapshot', type: 'string', jsonPath: '.status.snapshotId', description: 'Id in the repository.', priority: 1 },
     { name: 'Message', type: 'string', jsonPath: '.status.conditions[?(@.type=="Stored")].message', description: 'Why, in words.', priority: 1 },
