@@ -3,6 +3,7 @@ import { StorageError } from '../errors.ts';
 import type { CallOptions, Retention } from '../object-store.ts';
 import type { CopiedVersion, CopySource } from '../object-versions.ts';
 import { retentionFields } from './retention.ts';
+import { sendOptions } from './send-options.ts';
 
 /** Where a copy goes: the whole key, prefix included. */
 export interface CopyTarget {
@@ -16,7 +17,7 @@ export interface CopyTarget {
  * the answer; MinIO computes it and says so when it is asked for the new version.
  */
 export async function copyObject({ client, bucket, path }: CopyTarget, source: CopySource, retention: Retention, { signal }: CallOptions): Promise<CopiedVersion> {
-  const send = signal === undefined ? {} : { abortSignal: signal };
+  const send = sendOptions(signal);
   const command = new CopyObjectCommand({
     Bucket: bucket,
     Key: path,
@@ -32,7 +33,7 @@ export async function copyObject({ client, bucket, path }: CopyTarget, source: C
 /** The SHA-256 of a version as the service computed it when that was stored, in hex; `undefined` where it keeps none of the whole object. */
 export async function sha256Of({ client, bucket, path }: CopyTarget, versionId: string, { signal }: CallOptions): Promise<string | undefined> {
   const command = new HeadObjectCommand({ Bucket: bucket, Key: path, VersionId: versionId, ChecksumMode: 'ENABLED' });
-  return wholeSha256(await client.send(command, signal === undefined ? {} : { abortSignal: signal }));
+  return wholeSha256(await client.send(command, sendOptions(signal)));
 }
 
 /** Of an object in parts some services give a hash of the parts' hashes, with their number behind it. */

@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-s3';
 import type { DeserializeMiddleware } from '@smithy/types';
 import { readPlainListing, type PlainEntry, type PlainListing } from './plain-listing.ts';
+import { sendOptions } from './send-options.ts';
 
 export type ObjectsPage = Pick<ListObjectsV2CommandOutput, 'Contents' | 'IsTruncated' | 'NextContinuationToken'>;
 export type VersionsPage = Pick<ListObjectVersionsCommandOutput, 'Versions' | 'DeleteMarkers' | 'IsTruncated' | 'NextKeyMarker' | 'NextVersionIdMarker'>;
@@ -110,8 +111,4 @@ function isWhole({ Size = 0, LastModified }: ListedObject): boolean {
 
 function isReadable(response: unknown): response is { readonly statusCode: number; readonly body: Readable } {
   return typeof response === 'object' && response !== null && 'body' in response && response.body instanceof Readable && 'statusCode' in response;
-}
-
-function sendOptions(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
 }

@@ -4,6 +4,7 @@ import { GetObjectCommand, PutObjectCommand, type GetObjectCommandInput, type Pu
 import type { DeserializeMiddleware, HttpResponse } from '@smithy/types';
 import { findDestination, type Destination } from './destination.ts';
 import { AT_BUILD, payloadHash } from './payload-hash.ts';
+import { sendOptions } from './send-options.ts';
 
 const NO_BODY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
@@ -123,8 +124,4 @@ function encodeKey(key: string): string {
 
 function present(fields: Readonly<Record<string, string | undefined>>): Record<string, string> {
   return Object.fromEntries(Object.entries(fields).filter((field): field is [string, string] => field[1] !== undefined));
-}
-
-function sendOptions(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
 }

@@ -6,6 +6,7 @@ import type { GetOptions, ObjectHead, ObjectInfo } from '../object-store.ts';
 import { describeFailure } from '../network-failures.ts';
 import { isNoSuchKey } from './errors.ts';
 import type { ObjectCalls } from './object-calls.ts';
+import { sendOptions } from './send-options.ts';
 
 export interface ObjectAddress {
   readonly client: S3Client;
@@ -90,7 +91,7 @@ function cutTransfer(key: string, expected: number, got: number): StorageError {
  */
 export async function headObject(address: ObjectAddress, signal: AbortSignal | undefined): Promise<ObjectHead | undefined> {
   const name = { Bucket: address.bucket, Key: address.path };
-  const send = signal === undefined ? {} : { abortSignal: signal };
+  const send = sendOptions(signal);
   try {
     const { ContentLength, LastModified } = await address.client.send(new HeadObjectCommand(name), send);
     return { key: address.key, size: ContentLength ?? 0, modifiedAt: LastModified };

@@ -19,6 +19,7 @@ import { putInParts } from './multipart.ts';
 import { ObjectCalls } from './object-calls.ts';
 import { headObject, openObject, readPromised, readWhole, type ObjectAddress } from './reading.ts';
 import { retentionFields } from './retention.ts';
+import { sendOptions } from './send-options.ts';
 import { S3Versions } from './versions.ts';
 
 /** S3's own limit for one DeleteObjects. */
@@ -271,10 +272,6 @@ export class S3Store implements ObjectStore {
     assertKey(key);
     return this.#prefix + key;
   }
-}
-
-function sendOptions(signal: AbortSignal | undefined): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
 }
 
 function isNotImplemented(error: unknown): boolean {

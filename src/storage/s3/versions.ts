@@ -8,6 +8,7 @@ import { copyObject, sha256Of, type CopyTarget } from './copying.ts';
 import { listObjectVersions, type VersionsPage } from './listings.ts';
 import type { ObjectCalls } from './object-calls.ts';
 import { openObject, readWhole } from './reading.ts';
+import { sendOptions } from './send-options.ts';
 
 /** What the versions of a bucket need of its store. */
 export interface VersionedBucket {
@@ -58,14 +59,14 @@ export class S3Versions implements ObjectVersions {
 
   async extend(key: string, versionId: string | undefined, retention: Retention, options: CallOptions = {}): Promise<void> {
     const command = new PutObjectRetentionCommand({ ...this.#name(key, versionId), Retention: { Mode: retention.mode, RetainUntilDate: retention.until } });
-    await this.#at.call('extending the lock of', key, options, () => this.#at.client.send(command, sendOptions(options)));
+    await this.#at.call('extending the lock of', key, options, () => this.#at.client.send(command, sendOptions(options.signal)));
   }
 
   async retentionOf(key: string, versionId: string | undefined, options: CallOptions = {}): Promise<Retention | undefined> {
     const command = new GetObjectRetentionCommand(this.#name(key, versionId));
     return this.#at.call('looking up the lock of', key, options, async () => {
       try {
-        const { Retention } = await this.#at.client.send(command, sendOptions(options));
+        const { Retention } = await this.#at.client.send(command, sendOptions(options.signal));
         if (Retention?.Mode === undefined || Retention.RetainUntilDate === undefined) return undefined;
         return { mode: Retention.Mode, until: Retention.RetainUntilDate };
       } catch (error) {
@@ -78,7 +79,7 @@ export class S3Versions implements ObjectVersions {
   async remove(key: string, versionId: string, options: CallOptions = {}): Promise<void> {
     await this.#at.call('removing a version of', key, options, async () => {
       try {
-        await this.#at.client.send(new DeleteObjectCommand(this.#name(key, versionId)), sendOptions(options));
+        await this.#at.client.send(new DeleteObjectCommand(this.#name(key, versionId)), sendOptions(options.signal));
       } catch (error) {
         const { name } = describeFailure(error);
         if (name !== 'NoSuchKey' && name !== 'NoSuchVersion') throw error;
@@ -151,8 +152,4 @@ function joined(before: Gathered, after: Gathered): Gathered {
 
 function toVersioned({ key, versions, markers, isHidden }: Gathered, root: string): VersionedObject {
   return { key: key.slice(root.length), versions: versions.toReversed(), markers, isHidden };
-}
-
-function sendOptions({ signal }: CallOptions): { abortSignal?: AbortSignal } {
-  return signal === undefined ? {} : { abortSignal: signal };
 }
