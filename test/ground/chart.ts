@@ -9,8 +9,11 @@ export const NAMESPACE = 'tenant-backup-system';
 const RELEASE = 'tenant-backup';
 const CHART = join(CHECKOUT, 'charts', 'tenant-backup');
 
-/** Installs the chart with an image that is on the node already, and waits until its pods are ready. */
-export async function installChart(image: string, kubeconfig: string = paths.kubeconfig): Promise<void> {
+/**
+ * Installs the chart with an image that is on the node already, and waits until its pods are ready.
+ * @param values - as `--set` takes them
+ */
+export async function installChart(image: string, kubeconfig: string = paths.kubeconfig, values: readonly string[] = []): Promise<void> {
   if (!existsSync(join(CHART, 'Chart.yaml'))) return;
   const colon = image.lastIndexOf(':');
   await run(await binary('helm'), [
@@ -23,6 +26,7 @@ export async function installChart(image: string, kubeconfig: string = paths.kub
     `--kubeconfig=${kubeconfig}`,
     `--set=image.repository=${image.slice(0, colon)}`,
     `--set-string=image.tag=${image.slice(colon + 1)}`,
+    ...values.map((value) => `--set=${value}`),
     '--wait',
     '--timeout=2m',
   ]);

@@ -1,11 +1,11 @@
 // What a platform engineer applies, as objects: a location with its Secrets, and a customer's namespace with volume and workload.
-import { GROUP_VERSION, SYSTEM_NAMESPACE, apply, environment, kubectl } from './cluster.ts';
+import { GROUP_VERSION, SYSTEM_NAMESPACE, apply, environment, kubectl, listObjects } from './cluster.ts';
 
 export function secret(name: string, data: Readonly<Record<string, string | undefined>>): object {
   return { apiVersion: 'v1', kind: 'Secret', metadata: { name, namespace: SYSTEM_NAMESPACE }, stringData: data };
 }
 
-function awsKms(center: 'A' | 'B', secretName: string, keyId?: string, endpoint?: string): object {
+export function awsKms(center: 'A' | 'B', secretName: string, keyId?: string, endpoint?: string): object {
   const env = environment();
   const credentials = { name: secretName };
   return {
@@ -34,6 +34,8 @@ export interface LocationOptions {
   /** Merged into `spec.mover`. */
   readonly mover?: object;
   readonly sts?: object;
+  /** Merged into `spec.replica`, beside its KMS. */
+  readonly replica?: object;
 }
 
 /** A BackupLocation on the ground's data centers, with its Secrets. */
@@ -60,7 +62,7 @@ export function locationObjects(name: string, options: LocationOptions = {}): ob
           ...(options.sts ? { sts: options.sts } : {}),
         },
         kms: awsKms('A', `${name}-kms-a`, options.keyId, options.kmsEndpoint),
-        replica: { kms: awsKms('B', `${name}-kms-b`) },
+        replica: { kms: awsKms('B', `${name}-kms-b`), ...options.replica },
         ...(options.movers === undefined ? {} : { limits: { movers: options.movers } }),
         ...(options.mover === undefined ? {} : { mover: options.mover }),
       },
@@ -183,4 +185,11 @@ export async function makeCustomer(options: CustomerOptions): Promise<void> {
 export async function removeCustomer(namespace: string, claims: readonly string[], seconds = 60): Promise<void> {
   await kubectl(['delete', 'namespace', namespace, '--ignore-not-found', `--timeout=${seconds}s`]);
   for (const claim of claims) await kubectl(['delete', 'persistentvolume', `${namespace}-${claim}`, '--ignore-not-found', `--timeout=${seconds}s`]);
+}
+
+/** The BackupTenants of namespaces, which outlive them. */
+export async function removeTenants(namespaces: readonly string[]): Promise<void> {
+  const tenants = await listObjects<{ readonly metadata: { readonly name: string }; readonly spec: { readonly namespace: string } }>('bt');
+  const names = tenants.filter(({ spec }) => namespaces.includes(spec.namespace)).map(({ metadata }) => metadata.name);
+  if (names.length > 0) await kubectl(['delete', 'bt', ...names]);
 }
