@@ -90,6 +90,19 @@ describe('the two calls that all data goes through', () => {
     );
     client.destroy();
   });
+
+  it('are the SDK\'s own where it alone knows how to ask', async () => {
+    const { client, calls } = await open();
+    // An endpoint that says nothing of how it is signed for.
+    Object.assign(client.config, { endpointProvider: () => ({ url: new URL(`${stub!.endpoint}/elsewhere`), properties: {} }) });
+    const { body, size } = await calls.get('a key', {}, undefined);
+    (body as Readable).resume();
+    await calls.put('a key', Buffer.from('content'), 7, hash('sha256', 'content', 'hex'), { IfNoneMatch: '*' }, undefined);
+    expect(size).toBe(0);
+    expect(stub!.requests).toEqual(['GET /elsewhere/a%20key?x-id=GetObject', 'PUT /elsewhere/a%20key?x-id=PutObject']);
+    expect(asked[1]?.headers).toMatchObject({ 'if-none-match': '*', 'content-length': '7', 'x-amz-content-sha256': hash('sha256', 'content', 'hex') });
+    client.destroy();
+  });
 });
 
 describe('where the objects of a bucket are asked for', () => {
