@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { CronSchedule, Duration, SecretReference, StorageSize, TimeZone } from './fields.ts';
 import { withRules } from './kind.ts';
-import { Kms, S3Bucket } from './location-storage.ts';
+import { Kms, S3 } from './location-storage.ts';
 
 /** Seconds of `retainFor`; CEL's own durations know no days. */
 const RETAIN_SECONDS =
@@ -65,7 +65,7 @@ export const Replica = withRules(
       description:
         '`Push`: this installation copies into `s3`. Withstands whoever holds all of its credentials until `retainFor` has passed. `Pull`: an installation in the second data center copies, with a BackupLocation that has `spec.pull`, and this one has no credentials there at all. Withstands them beyond that.',
     }),
-    s3: S3Bucket.optional().meta({
+    s3: S3.optional().meta({
       description: "The second data center's object storage, with `mode: Push`. Its principal lists, reads, puts and extends retention, and can neither delete nor bypass a lock. Leave it out to copy nothing.",
     }),
     probeCredentialsSecretRef: probeCredentialsSecretRef.optional(),
@@ -77,7 +77,7 @@ export const Replica = withRules(
 export type ReplicaSettings = z.infer<typeof Replica>;
 
 export const Pull = z.object({
-  from: S3Bucket.meta({ description: "The first data center's object storage, with a principal that can list and read, and nothing else." }),
+  from: S3.meta({ description: "The first data center's object storage, with a principal that can list and read, and nothing else." }),
   probeCredentialsSecretRef,
   ...terms,
 });

@@ -46,7 +46,7 @@ export const S3 = S3Bucket.extend({
     .object({
       mode: z.enum(['Auto', 'Required', 'Disabled']).default('Auto').meta({
         description:
-          '`Auto`: movers get a session confined to their own tenant where the endpoint offers STS, else the location\'s credentials (the condition `Isolated` says so). `Required`: no session, no backup. `Disabled`: never ask.',
+          '`Auto`: movers get a session confined to their own tenant where the endpoint offers STS, else the location\'s credentials (the condition `Isolated` says so). `Required`: no session, no backup. `Disabled`: never ask. The same for the workers that copy into the second data center.',
       }),
       endpoint: httpUrl.optional().meta({ description: 'URL of the STS service. Leave out where it is the S3 endpoint itself (MinIO), or for AWS.' }),
       roleArn: z.string().max(2048).optional().meta({ description: 'Role to assume. MinIO needs none.' }),
@@ -55,6 +55,8 @@ export const S3 = S3Bucket.extend({
     .prefault({})
     .meta({ description: 'How movers get credentials that reach one tenant only.' }),
 });
+
+export type S3WithSessions = z.infer<typeof S3>;
 
 const AwsKms = z.object({
   endpoint: httpUrl.optional().meta({ description: 'URL of the KMS. Leave out for AWS itself.' }),

@@ -29,6 +29,8 @@ export interface LocationFindings {
   readonly storageIsolated: Finding;
   /** The operator cannot unwrap, and a mover can unwrap its own tenant's keys only. */
   readonly keysIsolated: Finding;
+  /** Whether workers that keep the second data center hold sessions; absent where this installation copies nothing. */
+  readonly workersIsolated?: Finding | undefined;
 }
 
 /** Tries what a backup needs. Resolves whatever it finds; never rejects but when aborted. */
@@ -46,12 +48,21 @@ export interface LockProver {
 }
 
 /** What workers of a location that copy or collect are given, and what they leave. */
+export interface WorkerCredentials {
+  /** By the name that the orders give the file. */
+  readonly files: Readonly<Record<string, MoverCredentials>>;
+  /** Milliseconds since the epoch; `undefined` for credentials that do not expire. */
+  readonly expiresAt: number | undefined;
+  /** Which of them are no sessions, and why, in words. */
+  readonly shared: readonly string[];
+}
+
 export interface ReplicationAccess {
   /**
-   * Credentials by the name of the file that the orders name for them.
+   * Sessions that reach what the task takes, or, where there are none to be had, the buckets' own credentials.
    * @throws {PortError}
    */
-  credentials(location: BackupLocation, task: ReplicationOrders['task'], signal: AbortSignal): Promise<Readonly<Record<string, MoverCredentials>>>;
+  credentials(location: BackupLocation, task: ReplicationOrders['task'], signal: AbortSignal): Promise<WorkerCredentials>;
   /**
    * The results of a run, by shard; `undefined` for one that left none.
    * @throws {PortError} also for a result that is none

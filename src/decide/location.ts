@@ -25,6 +25,8 @@ export interface LocationFacts {
   readonly recovery?: BackupLocationStatus['recovery'];
   readonly storageIsolated: ProbeFinding;
   readonly keysIsolated: ProbeFinding;
+  /** Absent where this installation copies nothing. */
+  readonly workersIsolated?: ProbeFinding | undefined;
   readonly tenants: number;
   readonly runningMovers: number;
 }
@@ -122,7 +124,7 @@ function readiness(facts: LocationFacts): ConditionInput {
 }
 
 function isolation(facts: LocationFacts): ConditionInput {
-  const wrong = [facts.storageIsolated, facts.keysIsolated].filter((each) => !each.ok);
+  const wrong = [facts.storageIsolated, facts.keysIsolated, facts.workersIsolated].filter((each) => each?.ok === false);
   const [first] = wrong;
   if (first === undefined) return { type: 'Isolated', status: 'True', reason: 'Isolated', message: "A mover's credentials reach its own tenant only." };
   return { type: 'Isolated', status: 'False', reason: first.reason, message: wrong.map(({ message }) => message).join(' ') };

@@ -37,7 +37,10 @@ export interface WorkersStart {
   readonly deadlineSeconds: number;
 }
 
-export type ReplicationStep = { readonly do: 'startWorkers'; readonly start: WorkersStart } | { readonly do: 'clearWorkers'; readonly name: string };
+export type ReplicationStep =
+  | { readonly do: 'startWorkers'; readonly start: WorkersStart }
+  | { readonly do: 'renewWorkers'; readonly name: string; readonly task: ReplicationOrders['task'] }
+  | { readonly do: 'clearWorkers'; readonly name: string };
 
 export interface ReplicationPlan {
   readonly status: ReplicationStatus | undefined;

@@ -8,6 +8,7 @@ import type { SpokenProgress } from './observed.ts';
 import type { ReplicationFacts, ReplicationPlan, ReplicationStep } from './replication-facts.ts';
 import { workersStart } from './replication-job.ts';
 import { laggingFrom, standingReplication } from './replication-standing.ts';
+import { renewalDue } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import { troubleOf } from './trouble.ts';
 
@@ -44,7 +45,9 @@ export function decideRunningReplication(facts: ReplicationFacts, status: Replic
   const trouble = troubleOf(attempt);
   const counted = countedSoFar(status, attempt.spoken.progress);
   const message = trouble === undefined ? `Job ${name} ${status.stage === 'Collecting' ? 'removes what nothing needs any more' : 'copies'}.` : `${trouble.reason}: ${trouble.message}`;
-  return { ...standingReplication(facts, { ...status, ...counted, jobName: name, runId, message, nextAttemptAt: undefined }, now), wakeAt: now + LOOK_MS };
+  const task = status.stage === 'Collecting' ? 'collect' : 'replicate';
+  const after: ReplicationStep[] = renewalDue(job, now) ? [{ do: 'renewWorkers', name, task }] : [];
+  return { ...standingReplication(facts, { ...status, ...counted, jobName: name, runId, message, nextAttemptAt: undefined }, now), after, wakeAt: now + LOOK_MS };
 }
 
 /** What the workers say while they work, all shards together. */

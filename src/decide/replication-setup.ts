@@ -1,10 +1,10 @@
-import type { BackupLocationSpec, ReplicaSettings, ReplicationSettings, S3Settings } from '../api/index.ts';
+import type { BackupLocationSpec, ReplicaSettings, ReplicationSettings, S3WithSessions } from '../api/index.ts';
 
 /** From where to where a location copies, and on which terms: the same thing in both modes, seen from who does it. */
 export interface ReplicationSetup {
   readonly mode: 'Push' | 'Pull';
-  readonly source: S3Settings;
-  readonly replica: S3Settings;
+  readonly source: S3WithSessions;
+  readonly replica: S3WithSessions;
   readonly objectLock: ReplicaSettings['objectLock'];
   readonly replication: ReplicationSettings;
   /** Names of Secrets. */

@@ -22,7 +22,7 @@ export { canonicalJson, parseCanonicalJson } from './canonical-json.ts';
 export { describeFailure, isSpokenError, networkFailureOf, type NetworkFailure } from './network-failures.ts';
 export { RenewingCredentials } from './renewing-credentials.ts';
 export type { HttpOptions } from './request-handler.ts';
-export { tenantPrefix, tenantSessionPolicy, type PolicyDocument, type PolicyStatement } from './session-policy.ts';
+export { tenantPrefix, tenantSessionPolicy, workerSessionPolicy, type LocationPlace, type PolicyDocument, type PolicyStatement } from './session-policy.ts';
 export type { LockProof, LockProofErrorCode, LockProofRequest } from './s3/lock-proof.ts';
 export { proveObjectLock } from './prove-object-lock.ts';
 export { mintSession, type SessionCredentials, type SessionRequest } from './sts.ts';

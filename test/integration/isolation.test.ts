@@ -9,6 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BackupLocationSpec, type BackupLocation, type MoverCredentials } from '../../src/api/index.ts';
 import { RealCredentialMinter } from '../../src/cmd/operator/credential-minter.ts';
 import { keysIsolation } from '../../src/cmd/operator/kms-isolation.ts';
+import { RealReplicationAccess } from '../../src/cmd/operator/replication-access.ts';
 import { RealLocationProbe } from '../../src/cmd/operator/location-probe.ts';
 import { encodeWrapping, openAwsKms, readWrappings, tenantContext, wrappingKey, type KmsProvider } from '../../src/keys/index.ts';
 import { openStore, type ObjectStore } from '../../src/storage/index.ts';
@@ -200,7 +201,7 @@ function minter(): RealCredentialMinter {
 }
 
 function probe(given: BackupLocation) {
-  return new RealLocationProbe(source(), minter(), () => undefined).probe(given, AbortSignal.timeout(20_000));
+  return new RealLocationProbe(source(), minter(), new RealReplicationAccess(source()), () => undefined).probe(given, AbortSignal.timeout(20_000));
 }
 
 function location(sts: object = {}, endpoint = guard.endpoint): BackupLocation {

@@ -6,6 +6,7 @@ import { CancelKeyDeletionCommand, CreateKeyCommand, EnableKeyCommand, KMSClient
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { BackupLocationSpec, type BackupLocation } from '../../src/api/index.ts';
 import { RealCredentialMinter } from '../../src/cmd/operator/credential-minter.ts';
+import { RealReplicationAccess } from '../../src/cmd/operator/replication-access.ts';
 import { RealLocationProbe } from '../../src/cmd/operator/location-probe.ts';
 import { openAwsKms, rewrapGenerationKey, unwrapGenerationKey } from '../../src/keys/index.ts';
 import { compareTrees } from '../support/compare-tree.ts';
@@ -175,5 +176,5 @@ function probe(keyId: string, endpoint = bench.kmsA.endpoint) {
     kms: { provider: 'aws', aws: { endpoint, region: kmsA.region, keyId, credentialsSecretRef: { name: 'kms' } } },
   });
   const location: BackupLocation = { apiVersion: 'backup.dupp.de/v1alpha1', kind: 'BackupLocation', metadata: { name: 'here', uid: 'u', resourceVersion: '1', generation: 1, creationTimestamp: '' }, spec };
-  return new RealLocationProbe(secrets, new RealCredentialMinter(secrets), () => undefined).probe(location, AbortSignal.timeout(30_000));
+  return new RealLocationProbe(secrets, new RealCredentialMinter(secrets), new RealReplicationAccess(secrets), () => undefined).probe(location, AbortSignal.timeout(30_000));
 }

@@ -66,6 +66,18 @@ describe.each(SERVICES)('$name, which has both buckets', ({ start, isCredulous }
     }
   });
 
+  it('marks otherwise in its listing what somebody put anew at its old size', async () => {
+    const tenant = await new FakeTenant(source, now).begin();
+    await tenant.backup();
+    await night(work());
+    const key = `tenants/${tenant.id}/g1/config`;
+    const config = await source.get(key);
+    expect((await night(work())).findings).toEqual([]);
+    await source.put(key, new Uint8Array(config.length));
+    expect((await night(work())).findings).toMatchObject([{ tenant: tenant.id, kind: 'Altered', names: ['g1/config'] }]);
+    await source.put(key, config);
+  });
+
   it('goes through the worker where it does not find the first bucket', async () => {
     refusals.length = 0;
     const tenant = await new FakeTenant(source, now).begin();

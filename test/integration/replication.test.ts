@@ -21,6 +21,9 @@ let results: Map<string, readonly (ReplicationResult | undefined)[]>;
 let standings: ReplicaStandings;
 let failures: unknown[];
 let credentialsFail: PortError | undefined;
+let minted = 0;
+let clockAhead = 0;
+let expiresAt: number | undefined;
 
 type JobObject = KubeObject & { readonly spec: Record<string, unknown>; readonly status?: Record<string, unknown> };
 const client = <T extends KubeObject = KubeObject>(type: ResourceType): ResourceClient<T> => new ResourceClient<T>(api.connect(), type);
@@ -37,6 +40,8 @@ beforeEach(async () => {
   results = new Map();
   failures = [];
   credentialsFail = undefined;
+  expiresAt = undefined;
+  clockAhead = 0;
   const s3 = (bucket: string) => ({ bucket, credentialsSecretRef: { name: bucket } });
   const kms = { provider: 'local', local: { secretRef: { name: 'key' } } };
   const replica = { kms, s3: s3('second'), probeCredentialsSecretRef: { name: 'probe' }, replication: { shards: 2, schedule: '0 0 1 1 *' } };
@@ -55,7 +60,7 @@ async function operator(): Promise<() => Promise<void>> {
   const stopping = new AbortController();
   const caches = makeCaches(connection, 'movers', () => undefined);
   const secrets = new Informer<RawSecret>(new ResourceClient<RawSecret>(connection, resourceTypes.secrets), { namespace: 'default' });
-  const clock = { now: () => Date.now() };
+  const clock = { now: () => Date.now() + clockAhead };
   const events = new EventRecorder(connection, 'test', () => new Date(), () => undefined);
   standings = new ReplicaStandings();
   const controller = locationController({
@@ -66,7 +71,7 @@ async function operator(): Promise<() => Promise<void>> {
     probe: { probe: () => Promise.resolve({ storageReachable: FOUND, storageWritable: FOUND, keyUsable: FOUND, storageIsolated: FOUND, keysIsolated: FOUND }) },
     prover: { prove: () => Promise.resolve(lock) },
     replication: {
-      credentials: () => (credentialsFail === undefined ? Promise.resolve({ 'source.json': { version: 1, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: {} } }) : Promise.reject(credentialsFail)),
+      credentials: () => (credentialsFail === undefined ? Promise.resolve({ files: { 'source.json': { version: 1, s3: { accessKeyId: `a${++minted}`, secretAccessKey: 's' }, kms: {} } }, expiresAt, shared: [] }) : Promise.reject(credentialsFail)),
       results: (_location, _task, runId, shards) => Promise.resolve(results.get(runId) ?? Array.from({ length: shards }, () => undefined)),
     },
     recovery: idleReplication().recovery,
@@ -127,6 +132,30 @@ function result(shard: number, snapshots: readonly string[], changed: Partial<Re
 }
 
 describe('a copy that a person asks for', () => {
+  it('has its sessions renewed in the Secret before they end', async () => {
+    // Half of what is left of it, so at once.
+    expiresAt = Date.now() - 1000;
+    await ask('renewed');
+    const job = await theJob();
+    const keyOf = async () => {
+      const secret = await client<RawSecret>(resourceTypes.secrets).get(job.metadata.name, 'movers');
+      return (JSON.parse(Buffer.from(secret?.data?.['source.json'] ?? '', 'base64').toString()) as { s3: { accessKeyId: string } }).s3.accessKeyId;
+    };
+    expect(job.metadata.annotations?.['backup.dupp.de/credentials-expire']).toBeDefined();
+    const first = await keyOf();
+    const ahead = Date.now() + 3 * 3_600_000;
+    expiresAt = ahead;
+    clockAhead = 120_000;
+    await client(resourceTypes.backupLocations).patch(NAME, undefined, { metadata: { annotations: { 'example.com/look': 'again' } } });
+
+    await until('another key', async () => ((await keyOf()) === first ? undefined : true));
+    const renewed = await until('its end on the Job', async () => ((is) => (is?.metadata.annotations?.['backup.dupp.de/credentials-expire-renewed'] === undefined ? undefined : is))(await client<JobObject>(resourceTypes.jobs).get(job.metadata.name, 'movers')));
+    expect(Date.parse(renewed.metadata.annotations?.['backup.dupp.de/credentials-expire'] ?? '')).toBeGreaterThan(ahead - 2000);
+    results.set(await runIdOf(job), [result(0, []), result(1, [])]);
+    await end(job);
+    await until('the end', async () => ((await location())?.status?.replication?.phase === 'Completed' ? true : undefined));
+  });
+
   it('is one Indexed Job of the location, whose end becomes status, conditions and what is known of each tenant', async () => {
     await ask('1');
     const job = await theJob();

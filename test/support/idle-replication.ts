@@ -4,7 +4,7 @@ import { ReplicaStandings, type LockProver, type RecoverySource, type Replicatio
 export function idleReplication(): { readonly prover: LockProver; readonly replication: ReplicationAccess; readonly recovery: RecoverySource; readonly standings: ReplicaStandings } {
   return {
     prover: { prove: () => Promise.resolve(undefined) },
-    replication: { credentials: () => Promise.resolve({}), results: () => Promise.resolve([]) },
+    replication: { credentials: () => Promise.resolve({ files: {}, expiresAt: undefined, shared: [] }), results: () => Promise.resolve([]) },
     recovery: {
       tenants: () => Promise.resolve({ tenants: [], oldestKey: undefined }),
       tenant: (_location, tenantId) => Promise.resolve({ tenantId, record: undefined, refused: [], snapshots: [] }),

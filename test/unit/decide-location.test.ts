@@ -39,9 +39,9 @@ describe('locationStatus', () => {
     expect(isReady(facts(changed))).toBe(status === 'True');
   });
 
-  it('says of both kinds of isolation what is missing', () => {
-    const { conditions } = locationStatus(location(), facts({ storageIsolated: bad('StorageShared'), keysIsolated: bad('KeysShared') }), NOW);
-    expect(conditions?.find(({ type }) => type === 'Isolated')).toMatchObject({ status: 'False', reason: 'StorageShared', message: 'StorageShared. KeysShared.' });
+  it('says of each kind of isolation what is missing', () => {
+    const { conditions } = locationStatus(location(), facts({ storageIsolated: bad('StorageShared'), keysIsolated: bad('KeysShared'), workersIsolated: bad('WorkersShareCredentials') }), NOW);
+    expect(conditions?.find(({ type }) => type === 'Isolated')).toMatchObject({ status: 'False', reason: 'StorageShared', message: 'StorageShared. KeysShared. WorkersShareCredentials.' });
   });
 
   it('speaks of the second key only where there is one', () => {

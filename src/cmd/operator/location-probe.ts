@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BackupLocation, BackupLocationSpec, KmsSettings, MoverCredentials } from '../../api/index.ts';
-import { PortError, type CredentialMinter, type Finding, type LocationFindings, type LocationProbe } from '../../controller/index.ts';
-import { isReadOnly } from '../../decide/index.ts';
+import { PortError, type CredentialMinter, type Finding, type LocationFindings, type LocationProbe, type ReplicationAccess } from '../../controller/index.ts';
+import { isReadOnly, replicationSetup } from '../../decide/index.ts';
 import { KeyError, LOCAL_KMS_WARNING, probeKms } from '../../keys/index.ts';
 import { canonicalJson, StorageError, type ObjectStore } from '../../storage/index.ts';
 import { keysIsolation, PROBE_TENANT } from './kms-isolation.ts';
@@ -11,25 +11,29 @@ import { openKms, openLocationStore, type SecretSource } from './location-access
 export class RealLocationProbe implements LocationProbe {
   readonly #secrets: SecretSource;
   readonly #minter: CredentialMinter;
+  readonly #workers: Pick<ReplicationAccess, 'credentials'>;
   readonly #warn: (message: string) => void;
 
-  constructor(secrets: SecretSource, minter: CredentialMinter, warn: (message: string) => void) {
+  constructor(secrets: SecretSource, minter: CredentialMinter, workers: Pick<ReplicationAccess, 'credentials'>, warn: (message: string) => void) {
     this.#secrets = secrets;
     this.#minter = minter;
+    this.#workers = workers;
     this.#warn = warn;
   }
 
   async probe(location: BackupLocation, signal: AbortSignal): Promise<LocationFindings> {
     const { spec } = location;
-    const [storage, minted, key, replica] = await Promise.all([
+    const [storage, minted, workersIsolated, key, replica] = await Promise.all([
       this.#probeStorage(spec, signal),
       this.#mint(location, signal),
+      replicationSetup(spec) === undefined ? undefined : this.#probeWorkers(location, signal),
       this.#probeKey(spec.kms, signal),
       spec.replica ? this.#probeKey(spec.replica.kms, signal) : undefined,
     ]);
     return {
       ...storage,
       storageIsolated: storageIsolation(spec, minted),
+      ...(workersIsolated === undefined ? {} : { workersIsolated }),
       keyUsable: key.usable,
       ...(replica ? { replicaKeyUsable: replica.usable } : {}),
       keysIsolated: await keysIsolation(spec, minted, key.canUnwrap || (replica?.canUnwrap ?? false), signal),
@@ -69,6 +73,16 @@ export class RealLocationProbe implements LocationProbe {
   async #mint(location: BackupLocation, signal: AbortSignal): Promise<MoverCredentials | FailedFinding> {
     try {
       return (await this.#minter.mint(location, PROBE_TENANT, signal)).credentials;
+    } catch (error) {
+      return finding(error, 'STS');
+    }
+  }
+
+  async #probeWorkers(location: BackupLocation, signal: AbortSignal): Promise<Finding> {
+    try {
+      const { shared } = await this.#workers.credentials(location, 'replicate', signal);
+      if (shared.length === 0) return { ok: true, message: 'Workers of the second data center get S3 sessions confined to what they do.' };
+      return { ok: false, reason: 'WorkersShareCredentials', message: `Workers that copy into the second data center hold a bucket's own credentials: ${shared.map((why) => why.replace(/[.\s]*$/, '')).join('; ')}.` };
     } catch (error) {
       return finding(error, 'STS');
     }

@@ -1,15 +1,16 @@
-import { MOVER_CONTRACT_VERSION, ReplicationResult, replicationResultKey, type BackupLocation, type MoverCredentials, type ReplicationOrders } from '../../api/index.ts';
+import { ReplicationResult, replicationResultKey, type BackupLocation, type ReplicationOrders } from '../../api/index.ts';
 import { PortError, type ReplicationAccess } from '../../controller/index.ts';
-import { REPLICA_CREDENTIALS, SOURCE_CREDENTIALS, replicationSetup } from '../../decide/index.ts';
-import type { ObjectStore } from '../../storage/index.ts';
+import { REPLICA_CREDENTIALS, SOURCE_CREDENTIALS, replicationSetup, type ReplicationSetup } from '../../decide/index.ts';
+import { workerSessionPolicy, type ObjectStore } from '../../storage/index.ts';
 import { openBucket, type SecretSource } from './location-access.ts';
 import { readResult } from './read-result.ts';
 import { accessKeyOf } from './secrets.ts';
+import { workerSession, type WorkerSession } from './worker-session.ts';
 
 /** A result names every snapshot of its tenants: some hundred megabytes are no result of ours. */
 const MOST_BYTES = 256 << 20;
 
-/** Hands workers what the location's Secrets hold for both buckets, and reads what they leave in its own. */
+/** Hands workers sessions of what the location's Secrets hold for both buckets, and reads what they leave in its own. */
 export class RealReplicationAccess implements ReplicationAccess {
   readonly #secrets: SecretSource;
 
@@ -17,15 +18,32 @@ export class RealReplicationAccess implements ReplicationAccess {
     this.#secrets = secrets;
   }
 
-  credentials({ metadata, spec }: BackupLocation, task: ReplicationOrders['task']): Promise<Readonly<Record<string, MoverCredentials>>> {
+  async credentials({ metadata, spec }: BackupLocation, task: ReplicationOrders['task'], signal: AbortSignal): ReturnType<ReplicationAccess['credentials']> {
     const setup = replicationSetup(spec);
     if (setup === undefined) throw new PortError('NoReplica', `BackupLocation ${metadata.name} has no second bucket any more`, { retryable: false });
+    const sessions = Object.entries(await this.#sessions(setup, task, signal));
+    const ends = sessions.flatMap(([, { credentials: { s3 } }]) => (s3.expiration === undefined ? [] : [Date.parse(s3.expiration)]));
+    return {
+      files: Object.fromEntries(sessions.map(([file, { credentials }]) => [file, credentials])),
+      // All are renewed together, before the first of them ends.
+      expiresAt: ends.length === 0 ? undefined : Math.min(...ends),
+      shared: sessions.flatMap(([, { shared }]) => (shared === undefined ? [] : [shared])),
+    };
+  }
+
+  async #sessions(setup: ReplicationSetup, task: ReplicationOrders['task'], signal: AbortSignal): Promise<Record<string, WorkerSession>> {
+    const { source, replica, mode, replication } = setup;
+    const own = (secret: string) => accessKeyOf(this.#secrets.lookup, secret, this.#secrets.namespace);
     if (task === 'collect') {
-      const name = setup.collectorSecret ?? '';
-      return Promise.resolve({ [REPLICA_CREDENTIALS]: this.#of(name) });
+      return { [REPLICA_CREDENTIALS]: await workerSession(replica, own(setup.collectorSecret ?? ''), workerSessionPolicy(replica, 'collect', { leavesResults: true }), signal) };
     }
-    const { source, replica } = setup;
-    return Promise.resolve({ [SOURCE_CREDENTIALS]: this.#of(source.credentialsSecretRef.name), [REPLICA_CREDENTIALS]: this.#of(replica.credentialsSecretRef.name) });
+    const ofSource = workerSessionPolicy(source, 'read', { leavesResults: mode === 'Push' });
+    const ofReplica = workerSessionPolicy(replica, 'copy', { leavesResults: mode === 'Pull', copiesFrom: replication.serverSideCopy ? source : undefined });
+    const [atSource, atReplica] = await Promise.all([
+      workerSession(source, own(source.credentialsSecretRef.name), ofSource, signal),
+      workerSession(replica, own(replica.credentialsSecretRef.name), ofReplica, signal),
+    ]);
+    return { [SOURCE_CREDENTIALS]: atSource, [REPLICA_CREDENTIALS]: atReplica };
   }
 
   /** Who copies leaves them in the location's own bucket, who collects where there is something to collect. */
@@ -39,10 +57,6 @@ export class RealReplicationAccess implements ReplicationAccess {
     } finally {
       await store.close();
     }
-  }
-
-  #of(secret: string): MoverCredentials {
-    return { version: MOVER_CONTRACT_VERSION, s3: accessKeyOf(this.#secrets.lookup, secret, this.#secrets.namespace), kms: {} };
   }
 }
 

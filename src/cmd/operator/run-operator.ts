@@ -76,6 +76,7 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
   const secrets = new Informer(new ResourceClient<RawSecret>(connection, resourceTypes.secrets), { namespace: settings.namespace, onError });
   const source = { lookup: secretLookup(secrets, settings.namespace), namespace: settings.namespace };
   const credentialMinter = new RealCredentialMinter(source);
+  const replication = new RealReplicationAccess(source);
   const signer = new SecretSigner(connection, settings.namespace, log);
   const events = new EventRecorder(connection, settings.identity, () => new Date(), (error) => log.warn({ err: error }, 'an event could not be written'));
   await runControllers(
@@ -92,11 +93,11 @@ async function lead({ settings, log, metrics, connection }: Replica, signal: Abo
       ports: {
         clock: { now: () => Date.now() },
         credentialMinter,
-        locationProbe: new RealLocationProbe(source, credentialMinter, (message) => log.warn(message)),
+        locationProbe: new RealLocationProbe(source, credentialMinter, replication, (message) => log.warn(message)),
         lockProver: new RealLockProver(source, () => Date.now()),
         tenantRecords: new RealTenantRecords(source, signer),
         recovery: new RealRecoverySource(source),
-        replication: new RealReplicationAccess(source),
+        replication,
         resultReader: new RealResultReader(source),
         audit: new RealAuditRecorder(signer, source, log),
         eraser: new RealTenantEraser(source),

@@ -1,9 +1,12 @@
-import { ORDERS_FILE, type BackupLocation } from '../../api/index.ts';
+import { ORDERS_FILE, type BackupLocation, type ReplicationOrders } from '../../api/index.ts';
 import {
+  ANNOTATION_CREDENTIALS_EXPIRE,
+  ANNOTATION_CREDENTIALS_RENEWED,
   NOT_REPLICATED,
   NO_ATTEMPT,
   decideReplication,
   decideWorkersRefused,
+  displayTime,
   isErasureOrdered,
   spokenTogether,
   moverLabels,
@@ -142,6 +145,8 @@ export class Replications {
     switch (step.do) {
       case 'startWorkers':
         return this.#start(step.start, location, signal);
+      case 'renewWorkers':
+        return this.#renew(step.name, step.task, location, signal);
       case 'clearWorkers':
         return this.#clear(step.name, location, signal);
     }
@@ -150,11 +155,25 @@ export class Replications {
   /** The Secret, then the Job. Either may be there already from a run that ended in between: they have the same content. */
   async #start(start: WorkersStart, location: BackupLocation, signal: AbortSignal): Promise<void> {
     const { job, orders } = start;
-    const files = { [ORDERS_FILE]: orders, ...(await this.#access.credentials(location, orders.task, signal)) };
-    const data = Object.fromEntries(Object.entries(files).map(([name, value]) => [name, Buffer.from(JSON.stringify(value)).toString('base64')]));
+    const { files, expiresAt } = await this.#access.credentials(location, orders.task, signal);
+    const data = secretData({ [ORDERS_FILE]: orders, ...files });
     const metadata = { name: job.name, namespace: job.namespace, labels: moverLabels(job), ownerReferences: [...job.owners] };
     await createOnce(() => this.#secrets.create({ apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data }, signal));
-    await createOnce(() => this.#jobs.create(workersJob(start), signal));
+    const jobAnnotations = { ...job.jobAnnotations, ...(expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(expiresAt) }) };
+    await createOnce(() => this.#jobs.create(workersJob({ ...start, job: { ...job, jobAnnotations } }), signal));
+  }
+
+  /** Fresh sessions into the Secret, then their end into the Job: after a crash in between they are only renewed again. Where none can be made, the next look tries once more. */
+  async #renew(name: string, task: ReplicationOrders['task'], location: BackupLocation, signal: AbortSignal): Promise<void> {
+    const { caches, clock, moverNamespace } = this.#context;
+    try {
+      const { files, expiresAt } = await this.#access.credentials(location, task, signal);
+      await this.#secrets.patch(name, moverNamespace, { data: secretData(files) }, { signal });
+      const annotations = { [ANNOTATION_CREDENTIALS_RENEWED]: displayTime(clock.now()), [ANNOTATION_CREDENTIALS_EXPIRE]: expiresAt === undefined ? null : displayTime(expiresAt) };
+      caches.jobs.remember(await this.#jobs.patch(name, moverNamespace, { metadata: { annotations } }, { signal }));
+    } catch (error) {
+      if (!(error instanceof PortError) && !isKubeError(error, 'NotFound')) throw error;
+    }
   }
 
   /** The Job last: while it is there, the next look finds both again. */
@@ -167,6 +186,10 @@ export class Replications {
     await this.#secrets.delete(name, moverNamespace, { signal });
     await this.#jobs.delete(name, moverNamespace, { propagationPolicy: 'Background', signal, ...(job === undefined ? {} : { uid: job.metadata.uid }) });
   }
+}
+
+function secretData(files: Readonly<Record<string, unknown>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(files).map(([name, value]) => [name, Buffer.from(JSON.stringify(value)).toString('base64')]));
 }
 
 async function createOnce(create: () => Promise<unknown>): Promise<void> {

@@ -7,6 +7,12 @@ import { canonicalJson, parseCanonicalJson, type ObjectInfo } from '../../storag
 const Tags = z.string().regex(/^(?:[0-9a-f]{8}|-{8})*$/);
 export const NO_TAG = '--------';
 
+/** What the ledger keeps of a listing's ETag: enough to see that it changed. Services put quotes around it, as they are or as an entity. */
+export function tagOf({ etag = '' }: Pick<ObjectInfo, 'etag'>): string | undefined {
+  const bare = etag.replace(/"|&quot;|&#34;/g, '');
+  return bare === '' ? undefined : hash('sha256', bare, 'hex').slice(0, NO_TAG.length);
+}
+
 /**
  * What the replicator remembers of a tenant: until when its objects in the replica are locked, and since when nothing needs which. It lies in the replica,
  * without a lock, and decides nothing that the bucket could not say: who loses it extends each lock once more, and collects later.
@@ -69,7 +75,7 @@ export function newestLedger(keys: Iterable<string>): LedgerName | undefined {
 
 /** What a listing of the source looks like, with the terms under which it is kept. */
 export function digestOf(objects: readonly ObjectInfo[], lock: ReplicationLock): string {
-  const lines = objects.map(({ key, size, etag = '' }) => `${key} ${size} ${etag}\n`).join('');
+  const lines = objects.map((object) => `${object.key} ${object.size} ${tagOf(object) ?? ''}\n`).join('');
   return hash('sha256', `${lock.mode} ${lock.retainForMs}\n${lines}`, 'hex').slice(0, NO_DIGEST.length);
 }
 

@@ -1,20 +1,14 @@
-import { hash } from 'node:crypto';
 import { EngineError } from '../../restic/errors.ts';
 import { StorageError, type ObjectInfo } from '../../storage/index.ts';
 import { hasPromisedContent, promisedHash } from '../content-name.ts';
 import { inParallel } from '../in-parallel.ts';
-import { NO_TAG, type Ledger } from './ledger.ts';
+import { NO_TAG, tagOf, type Ledger } from './ledger.ts';
 import { nameInGeneration } from './tenant-keys.ts';
 import type { ReplicaState } from './tenant-state.ts';
 import type { ReplicationWork } from './work.ts';
 
 /** A few that are read say whether a night of encryption or a move to another storage went before. */
 const PARALLEL_READS = 8;
-
-/** What the ledger keeps of a listing's ETag: enough to see that it changed. */
-export function tagOf({ etag }: Pick<ObjectInfo, 'etag'>): string | undefined {
-  return etag === undefined || etag === '' ? undefined : hash('sha256', etag, 'hex').slice(0, NO_TAG.length);
-}
 
 /** The tags of one group of names, by name. */
 export function tagsOf({ names, tags }: Ledger['needed'][number]): [string, string][] {
