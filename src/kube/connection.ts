@@ -7,6 +7,8 @@ import { codeOf, KubeError } from './errors.ts';
 const MAX_SOCKETS = 64;
 /** An answer to a plain request; a watch or a log has no such bound. */
 const REQUEST_TIMEOUT_MS = 30_000;
+/** A CRD is seldom installed anew with other versions, and whoever then asks in vain asks again. */
+const VERSION_BELIEVED_MS = 10 * 60_000;
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 export type Query = Readonly<Record<string, string | undefined>>;
@@ -30,6 +32,8 @@ export class KubeConnection {
   readonly #config: KubeConfig;
   readonly #base: URL;
   readonly #observer: RequestObserver;
+  /** Preferred versions of groups, each with the time until which it is believed, milliseconds, monotonic. */
+  readonly #versions = new Map<string, { readonly version: string; readonly until: number }>();
   #agent: HttpAgent | HttpsAgent | undefined;
 
   constructor(config: KubeConfig, observer: RequestObserver = () => undefined) {
@@ -73,6 +77,18 @@ export class KubeConnection {
     } finally {
       response.destroy();
     }
+  }
+
+  /**
+   * The version of an API group that the server prefers.
+   * @throws {KubeError} `NotFound` when it has no such group
+   */
+  async preferredVersion(group: string, signal?: AbortSignal): Promise<string> {
+    const known = this.#versions.get(group);
+    if (known !== undefined && performance.now() < known.until) return known.version;
+    const { preferredVersion } = await this.request<{ preferredVersion: { version: string } }>('GET', `/apis/${group}`, { signal });
+    this.#versions.set(group, { version: preferredVersion.version, until: performance.now() + VERSION_BELIEVED_MS });
+    return preferredVersion.version;
   }
 
   /** Closes the sockets that are kept open between requests. */

@@ -44,8 +44,7 @@ export class ResourceClient<T extends KubeObject> {
    */
   async servedType(signal?: AbortSignal): Promise<ResourceType> {
     if (this.type.version !== '') return this.type;
-    const { preferredVersion } = await this.connection.request<{ preferredVersion: { version: string } }>('GET', `/apis/${this.type.group}`, { signal });
-    return { ...this.type, version: preferredVersion.version };
+    return { ...this.type, version: await this.connection.preferredVersion(this.type.group, signal) };
   }
 
   /** `undefined` when there is none. Read from the API server, not from a cache. */
@@ -128,8 +127,11 @@ export class ResourceClient<T extends KubeObject> {
     return this.patch(name, namespace, { metadata: { resourceVersion, finalizers } }, signal ? { signal } : {});
   }
 
-  /** An object that is gone already is no error. */
-  async delete(name: string, namespace?: string, options: DeleteOptions = {}): Promise<void> {
+  /**
+   * An object that is gone already is no error.
+   * @returns the object as it now stands where finalizers keep it for a while, else undefined
+   */
+  async delete(name: string, namespace?: string, options: DeleteOptions = {}): Promise<T | undefined> {
     const body = {
       apiVersion: 'v1',
       kind: 'DeleteOptions',
@@ -137,9 +139,11 @@ export class ResourceClient<T extends KubeObject> {
       ...(options.uid ? { preconditions: { uid: options.uid } } : {}),
     };
     try {
-      await this.connection.request('DELETE', objectPath(await this.servedType(options.signal), name, namespace), { body, signal: options.signal });
+      const answer = await this.connection.request<{ readonly kind?: string; readonly metadata?: { readonly deletionTimestamp?: string } }>('DELETE', objectPath(await this.servedType(options.signal), name, namespace), { body, signal: options.signal });
+      return answer.kind !== 'Status' && answer.metadata?.deletionTimestamp !== undefined ? (answer as T) : undefined;
     } catch (error) {
       if (!isKubeError(error, 'NotFound')) throw error;
+      return undefined;
     }
   }
 }

@@ -83,7 +83,7 @@ export class FakeCluster extends KubeConnection {
         return this.#patch(at, options.body as Json);
       case 'DELETE':
         this.remove(at.collection, at.namespace, at.name ?? '', options.body as { propagationPolicy?: string; preconditions?: { uid?: string } });
-        return {};
+        return this.find(at.collection, at.namespace, at.name ?? '') ?? { kind: 'Status', status: 'Success' };
       case 'PUT':
         throw new KubeError('BadRequest', 'the stand-in knows no PUT');
     }

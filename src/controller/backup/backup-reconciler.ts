@@ -154,6 +154,8 @@ export class BackupReconciler {
     const namespace = backup.metadata.namespace ?? '';
     const generation = backup.status?.keyGeneration ?? 1;
     const raw = caches.jobs.byIndex('namespace', namespace).find((job) => coveredBy(jobFact(job)).length > 0);
+    // Most stay: a look at one of them must not cost a look at all the others of its namespace.
+    if (raw === undefined && !isEnding(backup)) return { job: NO_ATTEMPT, wanting: [], stopped: undefined };
     const held = this.#held(namespace, raw === undefined ? [] : coveredBy(jobFact(raw)));
     const stopped = held.get(backup.metadata.uid);
     // A Job opens one repository, and each generation has its own.

@@ -1,9 +1,9 @@
 import { LABEL_BACKUP, LABEL_BACKUP_UID, LABEL_COMPONENT, LABEL_NAMESPACE } from '../../api/index.ts';
 import { decideSweep, familyOfLabel, isEnding, type FamilyFacts, type SweepStep } from '../../decide/index.ts';
-import { ResourceClient, isKubeError, resourceTypes, type KubeConnection, type KubeObject } from '../../kube/index.ts';
+import { ResourceClient, isKubeError, resourceTypes, type DeleteOptions, type KubeConnection, type KubeObject } from '../../kube/index.ts';
 import type { Cache } from '../caches.ts';
 import type { MoverContext } from '../mover/index.ts';
-import type { RawClaim, RawGroupContent, RawSecret, RawSnapshot, RawSnapshotContent } from '../raw-objects.ts';
+import type { RawClaim, RawGroupContent, RawSecret, RawSnapshot, RawSnapshotContent, RawVolume } from '../raw-objects.ts';
 import { groupOwner } from '../slim-objects.ts';
 import { contentFact, copiedClaimFact, copiedVolumeFact, groupContentFact, groupFact, snapshotFact } from './copy-facts.ts';
 
@@ -106,34 +106,38 @@ function contentsOf(
   return new Set(new Map(found.map((content) => [content.metadata.name, content])).values());
 }
 
-/** What is changed is remembered: the next look may come before the watch tells, and would change it again. */
+/** What is changed or going is remembered: the next look may come before the watch tells, and would do it again. */
 async function apply({ connection, caches }: SweepContext, step: SweepStep, signal: AbortSignal): Promise<void> {
   const of = <T extends KubeObject>(type: keyof typeof resourceTypes) => new ResourceClient<T>(connection, resourceTypes[type]);
+  const remove = async <T extends KubeObject>(type: keyof typeof resourceTypes, cache: Cache<T>, name: string, namespace?: string, how: DeleteOptions = {}): Promise<void> => {
+    const left = await of<T>(type).delete(name, namespace, { ...how, signal });
+    if (left !== undefined) cache.remember(left);
+  };
   switch (step.do) {
     case 'deleteJob':
-      return of('jobs').delete(step.name, step.namespace, { propagationPolicy: 'Foreground', signal });
+      return remove('jobs', caches.jobs, step.name, step.namespace, { propagationPolicy: 'Foreground' });
     case 'deleteSecret':
-      return of('secrets').delete(step.name, step.namespace, { signal });
+      return remove('secrets', caches.moverSecrets, step.name, step.namespace);
     case 'deleteClaim':
-      return of('persistentVolumeClaims').delete(step.name, step.namespace, { signal });
+      return remove('persistentVolumeClaims', caches.claims, step.name, step.namespace);
     case 'deleteSnapshot':
-      return of('volumeSnapshots').delete(step.name, step.namespace, { signal });
+      return remove('volumeSnapshots', caches.snapshots, step.name, step.namespace);
     case 'deleteContent':
-      return of('volumeSnapshotContents').delete(step.name, undefined, { signal });
+      return remove('volumeSnapshotContents', caches.snapshotContents, step.name);
     case 'deleteGroup':
-      return of('volumeGroupSnapshots').delete(step.name, step.namespace, { signal });
+      return remove('volumeGroupSnapshots', caches.groups, step.name, step.namespace);
     case 'deleteGroupContent':
-      return of('volumeGroupSnapshotContents').delete(step.name, undefined, { signal });
+      return remove('volumeGroupSnapshotContents', caches.groupContents, step.name);
     case 'unlabelClaim':
       caches.claims.remember(await of<RawClaim>('persistentVolumeClaims').patch(step.name, step.namespace, { metadata: { labels: { [step.label]: null } } }, { signal }));
       return;
     case 'claimGroup': {
       const metadata = step.orphaned ? { annotations: { [GROUP_BEING_DELETED]: 'yes' } } : {};
-      await of('volumeGroupSnapshotContents').patch(step.name, undefined, { metadata, spec: { deletionPolicy: 'Delete' } }, { signal });
+      caches.groupContents.remember(await of<RawGroupContent>('volumeGroupSnapshotContents').patch(step.name, undefined, { metadata, spec: { deletionPolicy: 'Delete' } }, { signal }));
       return;
     }
     case 'reclaimVolume':
-      await of('persistentVolumes').patch(step.name, undefined, { spec: { persistentVolumeReclaimPolicy: 'Delete' } }, { signal });
+      caches.volumes.remember(await of<RawVolume>('persistentVolumes').patch(step.name, undefined, { spec: { persistentVolumeReclaimPolicy: 'Delete' } }, { signal }));
       return;
     case 'claimSnapshot': {
       const metadata = step.orphaned ? { annotations: { [BEING_DELETED]: 'yes' } } : {};
