@@ -28,7 +28,7 @@ function measuredText(results: Results): string {
   const limits = [...new Set(confined.map(([, { limitMiB }]) => limitMiB))].join(', ');
   const memory = [
     `### Below a limit of ${limits} MiB`,
-    confined.map(([name, { measuredAt, files, bytes, scale }]) => `${name}: ${count(files)} files, ${size(bytes)}${share(scale)}, measured ${measuredAt.slice(0, 10)}`).join('; '),
+    confined.map(([name, { measuredAt, files, bytes, scale, indexedBlobs }]) => `${name}: ${count(files)} files, ${size(bytes)}${indexedBlobs === undefined ? '' : ` beside ${count(indexedBlobs)} other blobs in the index`}${share(scale)}, measured ${measuredAt.slice(0, 10)}`).join('; '),
     confinedTable(results.confined),
   ];
   return ['![Seconds of each program for each step](benchmarks.svg)', ...runs, ...(confined.length === 0 ? [] : memory), ...(judge(results).length === 0 ? [] : ['### Targets', verdictTable(results)])].join('\n\n');

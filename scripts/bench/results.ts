@@ -43,7 +43,7 @@ export type Run = z.infer<typeof Run>;
 const ConfinedStep = z.object({ step: z.string(), seconds: z.number(), cpuSeconds: z.number(), peakMiB: z.number(), groupMiB: z.number(), ended: z.string() });
 export type ConfinedStep = z.infer<typeof ConfinedStep>;
 
-const Confined = z.object({ measuredAt: z.iso.datetime(), machine: Machine, limitMiB: z.number(), seed: z.number(), scale: z.number(), files: z.number(), bytes: z.number(), steps: z.array(ConfinedStep) });
+const Confined = z.object({ measuredAt: z.iso.datetime(), machine: Machine, limitMiB: z.number(), seed: z.number(), scale: z.number(), files: z.number(), bytes: z.number(), indexedBlobs: z.number().optional(), steps: z.array(ConfinedStep) });
 export type Confined = z.infer<typeof Confined>;
 
 export const Results = z.object({

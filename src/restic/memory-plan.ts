@@ -10,6 +10,7 @@ const little = 320 * MIB;
 const base = 160 * MIB;
 /** Four saturate what one process should take. */
 const mostWorkers = 4;
+const shareOfTable = 5 / 16;
 /** A worker's heap and what zstd keeps for it; on top come its two packs. */
 const worker = 22 * MIB;
 
@@ -53,6 +54,14 @@ export function memoryPlanOf(limit: number): MemoryPlan {
 export function workersWithin(limit: number, table: number): number {
   if (limit <= 0) return mostWorkers;
   return Math.max(1, Math.min(mostWorkers, Math.floor((limit - base - table) / (worker + 2 * packTargetWithin(limit)))));
+}
+
+/**
+ * What the table of blobs may take of the memory, bytes; beyond that it is paged from a file. A million blobs fit into 256 MiB that way. Pure.
+ * @param memory - bytes that this process may take
+ */
+export function tableWithin(memory: number): number {
+  return memory * shareOfTable;
 }
 
 function packTargetWithin(limit: number): number {

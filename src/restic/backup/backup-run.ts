@@ -115,7 +115,7 @@ export class BackupRun {
       packTarget: writer.packTarget,
       material,
       gear,
-      tableBuffers: () => index.table.buffers,
+      tableMemories: () => index.table.memories,
       reached: reach.bits,
       compression: this.#repository.compressionOf(this.#request.compression ?? 'auto'),
       onResult,
@@ -132,8 +132,8 @@ export class BackupRun {
       },
       onError,
     });
-    index.table.onSegment = (buffer) => {
-      pool.addSegment(buffer);
+    index.table.onSegment = (memory) => {
+      pool.addSegment(memory);
     };
     return pool;
   }

@@ -42,13 +42,14 @@ export async function checkSnapshots(repository: OpenRepository, problems: Probl
 /** The index of all files that can be read. */
 export async function checkIndex(repository: OpenRepository, problems: Problems, signal?: AbortSignal): Promise<TableIndex> {
   const index = new TableIndex();
+  index.beginLoading();
   for await (const { id } of repository.listFiles('index', signal)) {
     const name = keyOf('index', id);
     await problems.attempt('index', name, `${fromReplica} Or rebuild it from the packs with restic: \`restic repair index\`.`, async () => {
       await repository.readIndexFile(index, id, signal);
     });
   }
-  index.table.consolidate();
+  index.endLoading();
   return index;
 }
 

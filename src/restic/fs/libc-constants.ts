@@ -26,6 +26,16 @@ export const SEEK_SET = 0;
 export const SEEK_DATA = 3;
 export const SEEK_HOLE = 4;
 
+export const PROT_READ = 1;
+export const PROT_WRITE = 2;
+export const MAP_SHARED = 1;
+export const MADV_RANDOM = 1;
+export const MADV_SEQUENTIAL = 2;
+
+/** As `statfs` tells them: file systems that are memory themselves. */
+export const TMPFS_MAGIC = 0x01021994;
+export const RAMFS_MAGIC = 0x858458f6;
+
 export const STATX_BASIC_STATS = 0x7ff;
 
 export const S_IFMT = 0o170000;

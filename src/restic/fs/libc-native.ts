@@ -25,6 +25,13 @@ export interface Native {
   lgetxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array, size: number): number;
   lsetxattr(path: Uint8Array, name: Uint8Array, value: Uint8Array, size: number, flags: number): number;
   lremovexattr(path: Uint8Array, name: Uint8Array): number;
+  mmap(address: number, length: number, protection: number, flags: number, descriptor: number, offset: number): number | bigint;
+  munmap(address: number, length: number): number;
+  madvise(address: number, length: number, advice: number): number;
+  /** Returns the errno instead of setting it. */
+  posixFallocate(descriptor: number, offset: number, length: number): number;
+  /** The memory itself, no copy: it must stay mapped while anyone has the buffer. */
+  view(address: bigint, length: number): ArrayBuffer;
   errno(): number;
 }
 
@@ -55,14 +62,18 @@ const prototypes = {
   lgetxattr: ['lgetxattr', 'long', ['void *', 'void *', 'void *', 'size_t']],
   lsetxattr: ['lsetxattr', 'int', ['void *', 'void *', 'void *', 'size_t', 'int']],
   lremovexattr: ['lremovexattr', 'int', ['void *', 'void *']],
-} satisfies Record<Exclude<keyof Native, 'errno'>, [string, string, string[]]>;
+  mmap: ['mmap', 'intptr_t', ['intptr_t', 'size_t', 'int', 'int', 'int', 'int64_t']],
+  munmap: ['munmap', 'int', ['intptr_t', 'size_t']],
+  madvise: ['madvise', 'int', ['intptr_t', 'size_t', 'int']],
+  posixFallocate: ['posix_fallocate', 'int', ['int', 'int64_t', 'int64_t']],
+} satisfies Record<Exclude<keyof Native, 'errno' | 'view'>, [string, string, string[]]>;
 
 /** @param require loads the binding when it is first needed. */
 export function bindNative(require: NodeJS.Require): Native {
   const koffi = require('koffi') as typeof import('koffi');
   // The running program's own libc, whichever it is (glibc or musl).
   const library = koffi.load(null);
-  const functions: Record<string, unknown> = { errno: () => koffi.errno() };
+  const functions: Record<string, unknown> = { errno: () => koffi.errno(), view: (address: bigint, length: number) => koffi.view(address, length) };
   for (const [name, [symbol, result, parameters]] of Object.entries(prototypes)) functions[name] = library.func(symbol, result, parameters);
   return functions as unknown as Native;
 }

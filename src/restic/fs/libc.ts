@@ -181,6 +181,33 @@ export class Libc {
     throw error;
   }
 
+  /** Gives a file its blocks now, so that writing to its mapping cannot fail for want of room (`SIGBUS`). */
+  allocate(descriptor: number, bytes: number): void {
+    const errno = this.#native.posixFallocate(descriptor, 0, bytes);
+    if (errno !== 0) throw new LibcError('posix_fallocate', errno, `descriptor ${String(descriptor)}`);
+  }
+
+  /** Maps a file, shared and for writing; it stays mapped when the descriptor is closed. @returns the address */
+  map(descriptor: number, bytes: number): number {
+    const address = Number(this.#native.mmap(0, bytes, c.PROT_READ | c.PROT_WRITE, c.MAP_SHARED, descriptor, 0));
+    if (address === -1) this.#failOn('mmap', descriptor);
+    return address;
+  }
+
+  unmap(address: number, bytes: number): void {
+    this.#native.munmap(address, bytes);
+  }
+
+  /** How a mapping will be read: `scan` reads ahead, `random` does not. Only a hint. */
+  advise(address: number, bytes: number, pattern: 'random' | 'scan'): void {
+    this.#native.madvise(address, bytes, pattern === 'scan' ? c.MADV_SEQUENTIAL : c.MADV_RANDOM);
+  }
+
+  /** A mapping as bytes; whoever has them after `unmap` crashes the process. */
+  view(address: number, bytes: number): ArrayBuffer {
+    return this.#native.view(BigInt(address), bytes);
+  }
+
   /** Names of extended attributes; none where the file system has none. */
   xattrNamesAt(at: number, name: ByteString): ByteString[] {
     const length = this.#growing('listxattr', name, (list) => this.#listXattr(at, name, list));

@@ -1,5 +1,6 @@
 import type { Compression } from '../contract.ts';
 import type { BlobType } from '../format/index.ts';
+import type { SegmentMemory } from '../repository/index.ts';
 import type { SharedPackBuffers } from './pack-buffers.ts';
 
 /** A file, or a stretch of a large one, for a worker to read, cut, seal and pack. */
@@ -76,7 +77,7 @@ export interface PackMessage {
 export type ToWorker =
   | { readonly kind: 'files'; readonly jobs: readonly FileJob[] }
   /** The table of blobs has grown. */
-  | { readonly kind: 'segment'; readonly buffer: SharedArrayBuffer }
+  | { readonly kind: 'segment'; readonly memory: SegmentMemory }
   /** No more files will come: hand over what is open. */
   | { readonly kind: 'finish' };
 
@@ -89,7 +90,7 @@ export type FromWorker =
 export interface WorkerStart {
   readonly material: SharedArrayBuffer;
   readonly gear: Int32Array;
-  readonly table: readonly SharedArrayBuffer[];
+  readonly table: readonly SegmentMemory[];
   /** One bit for each pack that there was at the start: set when a blob in it is used. */
   readonly reached: SharedArrayBuffer;
   readonly packBuffers: SharedPackBuffers;

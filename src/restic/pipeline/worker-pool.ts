@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { setTimeout as delay } from 'node:timers/promises';
 import { SHARE_ENV, Worker } from 'node:worker_threads';
+import type { SegmentMemory } from '../repository/index.ts';
 import { unpackResults, type FileJob, type FileResult, type FromWorker, type ToWorker, type WorkerStart } from './messages.ts';
 import { LentPackBuffers, makePackBuffers } from './pack-buffers.ts';
 import type { OpenPack } from './pack-builder.ts';
@@ -16,7 +17,7 @@ export interface WorkerPoolOptions extends Omit<WorkerStart, 'packBuffers' | 'ta
   /** Each holds two packs and a read buffer; four of them saturate what one process should take. */
   readonly mostWorkers: number;
   /** Asked when a worker starts, for the table may have grown by then. */
-  readonly tableBuffers: () => readonly SharedArrayBuffer[];
+  readonly tableMemories: () => readonly SegmentMemory[];
   readonly onResult: (result: FileResult) => void;
   /** After the results of a batch. */
   readonly onBatch: () => void;
@@ -76,8 +77,8 @@ export class WorkerPool {
     send(member, { kind: 'files', jobs });
   }
 
-  addSegment(buffer: SharedArrayBuffer): void {
-    for (const member of this.#members) send(member, { kind: 'segment', buffer });
+  addSegment(memory: SegmentMemory): void {
+    for (const member of this.#members) send(member, { kind: 'segment', memory });
   }
 
   /**
@@ -138,7 +139,7 @@ export class WorkerPool {
   #startMember(): Member {
     const { material, gear, reached, compression, packTarget } = this.#options;
     const packBuffers = makePackBuffers(packTarget);
-    const start: WorkerStart = { material, gear, table: this.#options.tableBuffers(), reached, compression, packTarget, packBuffers };
+    const start: WorkerStart = { material, gear, table: this.#options.tableMemories(), reached, compression, packTarget, packBuffers };
     const worker = new Worker(workerUrl(), { workerData: start, env: SHARE_ENV, execArgv: [], trackUnmanagedFds: false, resourceLimits });
     const member: Member = { worker, buffers: new LentPackBuffers(packBuffers), batches: 0, finished: Promise.withResolvers() };
     worker.on('message', (message: FromWorker) => {

@@ -61,7 +61,7 @@ export class WorkerTask {
         this.#files(message.jobs);
         return;
       case 'segment':
-        this.#table.addSegment(message.buffer);
+        this.#table.addSegment(message.memory);
         return;
       case 'finish': {
         const open = this.#buffers.isStopped ? [] : this.#builder.finishLarge();

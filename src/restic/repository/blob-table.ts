@@ -1,26 +1,11 @@
 import type { BlobType } from '../format/blob.ts';
+import {
+  claimOf, firstSlot, hasKey, isAt, isNew, offsetAt, packAt, pending, placeAt, placed, setPending, settledState, take, typeAt, wordsOfSlot, writePlace, type Claim, type Place,
+} from './blob-slots.ts';
+import { Segment } from './table-segment.ts';
+import { TableSpace, type SegmentMemory } from './table-space.ts';
 
-/**
- * The index as a flat open-addressing table in shared memory: 52 bytes a slot, readable and extendable by all worker
- * threads at once. Ids are SHA-256 and so their own hash. A slot is claimed with a compare-and-swap and never freed.
- *
- * It grows by segments: whoever owns the table adds one while a fifth of the last is free, and tells the others; a thread that has not
- * heard yet still fills the old one. Two threads may then store the same blob twice, which the format allows. A segment has a third as many
- * slots as there were before: doubling would leave a table of a million blobs with three slots for each.
- */
-const wordsOfSlot = 13;
-const stateWord = 8;
-const packWord = 9;
-const offsetWord = 10;
-const lengthWord = 11;
-const uncompressedWord = 12;
-
-// The state word: 0 is free, 1 is being claimed, others tell type and whether the place is known.
-const claiming = 1;
-const pending = { data: 2, tree: 3 } as const;
-const placed = { data: 4, tree: 5 } as const;
-
-const headerBytes = 64;
+export type { Claim, Place } from './blob-slots.ts';
 
 /** Slots of the first segment: a fifth of them is enough for the new blobs of any batch until the next segment is there. */
 const minSlots = 1 << 16;
@@ -37,68 +22,49 @@ const blobSpan = 2 ** 20;
 /** `words` hold the id from `at` on, as eight words. */
 export type SlotVisitor = (type: BlobType, words: Int32Array, at: number, offset: number, length: number, uncompressedLength: number) => void;
 
-export interface Place {
-  /** Counted by the owner of the table. */
-  readonly pack: number;
-  readonly offset: number;
-  readonly length: number;
-  readonly uncompressedLength: number;
-}
-
-/** What `claim` found: the blob is new and the caller must store it; or some thread has it in hand; or it lies in a pack. */
-export type Claim = { readonly state: 'new' | 'pending' } | { readonly state: 'placed'; readonly pack: number };
-
-const isNew: Claim = { state: 'new' };
-const isPending: Claim = { state: 'pending' };
-
-class Segment {
-  readonly buffer: SharedArrayBuffer;
-  readonly words: Int32Array;
-  readonly slots: number;
-  readonly #used: Int32Array;
-
-  constructor(buffer: SharedArrayBuffer) {
-    this.buffer = buffer;
-    this.#used = new Int32Array(buffer, 0, 1);
-    this.words = new Int32Array(buffer, headerBytes);
-    this.slots = this.words.length / wordsOfSlot;
-  }
-
-  static ofSlots(slots: number): Segment {
-    return new Segment(new SharedArrayBuffer(headerBytes + slots * wordsOfSlot * 4));
-  }
-
-  get used(): number {
-    return Atomics.load(this.#used, 0);
-  }
-
-  count(): void {
-    Atomics.add(this.#used, 0, 1);
-  }
-}
-
+/**
+ * The index as a flat open-addressing table, readable and extendable by all worker threads at once: in shared memory, or beyond what a process may take in
+ * mapped files (`TableSpace`). A slot is claimed with a compare-and-swap and never freed.
+ *
+ * It grows by segments: whoever owns the table adds one while a fifth of the last is free, and tells the others; a thread that has not
+ * heard yet still fills the old one. Two threads may then store the same blob twice, which the format allows. A segment has a third as many
+ * slots as there were before: doubling would leave a table of a million blobs with three slots for each.
+ */
 export class BlobTable {
   readonly #segments: Segment[];
+  readonly #space: TableSpace;
   /** For the owner: hears of each new segment, to tell the other threads. */
-  onSegment: ((buffer: SharedArrayBuffer) => void) | undefined;
+  onSegment: ((memory: SegmentMemory) => void) | undefined;
 
-  /** @param buffers - of another thread's table, or none for a new one */
-  constructor(buffers: readonly SharedArrayBuffer[] = []) {
-    this.#segments = buffers.length === 0 ? [Segment.ofSlots(minSlots)] : buffers.map((buffer) => new Segment(buffer));
+  /** @param memories - of another thread's table, which has to outlive this one; or none for a new one */
+  constructor(memories: readonly SegmentMemory[] = [], space = TableSpace.ofProcess()) {
+    this.#space = space;
+    this.#segments = memories.length === 0 ? [Segment.ofSlots(space, minSlots, 0)] : memories.map((memory) => new Segment(memory, space.open(memory)));
   }
 
-  get buffers(): SharedArrayBuffer[] {
-    return this.#segments.map((segment) => segment.buffer);
+  get memories(): SegmentMemory[] {
+    return this.#segments.map(({ memory }) => memory);
   }
 
-  /** What it takes, bytes. */
-  get bytes(): number {
-    return this.#segments.reduce((sum, { buffer }) => sum + buffer.byteLength, 0);
+  /** What it takes of this process's memory, bytes. */
+  get bytesInMemory(): number {
+    return this.#segments.reduce((sum, { bytesInMemory }) => sum + bytesInMemory, 0);
   }
 
-  /** What it will take once the next segment is there, bytes. */
+  /** What it will take of it, once the next segment is there, bytes; more than that it never takes while its space has files. */
   get bytesAfterGrowth(): number {
-    return this.bytes + this.#nextSlots() * wordsOfSlot * 4;
+    const bytes = this.bytesInMemory + this.#nextSlots() * wordsOfSlot * 4;
+    return this.#space.fitsIntoMemory(bytes) ? bytes : this.bytesInMemory;
+  }
+
+  /** Whether the blobs of one segment more would still be in memory. */
+  get canGrowInMemory(): boolean {
+    return this.#last().used < this.#last().slots * fullLoad || this.#space.fitsIntoMemory(this.bytesInMemory + this.#nextSlots() * wordsOfSlot * 4);
+  }
+
+  /** Whether so many blobs fit into memory. */
+  fitsIntoMemory(blobs: number): boolean {
+    return this.#space.fitsIntoMemory((blobs / fullLoad) * wordsOfSlot * 4);
   }
 
   /** Blobs, duplicates included. */
@@ -107,17 +73,16 @@ export class BlobTable {
   }
 
   /** Takes over a segment that the owner has added. */
-  addSegment(buffer: SharedArrayBuffer): void {
-    this.#segments.push(new Segment(buffer));
+  addSegment(memory: SegmentMemory): void {
+    this.#segments.push(new Segment(memory, this.#space.open(memory)));
   }
 
   /** For the owner: adds a segment when the last one is nearly full. */
   growIfNeeded(): void {
     const last = this.#last();
     if (last.used < last.slots * fullLoad) return;
-    const segment = Segment.ofSlots(this.#nextSlots());
-    this.#segments.push(segment);
-    this.onSegment?.(segment.buffer);
+    const { memory } = this.#addSlots(this.#nextSlots());
+    this.onSegment?.(memory);
   }
 
   /** For the owner, while no other thread has the table: room for so many blobs in one segment. */
@@ -129,16 +94,29 @@ export class BlobTable {
   /** For the owner, while no other thread has the table: few segments, so that look-ups probe little, and room for new blobs behind them. */
   consolidate(): void {
     if (this.#segments.length > fewSegments) this.#rebuild(Math.ceil(this.size / fullLoad));
-    if (this.#last().used > 0 && this.#last().slots > minSlots) this.#segments.push(Segment.ofSlots(minSlots));
+    if (this.#last().used > 0 && this.#last().slots > minSlots) this.#addSlots(minSlots);
+  }
+
+  /** For the owner, while no other thread has the table. */
+  clear(): void {
+    this.#segments.length = 0;
+    this.#addSlots(minSlots);
   }
 
   #rebuild(slots: number): void {
-    const old = new BlobTable(this.buffers);
-    const whole = Segment.ofSlots(Math.max(minSlots, slots));
-    this.#segments.splice(0, this.#segments.length, whole);
+    const old = new BlobTable([], this.#space);
+    old.#segments.splice(0, 1, ...this.#segments);
+    this.#segments.length = 0;
+    const whole = this.#addSlots(Math.max(minSlots, slots));
     old.forEach((type, key, place) => {
       this.#insert(whole, type, key, place);
     });
+  }
+
+  #addSlots(slots: number): Segment {
+    const segment = Segment.ofSlots(this.#space, slots, this.bytesInMemory);
+    this.#segments.push(segment);
+    return segment;
   }
 
   /** Slots, free ones included: what `slotOf` gives is below. */
@@ -153,7 +131,7 @@ export class BlobTable {
   slotOf(type: BlobType, key: Int32Array): number {
     let before = 0;
     for (const { words, slots } of this.#segments) {
-      for (let slot = ((key[0] ?? 0) >>> 0) % slots; ; slot = (slot + 1) % slots) {
+      for (let slot = firstSlot(slots, key); ; slot = (slot + 1) % slots) {
         const at = slot * wordsOfSlot;
         const state = settledState(words, at);
         if (state === 0) break;
@@ -181,12 +159,12 @@ export class BlobTable {
   /** The pack of a blob that lies in one, or -1. */
   packOf(type: BlobType, key: Int32Array): number {
     const base = this.#findPlaced(type, key);
-    return base === undefined ? -1 : (base.words[base.at + packWord] ?? -1);
+    return base === undefined ? -1 : packAt(base.words, base.at);
   }
 
   *findAll(type: BlobType, key: Int32Array): Generator<Place> {
     for (const segment of this.#segments) {
-      for (let slot = firstSlot(segment, key); ; slot = (slot + 1) % segment.slots) {
+      for (let slot = firstSlot(segment.slots, key); ; slot = (slot + 1) % segment.slots) {
         const base = slot * wordsOfSlot;
         const state = settledState(segment.words, base);
         if (state === 0) break;
@@ -208,11 +186,10 @@ export class BlobTable {
       const base = findSlot(segment, type, key);
       if (base >= 0) return claimOf(segment.words, base, type);
     }
-    for (let slot = firstSlot(last, key); ; slot = (slot + 1) % last.slots) {
+    for (let slot = firstSlot(last.slots, key); ; slot = (slot + 1) % last.slots) {
       const base = slot * wordsOfSlot;
-      if (Atomics.compareExchange(last.words, base + stateWord, 0, claiming) === 0) {
-        last.words.set(key, base);
-        Atomics.store(last.words, base + stateWord, pending[type]);
+      if (take(last.words, base, key)) {
+        setPending(last.words, base, type);
         last.count();
         return isNew;
       }
@@ -224,7 +201,7 @@ export class BlobTable {
   /** For the owner: tells where a blob lies; fills the slot of its claim, or adds one for a blob from an index file. */
   place(type: BlobType, key: Int32Array, place: Place): void {
     for (const segment of this.#segments) {
-      for (let slot = firstSlot(segment, key); ; slot = (slot + 1) % segment.slots) {
+      for (let slot = firstSlot(segment.slots, key); ; slot = (slot + 1) % segment.slots) {
         const base = slot * wordsOfSlot;
         const state = settledState(segment.words, base);
         if (state === 0) break;
@@ -245,7 +222,7 @@ export class BlobTable {
     const rankOf = new Map(order.map((pack, rank) => [pack, rank]));
     const starts = new Uint32Array(order.length + 1);
     this.#placedSlots((words, base) => {
-      const rank = rankOf.get(words[base + packWord] ?? -1);
+      const rank = rankOf.get(packAt(words, base));
       if (rank !== undefined) starts[rank + 1] = (starts[rank + 1] ?? 0) + 1;
     });
     for (let rank = 0; rank < order.length; rank += 1) starts[rank + 1] = (starts[rank + 1] ?? 0) + (starts[rank] ?? 0);
@@ -255,12 +232,12 @@ export class BlobTable {
     // The offset, and behind it the place in the pack's own list: both fit into a double, and sorting numbers is fast.
     const keys = new Float64Array(count);
     this.#placedSlots((words, base, segment) => {
-      const rank = rankOf.get(words[base + packWord] ?? -1);
+      const rank = rankOf.get(packAt(words, base));
       if (rank === undefined) return;
       const at = next[rank] ?? 0;
       next[rank] = at + 1;
       slots[at] = segment * slotSpan + base;
-      keys[at] = ((words[base + offsetWord] ?? 0) >>> 0) * blobSpan + at - (starts[rank] ?? 0);
+      keys[at] = offsetAt(words, base) * blobSpan + at - (starts[rank] ?? 0);
     });
     for (const [rank, pack] of order.entries()) {
       begin(pack);
@@ -297,17 +274,19 @@ export class BlobTable {
   }
 
   #placedSlots(visit: (words: Int32Array, base: number, segment: number) => void): void {
-    for (const [segment, { words, slots }] of this.#segments.entries()) {
+    for (const [segment, { memory, words, slots }] of this.#segments.entries()) {
+      this.#space.advise(memory, 'scan');
       for (let base = 0; base < slots * wordsOfSlot; base += wordsOfSlot) {
         const state = settledState(words, base);
         if (state === placed.data || state === placed.tree) visit(words, base, segment);
       }
+      this.#space.advise(memory, 'random');
     }
   }
 
   #findPlaced(type: BlobType, key: Int32Array): { readonly words: Int32Array; readonly at: number } | undefined {
     for (const { words, slots } of this.#segments) {
-      for (let slot = ((key[0] ?? 0) >>> 0) % slots; ; slot = (slot + 1) % slots) {
+      for (let slot = firstSlot(slots, key); ; slot = (slot + 1) % slots) {
         const at = slot * wordsOfSlot;
         const state = settledState(words, at);
         if (state === 0) break;
@@ -318,10 +297,9 @@ export class BlobTable {
   }
 
   #insert(segment: Segment, type: BlobType, key: Int32Array, place: Place): void {
-    for (let slot = firstSlot(segment, key); ; slot = (slot + 1) % segment.slots) {
+    for (let slot = firstSlot(segment.slots, key); ; slot = (slot + 1) % segment.slots) {
       const base = slot * wordsOfSlot;
-      if (Atomics.compareExchange(segment.words, base + stateWord, 0, claiming) !== 0) continue;
-      segment.words.set(key, base);
+      if (!take(segment.words, base, key)) continue;
       segment.count();
       return writePlace(segment.words, base, type, place);
     }
@@ -338,59 +316,11 @@ export class BlobTable {
   }
 }
 
-function firstSlot(segment: Segment, key: Int32Array): number {
-  return ((key[0] ?? 0) >>> 0) % segment.slots;
-}
-
-/** The state once no other thread is in the middle of claiming the slot, which takes it some nanoseconds. */
-function settledState(words: Int32Array, base: number): number {
-  for (;;) {
-    const state = Atomics.load(words, base + stateWord);
-    if (state !== claiming) return state;
-  }
-}
-
-function hasKey(words: Int32Array, base: number, key: Int32Array): boolean {
-  for (let i = 0; i < 8; i += 1) if (words[base + i] !== key[i]) return false;
-  return true;
-}
-
 function findSlot(segment: Segment, type: BlobType, key: Int32Array): number {
-  for (let slot = firstSlot(segment, key); ; slot = (slot + 1) % segment.slots) {
+  for (let slot = firstSlot(segment.slots, key); ; slot = (slot + 1) % segment.slots) {
     const base = slot * wordsOfSlot;
     const state = settledState(segment.words, base);
     if (state === 0) return -1;
     if ((state === pending[type] || state === placed[type]) && hasKey(segment.words, base, key)) return base;
   }
-}
-
-function claimOf(words: Int32Array, base: number, type: BlobType): Claim {
-  const isPlaced = Atomics.load(words, base + stateWord) === placed[type];
-  return isPlaced ? { state: 'placed', pack: words[base + packWord] ?? 0 } : isPending;
-}
-
-/** Of a slot that is placed. */
-function typeAt(words: Int32Array, base: number): BlobType {
-  return words[base + stateWord] === placed.tree ? 'tree' : 'data';
-}
-
-function placeAt(words: Int32Array, base: number): Place {
-  return {
-    pack: words[base + packWord] ?? 0,
-    offset: (words[base + offsetWord] ?? 0) >>> 0,
-    length: (words[base + lengthWord] ?? 0) >>> 0,
-    uncompressedLength: (words[base + uncompressedWord] ?? 0) >>> 0,
-  };
-}
-
-function isAt(words: Int32Array, base: number, place: Place): boolean {
-  return words[base + packWord] === place.pack && (words[base + offsetWord] ?? 0) >>> 0 === place.offset;
-}
-
-function writePlace(words: Int32Array, base: number, type: BlobType, place: Place): void {
-  words[base + packWord] = place.pack;
-  words[base + offsetWord] = place.offset;
-  words[base + lengthWord] = place.length;
-  words[base + uncompressedWord] = place.uncompressedLength;
-  Atomics.store(words, base + stateWord, placed[type]);
 }

@@ -9,4 +9,5 @@ export {
 } from './opened.ts';
 export { PackUploader } from './pack-uploader.ts';
 export { TableIndex } from './table-index.ts';
+export { TableSpace, type SegmentMemory } from './table-space.ts';
 export { findParent, listSnapshots, loadSnapshot, resolveSnapshot } from './snapshots.ts';

@@ -74,6 +74,7 @@ export class OpenRepository implements OpenedRepository {
 
   async #readIndex(except: ReadonlySet<Id> | undefined, signal: AbortSignal | undefined): Promise<TableIndex> {
     const index = new TableIndex();
+    index.beginLoading();
     const files = (await collect(this.listFiles('index', signal))).filter(({ id }) => except?.has(id) !== true);
     await this.#readFirst(index, files, signal);
     const queue = files.slice(1).values();
@@ -81,7 +82,7 @@ export class OpenRepository implements OpenedRepository {
       for (const { id } of queue) await this.readIndexFile(index, id, signal);
     });
     await Promise.all(readers);
-    index.table.consolidate();
+    index.endLoading();
     this.#index = index;
     this.#indexFiles = files;
     return index;
@@ -93,7 +94,7 @@ export class OpenRepository implements OpenedRepository {
     if (first === undefined) return;
     await this.readIndexFile(index, first.id, signal);
     const bytes = files.reduce((sum, { size }) => sum + size, 0);
-    index.table.reserve(Math.ceil((index.size * bytes * spareRoom) / first.size));
+    index.expect(Math.ceil((index.size * bytes * spareRoom) / first.size));
   }
 
   /**

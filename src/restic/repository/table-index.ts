@@ -1,6 +1,8 @@
 import { IndexScanner, IndexWriter, hexOfKey, keyOfHex, entryLengthOf, headerLengthLength, sealOverhead, type BlobLocation, type BlobType, type Id, type PackContents, type PackedBlob } from '../format/index.ts';
 import { BlobTable, type Place } from './blob-table.ts';
 import type { BlobIndex } from './opened.ts';
+import { TableLoader } from './table-loader.ts';
+import { TableSpace } from './table-space.ts';
 
 /** Blobs whose lists are held at a time, at least, some 250 bytes each. */
 const leastGroup = 64 * 1024;
@@ -9,15 +11,38 @@ const mostGroups = 64;
 
 /** The index of a repository: the shared table of blobs, and the names of the packs that its numbers stand for. */
 export class TableIndex implements BlobIndex {
-  readonly table = new BlobTable();
+  readonly table: BlobTable;
+  readonly #space: TableSpace;
+  #loader: TableLoader | undefined;
   readonly #packIds: Id[] = [];
   readonly #packNumbers = new Map<Id, number>();
   /** By pack number: the index files that name it, mostly one. */
   readonly #indexFilesOf: Id[][] = [];
   readonly #key = new Int32Array(8);
 
+  constructor(space = TableSpace.ofProcess()) {
+    this.#space = space;
+    this.table = new BlobTable([], space);
+  }
+
+  /** Index files are about to be read: until `endLoading`, nothing is looked up. */
+  beginLoading(): void {
+    this.#loader = new TableLoader(this.table, this.#space);
+  }
+
+  /** How many blobs all of them have, about. */
+  expect(blobs: number): void {
+    this.#loader?.expect(blobs);
+  }
+
+  endLoading(): void {
+    this.#loader?.finish();
+    this.#loader = undefined;
+    this.table.consolidate();
+  }
+
   get size(): number {
-    return this.table.size;
+    return this.#loader?.size ?? this.table.size;
   }
 
   get packCount(): number {
@@ -95,7 +120,7 @@ export class TableIndex implements BlobIndex {
     return new IndexScanner({
       pack: (packId) => this.#namedPack(packId, file),
       blob: (packNumber, type, key, offset, length, uncompressedLength) => {
-        this.table.place(type, key, { pack: packNumber, offset, length, uncompressedLength });
+        this.#place(type, key, { pack: packNumber, offset, length, uncompressedLength });
       },
     });
   }
@@ -113,7 +138,11 @@ export class TableIndex implements BlobIndex {
 
   add(packNumber: number, blob: PackedBlob): void {
     const { offset, length, uncompressedLength } = blob;
-    this.table.place(blob.type, keyOfHex(blob.id, this.#key), { pack: packNumber, offset, length, uncompressedLength });
+    this.#place(blob.type, keyOfHex(blob.id, this.#key), { pack: packNumber, offset, length, uncompressedLength });
+  }
+
+  #place(type: BlobType, key: Int32Array, place: Place): void {
+    (this.#loader ?? this.table).place(type, key, place);
   }
 
   hasPack(packId: Id): boolean {
