@@ -144,7 +144,10 @@ export const ReplicationResult = z.object({
 });
 export type ReplicationResult = z.infer<typeof ReplicationResult>;
 
+/** Where results lie, relative to the location's prefix. */
+export const RESULTS_FOLDER = 'replication/';
+
 /** Key of a result, relative to the location's prefix. */
 export function replicationResultKey(runId: string, shard: number): string {
-  return `replication/${runId}-${shard}.json`;
+  return `${RESULTS_FOLDER}${runId}-${shard}.json`;
 }

@@ -3,6 +3,7 @@ import type { Repository, SnapshotSummary } from '../restic/contract.ts';
 import { openGenerationIfAny } from './generation-repository.ts';
 import { removeStrayManifests } from './manifest-store.ts';
 import { lockOptions, type MoverWork, type TaskOutcome } from './mover-work.ts';
+import { removeOldResults } from './old-results.ts';
 import { reviseManifests } from './revise-manifests.ts';
 import { strayExports } from './stray-exports.ts';
 import { uidTag } from './snapshot-names.ts';
@@ -11,7 +12,7 @@ import { uidTag } from './snapshot-names.ts';
 const PRUNE_GRACE_MS = 48 * 3_600_000;
 
 /**
- * Forgets snapshots by id and by the uid of their Backup, prunes, and removes the manifests of what is gone. Each step may
+ * Forgets snapshots by id and by the uid of their Backup, prunes, and removes the manifests of what is gone and old results. Each step may
  * find that an earlier attempt did it already. A tenant that never stored anything has nothing to forget: that is success.
  */
 export async function forgetTask(work: MoverWork<ForgetOrders>): Promise<TaskOutcome> {
@@ -21,6 +22,7 @@ export async function forgetTask(work: MoverWork<ForgetOrders>): Promise<TaskOut
     const removed = await forgetSnapshots(work, repository);
     const bytesFreed = work.orders.prune ? await prune(work, repository) : 0;
     await removeStrayManifests(work.engine, repository, work.signal);
+    await removeOldResults(repository.store, 'results/', work.now(), work.signal);
     return { forget: { removed, bytesFreed }, warnings: [], warningCount: 0 };
   } finally {
     await repository.close();

@@ -56,7 +56,7 @@ export class MemoryStore implements ObjectStore {
     for (const key of keys) {
       throwIfAborted(options.signal, `listing ${prefix}`);
       const object = this.#objects.get(key);
-      if (object !== undefined) yield { key, size: object.bytes.byteLength };
+      if (object !== undefined) yield { key, size: object.bytes.byteLength, modifiedAt: object.modifiedAt };
     }
   }
 

@@ -43,7 +43,7 @@ export function workerSessionPolicy(place: LocationPlace, right: keyof typeof WO
       allow('Tenants', WORKER_ACTIONS[right], below(place, 'tenants')),
       // Without a condition on the prefix: to whoever may not list, a service says "denied" of an object that is gone.
       allow('Listing', ['s3:ListBucket', 's3:ListBucketVersions'], `arn:aws:s3:::${place.bucket}`),
-      ...(more.leavesResults ? [allow('Results', ['s3:GetObject', 's3:PutObject'], below(place, 'replication'))] : []),
+      ...(more.leavesResults ? [allow('Results', ['s3:GetObject', 's3:PutObject', 's3:DeleteObject'], below(place, 'replication'))] : []),
       ...(more.copiesFrom === undefined ? [] : [allow('CopiedFrom', GET, below(more.copiesFrom, 'tenants'))]),
     ],
   };

@@ -80,13 +80,14 @@ describe('a mover that dies before any of its writes', () => {
     const stored = async (): Promise<MemoryStore> => {
       const store = new MemoryStore();
       await backupTask(work(backup(1), store));
+      await store.put('g1/results/the-backup-1.json', Buffer.from('{}'));
       return store;
     };
     const writes = await everyDeath(
       stored,
       (number, store) => forgetTask(work(forget(number), store)),
       async (store) => {
-        expect([...(await keys(store, 'snapshots/')), ...(await keys(store, 'manifests/')), ...(await keys(store, 'locks/'))]).toEqual([]);
+        expect([...(await keys(store, 'snapshots/')), ...(await keys(store, 'manifests/')), ...(await keys(store, 'locks/')), ...(await keys(store, 'results/'))]).toEqual([]);
       },
     );
     expect(writes).toBeGreaterThan(2);

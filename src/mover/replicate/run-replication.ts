@@ -1,8 +1,9 @@
-import { MOVER_CONTRACT_VERSION, MOVER_EXIT, replicationResultKey, type ReplicationOrders, type ReplicationPlace, type ReplicationResult } from '../../api/index.ts';
+import { MOVER_CONTRACT_VERSION, MOVER_EXIT, RESULTS_FOLDER, replicationResultKey, type ReplicationOrders, type ReplicationPlace, type ReplicationResult } from '../../api/index.ts';
 import { canonicalJson, openStore, s3Url, type ObjectStore } from '../../storage/index.ts';
 import { CredentialsFile } from '../credentials-file.ts';
 import { failureOf } from '../failure.ts';
 import type { MoverLines } from '../mover-lines.ts';
+import { removeOldResults } from '../old-results.ts';
 import { collectLocation, newTally, replicateLocation, type LocationOutcome, type LocationTally } from './replicate-location.ts';
 import { ServiceCopier } from './service-copier.ts';
 
@@ -95,7 +96,7 @@ function resultOf(orders: ReplicationOrders, environment: ReplicationEnvironment
 }
 
 /** In Push mode the first data center's bucket, in Pull mode and after a collection the second's. */
-async function leave(orders: ReplicationOrders, { lines }: ReplicationEnvironment, result: ReplicationResult, opened: readonly ObjectStore[]): Promise<void> {
+async function leave(orders: ReplicationOrders, { lines, now }: ReplicationEnvironment, result: ReplicationResult, opened: readonly ObjectStore[]): Promise<void> {
   const store = opened[orders.task === 'replicate' && orders.mode === 'Pull' ? 1 : 0];
   if (store === undefined) return;
   try {
@@ -104,4 +105,7 @@ async function leave(orders: ReplicationOrders, { lines }: ReplicationEnvironmen
     const { code, message } = failureOf(error);
     if (code !== 'AlreadyExists') lines.trouble(code, `the result could not be left in the bucket: ${message}`);
   }
+  if (result.shard !== 0) return;
+  // Who may not delete here leaves them; they are small, and nobody needs them.
+  await removeOldResults(store, RESULTS_FOLDER, new Date(now()), AbortSignal.timeout(RESULT_TIMEOUT_MS)).catch(() => undefined);
 }
