@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { hash } from 'node:crypto';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 import { pathToFileURL } from 'node:url';
@@ -13,6 +12,7 @@ import { keyOfHex, type BlobType } from '../../src/restic/format/index.ts';
 import { MappedFiles } from '../../src/restic/fs/index.ts';
 import { BlobTable, TableIndex, TableSpace } from '../../src/restic/repository/index.ts';
 import type { Place } from '../../src/restic/repository/blob-table.ts';
+import { SpilledPlaces } from '../../src/restic/repository/spilled-places.ts';
 
 const MIB = 2 ** 20;
 const pack = 'ab'.repeat(32);
@@ -20,7 +20,8 @@ const file = 'cd'.repeat(32);
 let directory: string;
 
 beforeAll(() => {
-  directory = mkdtempSync(join(tmpdir(), 'paged-table-'));
+  // Not `tmpdir()`: on many machines that is memory itself.
+  directory = mkdtempSync('/var/tmp/paged-table-');
 });
 
 afterAll(() => {
@@ -168,6 +169,44 @@ describe('a table of blobs', () => {
     index.endLoading();
     expect(misplaced(index, 70_000)).toBe(0);
     expect(warnings).toEqual([expect.stringMatching(/does not fit into 0 MiB .*absent: ENOENT, \/dev\/shm: ENOTSUP.* Raise the memory limit/s)]);
+  });
+});
+
+/** A disk that is full after so many places. */
+class SmallDisk extends TableSpace {
+  readonly #places: number;
+
+  constructor(places: number, warnings: string[]) {
+    super({ budget: 4 * MIB, directories: [directory], warn: (message) => warnings.push(message) });
+    this.#places = places;
+  }
+
+  override tryDirectories<T>(attempt: (directory: string) => T): T | undefined {
+    const made = super.tryDirectories(attempt);
+    if (made instanceof SpilledPlaces) {
+      const add = made.add.bind(made);
+      made.add = (...place) => {
+        if (made.size >= this.#places) throw Object.assign(new Error('no space left on device'), { code: 'ENOSPC' });
+        add(...place);
+      };
+    }
+    return made;
+  }
+}
+
+describe('a disk that is full', () => {
+  it.each([
+    ['while what is in memory leaves it', 100],
+    ['later', 90_000],
+  ])('%s leaves everything in memory', (_when, places) => {
+    const warnings: string[] = [];
+    const index = new TableIndex(new SmallDisk(places, warnings));
+    index.beginLoading();
+    load(index, 0, 150_000);
+    index.endLoading();
+    expect(misplaced(index, 150_000)).toBe(0);
+    expect(warnings).toEqual([expect.stringMatching(/\(ENOSPC\)/)]);
+    expect(readdirSync(directory)).toEqual([]);
   });
 });
 

@@ -56,9 +56,15 @@ export class TableLoader {
   #spill(): void {
     const spilled = this.#space.tryDirectories((directory) => new SpilledPlaces(directory));
     if (spilled === undefined) return;
-    this.#table.forEach((type, key, place) => {
-      spilled.add(type, key, place);
-    });
+    try {
+      this.#table.forEach((type, key, place) => {
+        spilled.add(type, key, place);
+      });
+    } catch (error) {
+      spilled.close();
+      this.#space.useMemoryOnly(errnoCodeOf(error) ?? String(error));
+      return;
+    }
     this.#table.clear();
     this.#spilled = spilled;
   }
