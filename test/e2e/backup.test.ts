@@ -163,7 +163,8 @@ describe('a mover that runs', () => {
   let pod: PodLike | undefined;
 
   beforeAll(async () => {
-    await customer('e2e-large', 400 * MIB);
+    // A quiet machine stores some hundred MiB a second, and what follows takes a few of those.
+    await customer('e2e-large', 1600 * MIB);
     await apply([backupObject('e2e-large', 'large', 'daily')]);
     pod = await waitFor(
       'its pod',
