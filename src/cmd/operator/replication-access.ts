@@ -39,11 +39,9 @@ export class RealReplicationAccess implements ReplicationAccess {
     }
     const ofSource = workerSessionPolicy(source, 'read', { leavesResults: mode === 'Push' });
     const ofReplica = workerSessionPolicy(replica, 'copy', { leavesResults: mode === 'Pull', copiesFrom: replication.serverSideCopy ? source : undefined });
-    const [atSource, atReplica] = await Promise.all([
-      workerSession(source, own(source.credentialsSecretRef.name), ofSource, signal),
-      workerSession(replica, own(replica.credentialsSecretRef.name), ofReplica, signal),
-    ]);
-    return { [SOURCE_CREDENTIALS]: atSource, [REPLICA_CREDENTIALS]: atReplica };
+    // One after the other: of two at a time, one would go on alone when the other is refused.
+    const atSource = await workerSession(source, own(source.credentialsSecretRef.name), ofSource, signal);
+    return { [SOURCE_CREDENTIALS]: atSource, [REPLICA_CREDENTIALS]: await workerSession(replica, own(replica.credentialsSecretRef.name), ofReplica, signal) };
   }
 
   /** Who copies leaves them in the location's own bucket, who collects where there is something to collect. */
