@@ -12,6 +12,8 @@ export interface AttemptIdentity {
   readonly name: string;
   /** Of the Backup or Restore: the Job must be owned by it, the result must name it. */
   readonly uid: string;
+  /** Whose the Job must be instead: of several that share one, the garbage collector takes the name of each away that is gone. */
+  readonly owner?: string;
   /** Whether the status says that the Job was seen: if it is missing now it is lost, else it was never made. */
   readonly jobWasSeen: boolean;
 }
@@ -37,7 +39,7 @@ export function attemptState(identity: AttemptIdentity, facts: AttemptFacts, now
   if (job === undefined) {
     return identity.jobWasSeen ? fromBucket(identity, facts, lost('its Job was deleted while it ran')) : { kind: 'absent' };
   }
-  if (!job.owners.some((owner) => owner.uid === identity.uid)) return { kind: 'nameTaken', owners: job.owners };
+  if (!job.owners.some((owner) => owner.uid === (identity.owner ?? identity.uid))) return { kind: 'nameTaken', owners: job.owners };
   const pod = youngestPod(facts.pods);
   if (pod?.terminated !== undefined) return fromTermination(identity, facts, pod, pod.terminated);
   if (job.ended !== undefined || pod?.phase === 'Failed' || pod?.phase === 'Succeeded') {

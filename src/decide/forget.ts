@@ -1,10 +1,11 @@
 /**
  * Forgetting what a deleted or cancelled backup left in the repository. One Job does it for all backups of a tenant that are to
  * go at that moment: a prune reads the whole index, and one for each of fifty would take fifty times as long. One of them leads:
- * the Job bears its name, and its status counts the attempts; all of them own the Job, so it is collected when the last is gone.
+ * the Job bears its name, and its status counts the attempts; all of them own the Job, so it is collected when the last is gone. When
+ * the one that leads is gone before, the next one does.
  */
 import { API_VERSION, GROUP, type Backup, type BackupStatus } from '../api/index.ts';
-import { attemptState, type AttemptState } from './attempt.ts';
+import { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
 import type { MoverStart } from './backup-facts.ts';
 import { FIRST_FORGET_ATTEMPT, timeOf } from './backup-status.ts';
 import { attemptName, earlierAttemptNames } from './child-names.ts';
@@ -75,13 +76,24 @@ export function coveredBy(job: JobFact): readonly string[] {
 
 function withJob(input: ForgetInput, job: JobFact, now: number): ForgetState {
   const covered = coveredBy(job);
-  const [leader] = covered;
+  const [first] = covered;
   const { uid, name } = input.backup.metadata;
-  if (leader === undefined || !covered.includes(uid) || !job.owners.some((owner) => owner.uid === uid)) {
+  const isOwner = (other: string): boolean => job.owners.some((owner) => owner.uid === other);
+  if (first === undefined || !covered.includes(uid) || !isOwner(uid)) {
     return { kind: 'waiting', reason: 'Queued', message: 'Another deletion of this namespace runs; this one starts when it has ended.' };
   }
-  const state = attemptState({ task: 'forget', name: job.name, uid: leader, jobWasSeen: true }, input.forget.job, now);
-  return leader === uid ? asLeader(input, job, state, now) : asFollower(name, job, state);
+  const state = attemptState(forgetIdentity(job, first, uid), input.forget.job, now);
+  // Who led may be gone, let go of by a person: the next one sees to it that it is tried again.
+  return covered.find(isOwner) === uid ? asLeader(input, job, state, now) : asFollower(name, job, state);
+}
+
+/**
+ * What is looked for of a forget Job.
+ * @param leader - whose the attempt is, and the result
+ * @param looking - who looks; it may be the last that is left of them
+ */
+export function forgetIdentity({ name }: { readonly name: string }, leader: string, looking: string): AttemptIdentity {
+  return { task: 'forget', name, uid: leader, owner: looking, jobWasSeen: true };
 }
 
 function asFollower(name: string, job: JobFact, state: AttemptState): ForgetState {

@@ -2,7 +2,7 @@
  * Pure decisions: facts and a time go in, a plan or a verdict comes out. No client, no clock, no environment; the controllers
  * observe before and apply after.
  */
-export { ANNOTATION_ABANDON, coveredBy, forgetCandidate, holdsForgetPlace, type ForgetFacts } from './forget.ts';
+export { ANNOTATION_ABANDON, coveredBy, forgetCandidate, forgetIdentity, holdsForgetPlace, type ForgetFacts } from './forget.ts';
 export { backupDeleted, backupEnded, keyRotated, moverStarted, objectOf, restoreEnded, type AuditRecord } from './audit-records.ts';
 export { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
 export { decideBackup, likelyNode, takesPlace, waitingBackup } from './backup.ts';

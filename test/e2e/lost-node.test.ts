@@ -50,6 +50,7 @@ beforeAll(async () => {
     await makeCustomer({ namespace, location: LOCATION, volumes: { data: directory }, workload: 'app', policySpec: { copyMethod: 'Direct' } });
   }
   for (const namespace of CUSTOMERS) await waitForCondition('bp', 'daily', namespace, { type: 'Ready', status: 'True' });
+  await kubectl(['rollout', 'status', 'deployment/app', '-n', RESTORES, '--timeout=90s']);
   await create([backupObject(RESTORES, 'good', 'daily')]);
   await waitForPhase('bk', 'good', RESTORES, ['Stored'], 120);
 }, 240_000);

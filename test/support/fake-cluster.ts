@@ -202,7 +202,7 @@ export class FakeCluster extends KubeConnection {
     else if (deletionTimestamp === undefined) this.change('pods', namespace, name, { metadata: { deletionTimestamp: new Date(this.now + 30_000).toISOString() } });
   }
 
-  /** What the garbage collector does: dependents of owners that are gone go, and Jobs whose foreground deletion waits for pods. */
+  /** What the garbage collector does: dependents of owners that are gone go, or are no longer theirs where others are left, and Jobs whose foreground deletion waits for pods. */
   collectGarbage(): void {
     const uids = new Set([...this.#objects.values()].map(({ metadata }) => metadata.uid));
     for (const collection of ['jobs', 'secrets', 'pods']) {
@@ -212,7 +212,10 @@ export class FakeCluster extends KubeConnection {
           collection === 'pods' &&
           owners.some(({ uid }) => this.all('jobs').some((job) => job.metadata.uid === uid && job.metadata.deletionTimestamp !== undefined));
         const isGoing = (owners.length > 0 && owners.every(({ uid }) => !uids.has(uid))) || jobLeaves || (collection === 'pods' && object.metadata.deletionTimestamp !== undefined);
+        const { name, namespace } = object.metadata;
+        const left = owners.filter(({ uid }) => uids.has(uid));
         if (isGoing) this.#leave(collection, object);
+        else if (left.length < owners.length) this.change(collection, namespace, name, { metadata: { ownerReferences: left } });
       }
     }
     for (const job of this.all('jobs')) {

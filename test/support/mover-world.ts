@@ -219,6 +219,9 @@ export class MoverWorld {
   }
 
   /** Everybody has one turn; a killed operator is started anew and goes on in the next. */
+  /** Whether the garbage collector comes between any two reconciles. */
+  collectsAtOnce = false;
+
   async turn(): Promise<void> {
     this.#grantSlots();
     await this.#reconcileAll();
@@ -248,6 +251,7 @@ export class MoverWorld {
       for (const { metadata } of this.cluster.all(kind)) {
         try {
           await reconciler.reconcile(`${NS}/${metadata.name}`, new AbortController().signal);
+          if (this.collectsAtOnce) this.cluster.collectGarbage();
         } catch (error) {
           if (!(error instanceof Killed)) throw error;
           this.restart();

@@ -237,6 +237,36 @@ describe('a backup that is to go', () => {
     expect([...world.cluster.all('jobs'), ...world.cluster.all('secrets')]).toEqual([]);
   });
 
+  it('does not wait for one that shared its Job and went first', async () => {
+    const world = await storedWorld();
+    world.collectsAtOnce = true;
+    for (const name of ['first', 'second']) {
+      world.cluster.change('backups', NS, name, CONFIRMED);
+      world.cluster.remove('backups', NS, name);
+    }
+    await world.settle();
+    expect(world.cluster.all('backups')).toEqual([]);
+    expect(world.ran.filter(({ task }) => task === 'forget')).toHaveLength(1);
+  });
+
+  it('is forgotten though the one that led their Job was let go of while that failed', async () => {
+    const world = await storedWorld();
+    let fails = true;
+    world.script = (orders) => (orders.task === 'forget' && fails ? { exitCode: 137, reason: 'Error' } : ended(orders));
+    for (const name of ['first', 'second']) {
+      world.cluster.change('backups', NS, name, CONFIRMED);
+      world.cluster.remove('backups', NS, name);
+    }
+    while (!world.ran.some(({ task }) => task === 'forget')) await world.turn();
+    world.cluster.change('backups', NS, 'first', { metadata: { annotations: { 'backup.dupp.de/abandon': 'true' } } });
+    await world.turn();
+    fails = false;
+    await world.settle();
+    expect(world.cluster.all('backups')).toEqual([]);
+    expect(world.ran.at(-1)).toMatchObject({ task: 'forget', uids: ['uid-second'] });
+    expect([...world.cluster.all('jobs'), ...world.cluster.all('secrets')]).toEqual([]);
+  });
+
   it('is gone, and nothing with it stays, when the operator is killed after any write', async () => {
     const calm = await storedWorld();
     const before = calm.cluster.writes;

@@ -6,6 +6,7 @@ import {
   backupDeleted,
   backupEnded,
   coveredBy,
+  forgetIdentity,
   decideBackup,
   decideCopyRefused,
   decideForgetRefused,
@@ -166,7 +167,7 @@ export class BackupReconciler {
     const [leader] = coveredBy(jobFact(raw));
     if (leader === undefined || !isEnding(backup)) return { job: fromCaches(this.#context, raw.metadata.name, namespace), wanting, stopped };
     const attempt = Number(raw.metadata.name.split('-').at(-1));
-    const identity = { task: 'forget', name: raw.metadata.name, uid: leader, jobWasSeen: true } as const;
+    const identity = forgetIdentity(raw.metadata, leader, backup.metadata.uid);
     const job = await observeAttempt(
       this.#context,
       identity,
