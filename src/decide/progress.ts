@@ -1,6 +1,6 @@
 import type { TransferProgress } from '../api/index.ts';
 import { displayTime } from './display.ts';
-import type { AttemptFacts, SpokenProgress } from './observed.ts';
+import type { SpokenFacts, SpokenProgress } from './observed.ts';
 
 /** A mover's last line as a status shows it, with the share and the time that is left at the speed so far. */
 export function transferProgress(spoken: SpokenProgress | undefined, startedAt: number): TransferProgress | undefined {
@@ -22,7 +22,7 @@ export function transferProgress(spoken: SpokenProgress | undefined, startedAt: 
 }
 
 /** What several movers of one Job said last, counted together; totals are known to none of them. */
-export function spokenTogether(all: readonly AttemptFacts['spoken'][]): AttemptFacts['spoken'] {
+export function spokenTogether(all: readonly SpokenFacts[]): SpokenFacts {
   const said = all.flatMap(({ progress }) => progress ?? []);
   const sum = (count: (progress: SpokenProgress) => number): number => said.reduce((total, progress) => total + count(progress), 0);
   return {

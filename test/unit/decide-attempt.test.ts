@@ -1,34 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
-import { attemptState, START_DEADLINE_MS, type AttemptIdentity } from '../../src/decide/attempt.ts';
-import { NO_ATTEMPT, type AttemptFacts, type JobFact, type MoverPodFact } from '../../src/decide/observed.ts';
+import { attemptState, START_DEADLINE_MS } from '../../src/decide/attempt.ts';
+import { NO_ATTEMPT, type AttemptFacts } from '../../src/decide/observed.ts';
+import { identity, jobOf, podOf } from '../support/attempt-facts.ts';
 
 const NOW = Date.parse('2030-01-01T00:00:00Z');
-const identity: AttemptIdentity = { task: 'backup', name: 'tbmover-x-1', uid: 'uid', jobWasSeen: true };
-const job: JobFact = {
-  name: 'tbmover-x-1',
-  uid: 'job',
-  owners: [{ kind: 'Backup', uid: 'uid' }],
-  annotations: {},
-  createdAt: NOW,
-  suspended: false,
-  resumedAt: undefined,
-  deleting: false,
-  ended: undefined,
-};
-const pod: MoverPodFact = {
-  name: 'pod',
-  jobName: 'tbmover-x-1',
-  phase: 'Pending',
-  reason: '',
-  message: '',
-  node: undefined,
-  deleting: false,
-  running: false,
-  unschedulable: undefined,
-  waiting: undefined,
-  terminated: undefined,
-  disruption: undefined,
-};
+const job = jobOf(NOW);
+const pod = podOf();
 
 function facts(changes: Partial<AttemptFacts>): AttemptFacts {
   return { ...NO_ATTEMPT, job, ...changes };

@@ -1,37 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { attemptState, type AttemptIdentity } from '../../src/decide/attempt.ts';
+import { attemptState } from '../../src/decide/attempt.ts';
 import { ANNOTATION_STALLED_AFTER } from '../../src/decide/mover-job.ts';
-import { NO_ATTEMPT, type AttemptFacts, type JobFact, type MoverPodFact } from '../../src/decide/observed.ts';
+import { NO_ATTEMPT, type AttemptFacts } from '../../src/decide/observed.ts';
+import { identity, jobOf, podOf } from '../support/attempt-facts.ts';
 
 const START = Date.parse('2030-01-01T00:00:00Z');
 const MINUTE = 60_000;
-const identity: AttemptIdentity = { task: 'backup', name: 'tbmover-x-1', uid: 'uid', jobWasSeen: true };
-const job: JobFact = {
-  name: 'tbmover-x-1',
-  uid: 'job',
-  owners: [{ kind: 'Backup', uid: 'uid' }],
-  annotations: { [ANNOTATION_STALLED_AFTER]: '30m' },
-  createdAt: START - MINUTE,
-  suspended: false,
-  resumedAt: undefined,
-  deleting: false,
-  ended: undefined,
-};
-const pod: MoverPodFact = {
-  name: 'pod',
-  jobName: 'tbmover-x-1',
-  phase: 'Running',
-  reason: '',
-  message: '',
-  node: 'n1',
-  deleting: false,
-  running: true,
-  runningSince: START,
-  unschedulable: undefined,
-  waiting: undefined,
-  terminated: undefined,
-  disruption: undefined,
-};
+const job = jobOf(START - MINUTE, { annotations: { [ANNOTATION_STALLED_AFTER]: '30m' } });
+const pod = podOf({ phase: 'Running', node: 'n1', running: true, runningSince: START });
 
 function after(minutes: number, changes: Partial<AttemptFacts> = {}) {
   return attemptState(identity, { ...NO_ATTEMPT, job, pods: [pod], ...changes }, START + minutes * MINUTE);

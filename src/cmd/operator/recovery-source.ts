@@ -2,6 +2,7 @@ import { fingerprintOf, openRecord } from '../../audit/index.ts';
 import type { BackupLocation } from '../../api/index.ts';
 import type { RecoverySource } from '../../controller/index.ts';
 import type { FoundRecord, RecordTrust } from '../../decide/recovery.ts';
+import { inParallel } from '../../mover/in-parallel.ts';
 import { BucketReader, type Revision } from './bucket-reader.ts';
 import type { SecretSource } from './location-access.ts';
 
@@ -58,11 +59,9 @@ async function trustedRecord(revisions: readonly Revision[], { keys, accepted }:
  */
 async function oldestKey(reader: BucketReader, tenants: readonly string[], signal: AbortSignal): Promise<string | undefined> {
   const oldest: { readonly at: number; readonly read: () => Promise<Uint8Array> }[] = [];
-  const queue = tenants.values();
-  const worker = async (): Promise<void> => {
-    for (const tenant of queue) for (const { versions } of await reader.revisions(tenant, signal)) oldest.push(...versions);
-  };
-  await Promise.all(Array.from({ length: PARALLEL_TENANTS }, worker));
+  await inParallel(tenants, PARALLEL_TENANTS, async (tenant) => {
+    for (const { versions } of await reader.revisions(tenant, signal)) oldest.push(...versions);
+  });
   for (const { read } of oldest.sort((a, b) => a.at - b.at)) {
     const sealedBy = openRecord(await read())?.sealedBy;
     if (sealedBy !== undefined) return sealedBy;

@@ -23,7 +23,7 @@ import {
 import type { LockFinding } from '../../decide/location.ts';
 import { rememberingParser } from '../../decide/cron.ts';
 import { ResourceClient, isKubeError, resourceTypes } from '../../kube/index.ts';
-import { fromCaches, type MoverContext } from '../mover/index.ts';
+import { fromCaches, secretData, type MoverContext } from '../mover/index.ts';
 import { PortError, type ReplicationAccess } from '../ports.ts';
 import type { RawJob, RawSecret } from '../raw-objects.ts';
 import type { ReplicaStandings } from './replica-standings.ts';
@@ -186,10 +186,6 @@ export class Replications {
     await this.#secrets.delete(name, moverNamespace, { signal });
     await this.#jobs.delete(name, moverNamespace, { propagationPolicy: 'Background', signal, ...(job === undefined ? {} : { uid: job.metadata.uid }) });
   }
-}
-
-function secretData(files: Readonly<Record<string, unknown>>): Record<string, string> {
-  return Object.fromEntries(Object.entries(files).map(([name, value]) => [name, Buffer.from(JSON.stringify(value)).toString('base64')]));
 }
 
 async function createOnce(create: () => Promise<unknown>): Promise<void> {

@@ -17,6 +17,7 @@ import type { RawJob, RawSecret } from '../raw-objects.ts';
 import { recordIfPossible } from './audit.ts';
 import { BridgeRights } from './bridge-rights.ts';
 import type { MoverContext } from './mover-context.ts';
+import { secretData } from './secret-data.ts';
 
 export interface MoverName {
   readonly name: string;
@@ -78,7 +79,7 @@ export class MoverChildren {
   /** @returns false when a Secret of that name belongs to somebody else */
   async #putSecret(start: MoverStart, minted: MintedCredentials, signal: AbortSignal): Promise<boolean> {
     const { name, namespace, owners } = start.job;
-    const data = { [ORDERS_FILE]: base64(start.orders), [CREDENTIALS_FILE]: base64(minted.credentials), ...(start.bridge === undefined ? {} : { [BRIDGE_FILE]: base64(start.bridge.orders) }) };
+    const data = secretData({ [ORDERS_FILE]: start.orders, [CREDENTIALS_FILE]: minted.credentials, ...(start.bridge === undefined ? {} : { [BRIDGE_FILE]: start.bridge.orders }) });
     const metadata = { name, namespace, labels: moverLabels(start.job), ownerReferences: [...owners] };
     try {
       await this.#secrets.create({ apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data }, signal);
@@ -114,7 +115,7 @@ export class MoverChildren {
   /** A fresh session into the Secret, then its end into the Job: after a crash in between it is only renewed again. */
   async renew(name: string, namespace: string, location: BackupLocation, tenantId: string, signal: AbortSignal): Promise<void> {
     const minted = await this.#context.minter.mint(location, tenantId, signal);
-    await this.#secrets.patch(name, namespace, { data: { [CREDENTIALS_FILE]: base64(minted.credentials) } }, { signal });
+    await this.#secrets.patch(name, namespace, { data: secretData({ [CREDENTIALS_FILE]: minted.credentials }) }, { signal });
     const annotations = {
       [ANNOTATION_CREDENTIALS_RENEWED]: displayTime(this.#context.clock.now()),
       [ANNOTATION_CREDENTIALS_EXPIRE]: minted.expiresAt === undefined ? null : displayTime(minted.expiresAt),
@@ -122,10 +123,6 @@ export class MoverChildren {
     const job = await this.#jobs.patch(name, namespace, { metadata: { annotations } }, { signal });
     this.#context.caches.jobs.remember(job);
   }
-}
-
-function base64(value: unknown): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64');
 }
 
 /** A Secret that was made for the same owners, or, where it can have none, for the same Backup. */
