@@ -130,6 +130,9 @@ describe('the quota, when two operators lead at once', () => {
     await Promise.all(names.flatMap((name) => ['x', 'y'].map((last) => client<Backup>(resourceTypes.backups).create(backup('race', `${name}-${last}`, name)))));
     const settled = async () => (await policies.list({ namespace: 'race' })).items.map(({ status }) => [status?.quota?.used, status?.quota?.slots.length, status?.quota?.refused?.length]);
     await until(async () => (await settled()).every(([used, , refused]) => used === 7 && refused === 1));
+    // What is listened to may come later than what is asked for.
+    const told = (name: string) => operators[0].caches.policies.get(name, 'race')?.status?.quota;
+    await until(() => names.every((name) => told(name)?.used === 7 && told(name)?.refused?.length === 1));
 
     for (const each of operators) await each.stop();
     expect(await settled()).toEqual(names.map(() => [7, 7, 1]));
