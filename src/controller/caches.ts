@@ -9,7 +9,7 @@ import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, Raw
 import { ANNOTATION_GROUP_HANDLE, aboutMover, groupOwner, slimClaim, slimContent, slimEvent, slimGroup, slimGroupContent, slimJob, slimNamespace, slimNode, slimPod, slimSecret, slimSnapshot, slimStorageClass, slimVolume } from './slim-objects.ts';
 
 /** What a controller needs of an informer. */
-export type Cache<T extends KubeObject> = Pick<Informer<T>, 'get' | 'list' | 'byIndex' | 'remember' | 'absent'>;
+export type Cache<T extends KubeObject> = Pick<Informer<T>, 'get' | 'list' | 'byIndex' | 'remember' | 'forget' | 'absent'>;
 
 export interface Caches {
   readonly namespaces: Informer<RawNamespace>;

@@ -72,6 +72,9 @@ export function slimStorageClass({ metadata, volumeBindingMode = 'Immediate' }: 
 /** On the content of a snapshot that is part of a group. */
 export const ANNOTATION_GROUP_HANDLE = 'groupsnapshot.storage.k8s.io/volumeGroupSnapshotHandle';
 
+/** The sidecar deletes a driver's snapshot, or lets go of a content, only once this says that the VolumeSnapshot is going. */
+export const ANNOTATION_BEING_DELETED = 'snapshot.storage.kubernetes.io/volumesnapshot-being-deleted';
+
 /** Name of the group that a snapshot is part of. */
 export function groupOwner({ ownerReferences }: RawSnapshot['metadata']): string | undefined {
   return ownerReferences?.find(({ kind }) => kind === 'VolumeGroupSnapshot')?.name;

@@ -16,6 +16,7 @@ import { transferProgress } from './progress.ts';
 import { renewalDue, renewalTime, watchUntil } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import { chooseStreams, streamsOf, type StreamsChoice } from './streams.ts';
+import type { Trouble } from './trouble.ts';
 import { mountable, placement } from './volumes.ts';
 
 type BackupPlan = Plan<BackupStep>;
@@ -23,6 +24,8 @@ const RESULT_LOOK_MS = 10_000;
 /** A workload that is quiesced waits no longer than this for a mover that does not start. */
 const QUIESCED_START_MS = 120_000;
 const TRANSFERRING: Saying = { phase: 'Transferring', condition: notStored };
+/** Most movers run a moment after their Job was made; what is on the way until then is not worth a write each. */
+const STARTING_QUIET_MS = 5_000;
 const LOST_NODE_LOOK_MS = 60_000;
 const MAX_LISTED = 20;
 
@@ -207,6 +210,9 @@ function watching(facts: BackupFacts, state: AttemptState & { readonly kind: 'st
   const startedAt = timeOf(backup.status?.startedAt) ?? now;
   const tooLong = state.kind === 'starting' ? quiescedUntil(facts) : undefined;
   if (tooLong !== undefined && now >= tooLong) return stopForWorkload(facts, name, state.trouble, now);
+  const renew: readonly BackupStep[] = renewalDue(attempt.job, now) ? [{ do: 'renewCredentials', name }] : [];
+  const quiet = state.kind === 'starting' ? quietUntil(facts, state.trouble, now) : undefined;
+  if (quiet !== undefined) return { steps: renew, wakeAt: quiet };
   const said =
     state.trouble ??
     (state.kind === 'running'
@@ -217,9 +223,18 @@ function watching(facts: BackupFacts, state: AttemptState & { readonly kind: 'st
     node: state.node,
     progress: transferProgress(attempt.spoken.progress, startedAt) ?? backup.status?.progress,
   });
-  const renew: readonly BackupStep[] = renewalDue(attempt.job, now) ? [{ do: 'renewCredentials', name }] : [];
   const wakeUps = [watchUntil(renewalTime(attempt.job), state.lookAt, now), tooLong].filter((time) => time !== undefined);
   return { steps: [...plan.steps, ...renew], ...(wakeUps.length === 0 ? {} : { wakeAt: Math.min(...wakeUps) }) };
+}
+
+/**
+ * Milliseconds since the epoch until which nothing is written of a mover that is starting. A Job that vanishes meanwhile is made once more under its name, as
+ * after a crash before this write: its mover had not begun, or the next one finds what it left.
+ */
+function quietUntil({ backup, attempt: { job } }: BackupFacts, trouble: Trouble | undefined, now: number): number | undefined {
+  if (job === undefined || backup.status?.jobName !== undefined || Math.abs(now - job.createdAt) >= STARTING_QUIET_MS) return undefined;
+  // A volume that is being made for it, and a scheduler that has not seen it yet, look like this too.
+  return trouble === undefined || trouble.reason === 'Unschedulable' ? job.createdAt + STARTING_QUIET_MS : undefined;
 }
 
 /** Milliseconds since the epoch until which a quiesced workload waits for its mover to start. */

@@ -84,10 +84,16 @@ function decidePending(facts: BackupFacts, now: number): BackupPlan {
       ],
     };
   }
-  if (slot.kind === 'waiting')
+  if (slot.kind === 'waiting') {
+    const askedAt = Date.parse(backup.metadata.creationTimestamp);
+    if (backup.status?.phase === undefined && Math.abs(now - askedAt) < SLOT_QUIET_MS) return { steps: [], wakeAt: askedAt + SLOT_QUIET_MS };
     return pending(backup, { reason: 'WaitingForSlot', message: 'Waiting for a place among the backups that are kept.' }, now);
+  }
   return queue(facts, checked, now);
 }
+
+/** Its policy's controller grants it meanwhile; only one that takes longer is worth a write. */
+const SLOT_QUIET_MS = 3_000;
 
 /** Something is missing: said at once, given up after half an hour. */
 function pending(backup: Backup, why: Failure, now: number): BackupPlan {

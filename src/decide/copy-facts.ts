@@ -51,6 +51,8 @@ export interface ContentFact {
   readonly annotations: Readonly<Record<string, string>>;
   readonly deletionPolicy: string;
   readonly deleting: boolean;
+  /** Whether somebody told the sidecar that its VolumeSnapshot is going. */
+  readonly released: boolean;
   /** Whether it is part of a group snapshot. */
   readonly inGroup: boolean;
   readonly snapshot: { readonly namespace: string; readonly name: string };

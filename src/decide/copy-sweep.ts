@@ -87,10 +87,9 @@ function sweepRebound({ snapshots, contents, moverNamespace }: FamilyFacts): rea
     ...ours.filter(({ deleting }) => !deleting).map(({ namespace, name }) => ({ do: 'deleteSnapshot', namespace, name }) as const),
     ...held.flatMap((content): readonly SweepStep[] => {
       if (ours.some(({ name }) => name === content.snapshot.name) || content.deleting) return [];
-      return [
-        { do: 'releaseContent', name: content.name },
-        { do: 'deleteContent', name: content.name },
-      ];
+      const gone: SweepStep = { do: 'deleteContent', name: content.name };
+      // The snapshot controller does so while it lets go of the VolumeSnapshot; one that never had any, or is seen before, is told by us.
+      return content.released ? [gone] : [{ do: 'releaseContent', name: content.name }, gone];
     }),
   ];
 }

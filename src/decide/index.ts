@@ -6,7 +6,7 @@ export { ANNOTATION_ABANDON, coveredBy, forgetCandidate, forgetIdentity, holdsFo
 export { backupDeleted, backupEnded, keyRotated, moverStarted, objectOf, restoreEnded, type AuditRecord } from './audit-records.ts';
 export { attemptState, type AttemptIdentity, type AttemptState } from './attempt.ts';
 export { decideBackup, likelyNode, takesPlace, waitingBackup } from './backup.ts';
-export { decideCopyRefused, hasCopies } from './backup-snapshotting.ts';
+export { decideCopyRefused, hasCopies, liveClaims } from './backup-snapshotting.ts';
 export * from './copy-facts.ts';
 export { ANNOTATION_SELECTED_NODE, type CopyObject } from './copy-objects.ts';
 export { decideSweep, type CopiedVolumeFact, type FamilyFacts, type SweepStep } from './copy-sweep.ts';

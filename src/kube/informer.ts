@@ -45,6 +45,8 @@ export class Informer<T extends KubeObject> {
   readonly #indexes = new Map<string, Map<string, Set<string>>>();
   readonly #listeners: ((event: InformerEvent<T>) => void)[] = [];
   readonly #strings = new SharedStrings();
+  /** UIDs of what was forgotten and the watch has not told the end of yet. */
+  readonly #forgotten = new Set<string>();
   #absent = false;
   /** How far the watch has told; undefined while a listing is under way. */
   #version: string | undefined;
@@ -99,6 +101,14 @@ export class Informer<T extends KubeObject> {
     if (seen !== undefined && compareVersions(object.metadata.resourceVersion, seen) > 0) this.#put(object);
   }
 
+  /** Drops what the server said that a deletion of our own removed at once. What the watch still tells of it is of before; a UID does not come again. */
+  forget({ metadata }: T): void {
+    const key = keyOf({ metadata });
+    if (this.#objects.get(key)?.metadata.uid !== metadata.uid) return;
+    this.#forgotten.add(metadata.uid);
+    this.#drop(key);
+  }
+
   /** Runs until the signal fires. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     let failures = 0;
@@ -107,6 +117,8 @@ export class Informer<T extends KubeObject> {
       let listing = true;
       try {
         this.#version = undefined;
+        // What is gone already is not in a listing that begins now.
+        this.#forgotten.clear();
         let version = await (streams ? this.#stream(signal) : this.#relist(signal));
         this.#version = version;
         listing = false;
@@ -209,6 +221,7 @@ export class Informer<T extends KubeObject> {
   }
 
   #put(raw: T): void {
+    if (this.#forgotten.has(raw.metadata.uid)) return;
     const object = this.#slim(raw);
     const key = keyOf(object);
     const known = this.#objects.get(key);
@@ -223,8 +236,10 @@ export class Informer<T extends KubeObject> {
   }
 
   #drop(key: string, last?: T): void {
+    if (last !== undefined) this.#forgotten.delete(last.metadata.uid);
     const known = this.#objects.get(key);
-    if (known === undefined) return;
+    // The watch may tell of the end of one that another of its name has followed since.
+    if (known === undefined || (last !== undefined && last.metadata.uid !== known.metadata.uid)) return;
     this.#unindex(key, known);
     this.#objects.delete(key);
     this.#tell({ type: 'deleted', object: last ? this.#slim(last) : known });

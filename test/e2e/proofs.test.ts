@@ -93,9 +93,9 @@ afterAll(async () => {
 
 describe('a backup of 1 MiB', () => {
   it.each([
-    ['Direct', POLICY, 5, 30],
-    ['Snapshot', 'cut', 8, 40],
-    ['Snapshot of two volumes', 'pair', 8, 58],
+    ['Direct', POLICY, 5, 25],
+    ['Snapshot', 'cut', 8, 35],
+    ['Snapshot of two volumes', 'pair', 8, 40],
   ])('by copy method %s is stored soon, and asks little of the API server', async (_, name, seconds, most) => {
     // The first one makes the tenant's repository.
     await stored(`warm-${name}`, name);

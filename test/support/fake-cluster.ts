@@ -239,6 +239,7 @@ export class FakeCluster extends KubeConnection {
       list,
       byIndex: (index, value) => list().filter((object) => indexes[index]?.(object).includes(value)),
       remember: () => undefined,
+      forget: () => undefined,
       absent: false,
     };
   }

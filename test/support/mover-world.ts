@@ -86,6 +86,8 @@ export class MoverWorld {
   };
   /** The node that new pods run on. */
   node = 'node-1';
+  /** Whether the controller of policies comes round to grant slots. */
+  grants = true;
   /** Whether the scheduler finds a node for pods. */
   placed = true;
   /** Jobs that a queueing system holds, by their labels. */
@@ -284,7 +286,7 @@ export class MoverWorld {
 
   #grantSlots(): void {
     const policy = this.cluster.find('backuppolicies', NS, 'daily') as unknown as BackupPolicy | undefined;
-    if (policy === undefined) return;
+    if (policy === undefined || !this.grants) return;
     const quota = decideQuota(policy, this.cluster.all('backups') as unknown as Backup[]);
     this.cluster.change('backuppolicies', NS, 'daily', { status: { quota: { refused: null, ...quota } } });
   }

@@ -190,6 +190,32 @@ describe('Informer', () => {
     expect(informer.get('made', 'n')).toBeUndefined();
   });
 
+  it('forgets what it deleted itself before the watch tells, and does not see it again in what is told of before', async () => {
+    await start([object('a', '5')], '5');
+    informer.forget(object('a', '5'));
+    expect(events.map(({ type }) => type)).toEqual(['added', 'deleted']);
+    api.send('MODIFIED', object('a', '6'));
+    api.send('DELETED', object('a', '7'));
+    api.send('ADDED', object('b', '8'));
+    await until(() => informer.get('b', 'n') !== undefined);
+    expect(informer.get('a', 'n')).toBeUndefined();
+    api.send('ADDED', object('a', '9', 'another'));
+    await until(() => informer.get('a', 'n') !== undefined);
+    informer.forget(object('a', '9', 'yet-another'));
+    expect(informer.get('a', 'n')?.metadata.uid).toBe('another');
+    expect(events.filter(({ object: each }) => each.metadata.name === 'a').map(({ type }) => type)).toEqual(['added', 'deleted', 'added']);
+  });
+
+  it('keeps what was made again under a name when the watch tells of the end of the one before', async () => {
+    await start([object('a', '5')], '5');
+    informer.forget(object('a', '5'));
+    informer.remember(object('a', '8', 'another'));
+    api.send('DELETED', object('a', '7'));
+    api.send('ADDED', object('b', '9'));
+    await until(() => informer.get('b', 'n') !== undefined);
+    expect(informer.get('a', 'n')?.metadata.uid).toBe('another');
+  });
+
   it('does not bring back by its own write what has been deleted since', async () => {
     await start([object('a', '5')], '5');
     api.send('DELETED', object('a', '6'));

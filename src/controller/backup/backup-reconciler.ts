@@ -15,6 +15,7 @@ import {
   identityOf,
   isEnding,
   isTerminal,
+  liveClaims,
   takesPlace,
   wantsForgetting,
   type BackupFacts,
@@ -110,13 +111,15 @@ export class BackupReconciler {
     // Most backups of a cluster are at rest; a look at one of them must not cost a look at the whole queue.
     const atRest = isTerminal(backup.status?.phase) && !isEnding(backup);
     const clones = backup.status?.phase === 'Snapshotting' && backup.status.copiedAt === undefined && backup.status.copies?.some(({ method }) => method === 'Clone') === true;
-    const starting = clones || backup.status?.phase === 'Transferring' && !isEnding(backup) && attempt.job === undefined && backup.status.jobName === undefined;
+    const starting = backup.status?.phase === 'Transferring' && !isEnding(backup) && attempt.job === undefined && backup.status.jobName === undefined;
+    // Who uses a volume tells where it can be read; a snapshot can be wherever its volume can.
+    const looksForUsers = clones || (starting && liveClaims(backup).length > 0);
     return {
       backup,
       ground,
       claims: atRest ? [] : observeClaims(context, namespace),
       copies: atRest ? { storage: observeStorage(context.caches, context.moverNamespace), group: undefined, volumes: [] } : observeCopies(context, backup),
-      users: starting ? await observeUsers(context, namespace, signal) : [],
+      users: looksForUsers ? await observeUsers(context, namespace, signal) : [],
       attempt,
       liveJobs: liveJobs(context, namespace),
       isReplicated: this.#isReplicated(backup, ground),

@@ -1,7 +1,7 @@
 import { LABEL_BACKUP_UID } from '../../api/index.ts';
 import { ANNOTATION_SELECTED_NODE, type ContentFact, type CopiedClaimFact, type CopiedVolumeFact, type GroupContentFact, type GroupFact, type SnapshotFact } from '../../decide/index.ts';
 import { madeAt } from '../mover/facts.ts';
-import { ANNOTATION_GROUP_HANDLE } from '../slim-objects.ts';
+import { ANNOTATION_BEING_DELETED, ANNOTATION_GROUP_HANDLE } from '../slim-objects.ts';
 import type { RawClaim, RawGroupContent, RawGroupSnapshot, RawSnapshot, RawSnapshotContent, RawVolume } from '../raw-objects.ts';
 
 export function snapshotFact({ metadata, spec, status }: RawSnapshot): SnapshotFact {
@@ -32,6 +32,7 @@ export function contentFact({ metadata, spec, status }: RawSnapshotContent): Con
     annotations: secretNames(metadata.annotations),
     deletionPolicy: spec?.deletionPolicy ?? '',
     deleting: metadata.deletionTimestamp !== undefined,
+    released: metadata.annotations?.[ANNOTATION_BEING_DELETED] !== undefined,
     inGroup: metadata.annotations?.[ANNOTATION_GROUP_HANDLE] !== undefined,
     snapshot: { namespace, name },
     error: status?.error?.message,

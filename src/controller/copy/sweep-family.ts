@@ -4,7 +4,7 @@ import { ResourceClient, isKubeError, resourceTypes, type DeleteOptions, type Ku
 import type { Cache } from '../caches.ts';
 import type { MoverContext } from '../mover/index.ts';
 import type { RawClaim, RawGroupContent, RawSecret, RawSnapshot, RawSnapshotContent, RawVolume } from '../raw-objects.ts';
-import { groupOwner } from '../slim-objects.ts';
+import { ANNOTATION_BEING_DELETED, groupOwner } from '../slim-objects.ts';
 import { contentFact, copiedClaimFact, copiedVolumeFact, groupContentFact, groupFact, snapshotFact } from './copy-facts.ts';
 
 export interface SweepContext {
@@ -15,8 +15,6 @@ export interface SweepContext {
   readonly moverNamespace: string;
 }
 
-/** The sidecar deletes a driver's snapshot only once this says that the VolumeSnapshot is going. */
-const BEING_DELETED = 'snapshot.storage.kubernetes.io/volumesnapshot-being-deleted';
 const GROUP_BEING_DELETED = 'groupsnapshot.storage.kubernetes.io/volumegroupsnapshot-being-deleted';
 const COPY = 'copy';
 const MOVER = 'mover-backup';
@@ -140,12 +138,12 @@ async function apply({ connection, caches }: SweepContext, step: SweepStep, sign
       caches.volumes.remember(await of<RawVolume>('persistentVolumes').patch(step.name, undefined, { spec: { persistentVolumeReclaimPolicy: 'Delete' } }, { signal }));
       return;
     case 'claimSnapshot': {
-      const metadata = step.orphaned ? { annotations: { [BEING_DELETED]: 'yes' } } : {};
+      const metadata = step.orphaned ? { annotations: { [ANNOTATION_BEING_DELETED]: 'yes' } } : {};
       caches.snapshotContents.remember(await of<RawSnapshotContent>('volumeSnapshotContents').patch(step.name, undefined, { metadata, spec: { deletionPolicy: 'Delete' } }, { signal }));
       return;
     }
     case 'releaseContent':
-      caches.snapshotContents.remember(await of<RawSnapshotContent>('volumeSnapshotContents').patch(step.name, undefined, { metadata: { annotations: { [BEING_DELETED]: 'yes' } } }, { signal }));
+      caches.snapshotContents.remember(await of<RawSnapshotContent>('volumeSnapshotContents').patch(step.name, undefined, { metadata: { annotations: { [ANNOTATION_BEING_DELETED]: 'yes' } } }, { signal }));
       return;
   }
 }

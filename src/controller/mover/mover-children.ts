@@ -109,7 +109,10 @@ export class MoverChildren {
     if (job !== undefined && !ownersOf(job.metadata).some(({ uid }) => uid === owner)) return;
     if (bridgeTo !== undefined) await this.#rights.revoke(name, namespace, bridgeTo, signal);
     await this.#secrets.delete(name, namespace, { signal });
-    await this.#jobs.delete(name, namespace, { propagationPolicy, signal, ...(job === undefined ? {} : { uid: job.metadata.uid }) });
+    const left = await this.#jobs.delete(name, namespace, { propagationPolicy, signal, ...(job === undefined ? {} : { uid: job.metadata.uid }) });
+    // The next look may come before the watch tells, and would delete both again.
+    if (left !== undefined) this.#context.caches.jobs.remember(left);
+    else if (job !== undefined) this.#context.caches.jobs.forget(job);
   }
 
   /** A fresh session into the Secret, then its end into the Job: after a crash in between it is only renewed again. */

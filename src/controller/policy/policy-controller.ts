@@ -1,9 +1,9 @@
-import type { BackupPolicy, Backup, Restore } from '../../api/index.ts';
+import type { BackupPolicy, BackupPolicyStatus, Backup, Restore } from '../../api/index.ts';
 import { decidePolicy } from '../../decide/policy.ts';
 import { rememberingParser, type ScheduleParser } from '../../decide/cron.ts';
 import { displayTime, hasEnded, restoredBackup, verificationTakesPlace } from '../../decide/index.ts';
 import { decideQuota, type Quota } from '../../decide/quota.ts';
-import { Controller, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
+import { Controller, isKubeError, isSame, keyOf, type ControllerObserver, type EventRecorder, type ReconcileResult, type ResourceClient, type ScaleClient } from '../../kube/index.ts';
 import type { Caches } from '../caches.ts';
 import { observeStorage } from '../copy/index.ts';
 import { observeClaims, onLocationChange, watchMovers, type MoverContext } from '../mover/index.ts';
@@ -80,14 +80,12 @@ async function reconcile(dependencies: PolicyDependencies, memory: Memory, key: 
 }
 
 async function reconcileOnce(dependencies: PolicyDependencies, { workloads, parse, verifications }: Memory, key: string, signal: AbortSignal): Promise<ReconcileResult> {
-  const { caches, policies, clock } = dependencies;
+  const { caches, clock } = dependencies;
   const [namespace = '', name = ''] = key.split('/');
-  const cached = caches.policies.get(name, namespace);
-  if (cached === undefined || cached.metadata.deletionTimestamp !== undefined) return {};
+  const policy = caches.policies.get(name, namespace);
+  if (policy === undefined || policy.metadata.deletionTimestamp !== undefined) return {};
   const seen = caches.backups.byIndex('policy', key);
-  const settled = await settleQuota(dependencies, cached, seen, signal);
-  if (settled === undefined) return {};
-  const { policy, quota, backups } = settled;
+  const { quota, backups } = await settleQuota(dependencies, policy, seen, signal);
   const home = caches.namespaces.get(namespace);
   const tenant = home && caches.tenants.byIndex('namespaceUID', home.metadata.uid)[0];
   const workload = await workloads.check(namespace, policy.spec.workload, signal);
@@ -113,8 +111,7 @@ async function reconcileOnce(dependencies: PolicyDependencies, { workloads, pars
   );
   // Before the status says that it was dealt with: a crash in between finds the Backup by its name.
   if (decision.run !== undefined) await applyRun(dependencies, policy, decision.run, signal);
-  const written = await policies.writeStatus(policy, decision.status, signal);
-  caches.policies.remember(written);
+  const written = await writeStatus(dependencies, policy, decision.status, signal);
   tellChanges(dependencies.events, policy, written);
   await verifications.after(facts, verification, signal);
   if (decision.missed !== undefined) tellMissed(dependencies.events, policy, decision.missed);
@@ -137,25 +134,35 @@ function restoresOf({ policies, backups, restores }: Caches, { metadata }: Backu
 }
 
 interface Settled {
-  readonly policy: BackupPolicy;
   readonly quota: Quota;
   readonly backups: readonly Backup[];
 }
 
 /**
- * Slots are decided on a live read whenever the cache suggests a change: a cache may lack the backup that took the last place, or the
- * write of another operator. The write that follows goes under the resourceVersion of this very read, so of two operators one is told `Conflict`.
+ * Slots are decided on a live read of the backups whenever the cache suggests a change: a cache may lack the one that took the last place. The write
+ * that follows goes under the resourceVersion of the policy as it was known before that read: of two operators, or where the cache was behind, one is told `Conflict`.
  */
-async function settleQuota({ policies, backups, caches }: PolicyDependencies, cached: BackupPolicy, seen: readonly Backup[], signal: AbortSignal): Promise<Settled | undefined> {
+async function settleQuota({ backups, caches }: PolicyDependencies, cached: BackupPolicy, seen: readonly Backup[], signal: AbortSignal): Promise<Settled> {
   const suggested = decideQuota(cached, seen);
-  if (isSame(suggested, cached.status?.quota)) return { policy: cached, quota: suggested, backups: seen };
+  if (isSame(suggested, cached.status?.quota)) return { quota: suggested, backups: seen };
   const { namespace, name } = cached.metadata;
-  const policy = await policies.get(name, namespace, signal);
-  if (policy === undefined) return undefined;
   const listed = await backups.list({ namespace: namespace ?? '' }, signal);
   const live = listed.items.filter((backup) => backup.spec.policy === name);
   for (const backup of live) caches.backups.remember(backup);
-  return { policy, quota: decideQuota(policy, live), backups: live };
+  return { quota: decideQuota(cached, live), backups: live };
+}
+
+/** @throws {KubeError} `Conflict` when somebody wrote in between; then the cache is brought up to date, which its watch may not do for long */
+async function writeStatus({ policies, caches }: PolicyDependencies, policy: BackupPolicy, status: BackupPolicyStatus, signal: AbortSignal): Promise<BackupPolicy> {
+  try {
+    const written = await policies.writeStatus(policy, status, signal);
+    caches.policies.remember(written);
+    return written;
+  } catch (error) {
+    const live = isKubeError(error, 'Conflict') ? await policies.get(policy.metadata.name, policy.metadata.namespace, signal) : undefined;
+    if (live !== undefined) caches.policies.remember(live);
+    throw error;
+  }
 }
 
 const TOLD = ['Ready', 'Protected', 'QuotaFull', 'Scheduled', 'Verified', 'Replicated'] as const;
