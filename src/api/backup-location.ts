@@ -1,24 +1,10 @@
 import * as z from 'zod';
 import { Conditions } from './condition.ts';
-import { Duration, Labels, ObjectName } from './fields.ts';
 import { defineKind, withRules, type KubernetesResource } from './kind.ts';
+import { Mover } from './location-mover.ts';
 import { Pull, Replica } from './location-replica.ts';
 import { ReplicationStatus } from './location-replication-status.ts';
 import { Kms, S3 } from './location-storage.ts';
-
-const ResourceList = withRules(
-  z.record(z.string(), z.string().max(32)).meta({ description: 'Quantities by resource name, e.g. `memory: 512Mi`.', maxProperties: 16 }),
-  { rule: 'self.all(name, isQuantity(self[name]) && !self[name].startsWith("-"))', message: 'every value must be a quantity such as `500m` or `512Mi`' },
-);
-
-const Resources = withRules(
-  z.object({ requests: ResourceList.optional(), limits: ResourceList.optional() }),
-  {
-    // What is no quantity is refused by the rule on the list itself.
-    rule: '!has(self.requests) || !has(self.limits) || self.requests.all(name, !(name in self.limits) || !isQuantity(self.requests[name]) || !isQuantity(self.limits[name]) || quantity(self.requests[name]).compareTo(quantity(self.limits[name])) <= 0)',
-    message: 'a request must not be above its limit',
-  },
-);
 
 export const BackupLocationSpec = withRules(
   z.object({
@@ -62,28 +48,7 @@ export const BackupLocationSpec = withRules(
       })
       .prefault({})
       .meta({ description: 'How much may run at once.' }),
-    mover: z
-      .object({
-        image: z.string().min(1).max(1024).optional().meta({ description: "Image of the movers. Leave out for the operator's own." }),
-        imagePullPolicy: z.enum(['Always', 'IfNotPresent', 'Never']).optional().meta({ description: 'When the kubelet pulls the image.' }),
-        resources: Resources
-          .prefault({ requests: { cpu: '100m', memory: '256Mi' }, limits: { memory: '1Gi' } })
-          .meta({ description: 'Resources of a mover.' }),
-        nodeSelector: Labels.optional().meta({ description: 'Labels of nodes that movers may run on.' }),
-        priorityClassName: ObjectName.optional().meta({ description: "Priority class of the movers' pods." }),
-        stalledAfter: withRules(Duration, {
-          // CEL's own durations know no days.
-          rule: "self.contains('d') || duration(self) >= duration('3m')",
-          message: 'must be 3m or more: a mover that works says so each half minute, and a node may be busy',
-        })
-          .default('30m')
-          .meta({
-            description:
-              'A mover that reads, stores and writes nothing for so long hangs (a volume or a storage service that does not answer): it is ended, the condition says `Stalled`, and the work is tried again as after any failure. For movers that start from now on.',
-          }),
-      })
-      .prefault({})
-      .meta({ description: 'How movers run.' }),
+    mover: Mover.prefault({}).meta({ description: 'How movers run.' }),
   }),
   { rule: '!has(self.pull) || !has(self.replica)', message: 'give either replica (this data center is the first) or pull (it is the second)' },
   { rule: "!self.recover || !has(self.replica) || !has(self.replica.s3)", message: 'recover reads what the second data center has: name its bucket in s3 and its key in kms, and leave replica.s3 out' },

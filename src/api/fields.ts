@@ -18,8 +18,15 @@ export const Duration = withRules(
   { rule: "self.matches('[1-9]')", message: 'must be a duration above zero, such as 30m, 36h or 14d' },
 );
 
-/** `[prefix/]name`, as keys of labels and annotations are. */
+/** `[prefix/]name`, as keys of labels, annotations and taints are. */
 const QUALIFIED_NAME = '^([a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?$';
+
+export const QualifiedName = z.string().max(317).regex(new RegExp(QUALIFIED_NAME));
+
+export const LabelValue = z
+  .string()
+  .max(63)
+  .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/);
 
 function areQualifiedNames<T extends z.ZodType>(map: T): T {
   return withRules(map, { rule: `self.all(key, key.matches('${QUALIFIED_NAME}'))`, message: 'every key must be a name such as `example.com/queue`' });
@@ -27,13 +34,7 @@ function areQualifiedNames<T extends z.ZodType>(map: T): T {
 
 /** Labels: what the API server would refuse on a Job is refused here, where a person sees it. */
 export const Labels = areQualifiedNames(
-  z.record(
-    z.string(),
-    z
-      .string()
-      .max(63)
-      .regex(/^([A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?)?$/),
-  ).meta({ maxProperties: 64 }),
+  z.record(z.string(), LabelValue).meta({ maxProperties: 64 }),
 );
 
 export const Annotations = areQualifiedNames(z.record(z.string(), z.string().max(4096)).meta({ maxProperties: 64 }));

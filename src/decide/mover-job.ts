@@ -118,6 +118,8 @@ export function moverJob(input: MoverJobInput) {
           terminationGracePeriodSeconds: 30,
           securityContext: { runAsUser: MOVER_UID, runAsNonRoot: false, seccompProfile: { type: 'RuntimeDefault' } },
           ...(mover.nodeSelector === undefined ? {} : { nodeSelector: mover.nodeSelector }),
+          ...(mover.tolerations === undefined ? {} : { tolerations: mover.tolerations }),
+          ...(mover.imagePullSecrets === undefined ? {} : { imagePullSecrets: mover.imagePullSecrets }),
           ...(mover.priorityClassName === undefined ? {} : { priorityClassName: mover.priorityClassName }),
           ...(input.node === undefined ? {} : { affinity: onNode(input.node) }),
           ...(input.hasBridge === true ? { serviceAccountName: input.name, initContainers: [bridgeContainer(input)] } : {}),

@@ -161,6 +161,17 @@ describe("a mover's Job", () => {
     expect(job.metadata.labels).toMatchObject({ 'kueue.x-k8s.io/queue-name': 'backups', 'app.kubernetes.io/managed-by': 'tenant-backup' });
     expect(job.spec.template.metadata).toMatchObject({ annotations: { note: 'x' } });
   });
+
+  it('runs where its location lets it, with an image that its location can pull', async () => {
+    const placed = { tolerations: [{ key: 'customers', operator: 'Exists', effect: 'NoSchedule' }], imagePullSecrets: [{ name: 'registry' }], nodeSelector: { disk: 'fast' }, priorityClassName: 'low' };
+    const world = new MoverWorld();
+    world.cluster.change('backuplocations', undefined, 'here', { spec: { mover: placed } });
+    await world.turn();
+    world.createBackup('first');
+    await world.turn();
+    const job = world.cluster.all('jobs')[0] as unknown as ReturnType<typeof moverJob>;
+    expect(job.spec.template.spec).toMatchObject(placed);
+  });
 });
 
 describe('volumes in use', () => {
