@@ -98,7 +98,7 @@ export const RestoreSpec = withRules(
     includes: globs.optional().meta({ description: 'Restore only what matches one of these patterns; paths start with `/volumes/<claim>`.' }),
     excludes: globs.optional().meta({ description: 'Leave out what matches one of these patterns.' }),
     extraFiles: z.enum(['Keep', 'Delete']).default('Delete').meta({
-      description: 'What happens to files that the backup does not have. With `includes` or `excludes`, files that the patterns leave out are never touched.',
+      description: 'What happens to files that the backup does not have. With `includes` or `excludes`, files that the patterns leave out are never touched. Neither is what the backup was told to leave out, nor what lies in a directory that it could not read whole.',
     }),
     safetyBackup: z.enum(['Required', 'Preferred', 'Skip']).default('Required').meta({
       description:

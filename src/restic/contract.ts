@@ -176,6 +176,8 @@ export interface SnapshotSummary {
   readonly hostname: string;
   readonly paths: readonly string[];
   readonly tags: readonly string[];
+  /** Patterns of what was left out, where there were any. */
+  readonly excludes?: readonly string[];
   readonly tree: string;
   readonly parent?: string;
   /** restic's `summary` field where the writer left one. */

@@ -80,6 +80,7 @@ export class Archive implements FrameOwner {
           break;
         case 'problem':
           this.#options.statistics.warn(step.warning);
+          if (step.warning.kind === 'unreadable') frame?.miss();
           break;
         case 'entry':
           if (frame !== undefined) this.#entry(step, frame);
@@ -189,6 +190,7 @@ export class Archive implements FrameOwner {
     const { statistics } = this.#options;
     if (nodeTypeOf(step.stat.mode) === 'irregular') {
       statistics.warn({ path: textOf(step.path), kind: 'unreadable', message: `${textOf(step.path)} is of a kind that cannot be backed up` });
+      frame.miss();
       return;
     }
     const known = this.#previousOf(step, step.name, frame);
@@ -236,6 +238,7 @@ export class Archive implements FrameOwner {
       const isGone = code === 'ENOENT' || code === 'ESTALE';
       const message = isGone ? `${path} was removed while the backup ran` : `${path} cannot be read (${code}); it is missing from this backup`;
       statistics.warn({ path, kind: isGone ? 'vanished' : 'unreadable', message });
+      if (!isGone) frame.miss();
       return;
     }
     queue.add(queued, descriptor);

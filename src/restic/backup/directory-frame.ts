@@ -1,4 +1,4 @@
-import { encodeTreeOf, flattened } from '../format/index.ts';
+import { encodeNodeTail, encodeTreeOf, flattened } from '../format/index.ts';
 import type { ParentTree } from './parent-tree.ts';
 
 /** What a frame tells whoever stands above it. */
@@ -10,6 +10,9 @@ export interface FrameOwner {
   /** All of the directory is done. `previous`: how it compares to the parent snapshot. */
   directoryDone(change: 'new' | 'changed' | 'unmodified'): void;
 }
+
+/** What its node says of a directory that lacks something: the next backup looks at it anew, and a restore deletes nothing in it. */
+const notWhole = 'could not be read whole';
 
 /** A directory whose entries are being gathered. It is done when it was left and every file in it has its content. */
 export class DirectoryFrame {
@@ -24,6 +27,7 @@ export class DirectoryFrame {
   readonly #nodes: string[] = [];
   #open = 0;
   #isLeft = false;
+  #isWhole = true;
   /** Every node so far was taken from the parent's tree. */
   #isVerbatim: boolean;
   /** The id of the tree, once done. */
@@ -63,9 +67,16 @@ export class DirectoryFrame {
     return this.#nodes.push('') - 1;
   }
 
-  /** @param node - its text, or `undefined` when it is left out; `isVerbatim`: the parent's text */
+  /** Something of it is there and could not be read. */
+  miss(): void {
+    this.#isWhole = false;
+    this.#isVerbatim = false;
+  }
+
+  /** @param node - its text, or `undefined` when it could not be read; `isVerbatim`: the parent's text */
   fill(slot: number, node: string | undefined, isVerbatim: boolean): void {
     this.#nodes[slot] = node ?? '';
+    if (node === undefined) this.miss();
     if (!isVerbatim) this.#isVerbatim = false;
     this.#open -= 1;
     this.#finishIfDone();
@@ -81,7 +92,7 @@ export class DirectoryFrame {
     const { previous } = this;
     const id = this.#isVerbatim && previous?.isUsedUp === true ? this.#owner.keepTree(previous.id) : this.#owner.saveTree(encodeTreeOf(this.#nodes.filter((node) => node !== '')));
     this.treeId = id;
-    const node = `${this.#head}null,"subtree":"${id}"}`;
+    const node = `${this.#head}null${encodeNodeTail({ subtree: id, error: this.#isWhole ? undefined : notWhole })}`;
     const isVerbatim = node === this.#previousNode;
     if (this.#above !== undefined) this.#owner.directoryDone(!this.#isKnown ? 'new' : isVerbatim ? 'unmodified' : 'changed');
     this.#above?.fill(this.#slot, node, isVerbatim);

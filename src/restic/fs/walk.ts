@@ -135,7 +135,7 @@ export class Walk {
       above.next = above.names.length;
       const moved = 'the directory was moved while it was read; what follows in it is missing from this backup';
       yield { step: 'leave', name: frame.name, path: frame.path };
-      yield { step: 'problem', name: above.name, path: above.path, warning: { path: textOf(above.path), kind: 'vanished', message: moved } };
+      yield { step: 'problem', name: above.name, path: above.path, warning: { path: textOf(above.path), kind: 'unreadable', message: moved } };
     } else {
       yield { step: 'leave', name: frame.name, path: frame.path };
     }

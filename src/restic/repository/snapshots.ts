@@ -61,8 +61,8 @@ export async function findParent(
 }
 
 function summaryOf(id: Id, snapshot: Snapshot): SnapshotSummary {
-  const { time, hostname, paths, tags, tree, parent, summary } = snapshot;
-  return { id, time, hostname, paths, tags, tree, ...(parent === undefined ? {} : { parent }), ...(summary === undefined ? {} : { summary }) };
+  const { time, hostname, paths, tags, excludes = [], tree, parent, summary } = snapshot;
+  return { id, time, hostname, paths, tags, ...(excludes.length === 0 ? {} : { excludes }), tree, ...(parent === undefined ? {} : { parent }), ...(summary === undefined ? {} : { summary }) };
 }
 
 function byTime(one: SnapshotSummary, other: SnapshotSummary): number {

@@ -6,7 +6,9 @@ import { readFileSync } from 'node:fs';
 import { isAbsolute, resolve } from 'node:path';
 import type { Repository, RestoreOutcome, RestoreRequest } from '../contract.ts';
 import { openedOf, resolveSnapshot, type OpenRepository, type TableIndex } from '../repository/index.ts';
+import type { Globs } from '../fs/index.ts';
 import type { BatchContext } from './batch-context.ts';
+import { leftOutBy } from './extras.ts';
 import { RestoreRun } from './restore-run.ts';
 import { SnapshotTrees, type Located } from './snapshot-trees.ts';
 import { Tally } from './tally.ts';
@@ -24,7 +26,7 @@ export async function restore(repository: Repository, request: RestoreRequest): 
   try {
     // Before anything is made: a path that the snapshot does not have leaves no empty target behind.
     const start = await trees.locate(snapshot, request.subtree ?? '/');
-    return await restoreFrom(start, { opened, index, trees }, request);
+    return await restoreFrom(start, { opened, index, trees, leftOut: leftOutBy(snapshot.excludes) }, request);
   } finally {
     trees.free();
   }
@@ -34,9 +36,10 @@ interface Source {
   readonly opened: OpenRepository;
   readonly index: TableIndex;
   readonly trees: SnapshotTrees;
+  readonly leftOut: Globs;
 }
 
-async function restoreFrom(start: Located, { opened, index, trees }: Source, request: RestoreRequest): Promise<RestoreOutcome> {
+async function restoreFrom(start: Located, { opened, index, trees, leftOut }: Source, request: RestoreRequest): Promise<RestoreOutcome> {
   const directory = isAbsolute(request.target) ? request.target : resolve(request.target);
   const target = new TargetTree(directory, request.dryRun === true);
   const workers = new RestoreWorkers({ root: target.root, keyMaterial: Uint8Array.from(opened.key.material), umask: umaskOfProcess() });
@@ -56,7 +59,7 @@ async function restoreFrom(start: Located, { opened, index, trees }: Source, req
     nextTask: () => taskNumber++,
   };
   try {
-    return await new RestoreRun(context, trees, request).run(start);
+    return await new RestoreRun(context, trees, request, leftOut).run(start);
   } finally {
     await workers.close();
     target.close();

@@ -1,10 +1,11 @@
 import type { RestoreOutcome, RestoreRequest } from '../contract.ts';
 import { EngineError } from '../errors.ts';
 import { byteString, sealOverhead, textOf, type BlobLocation, type ByteString, type Node } from '../format/index.ts';
-import { joinPath, splitPath } from '../fs/index.ts';
+import { joinPath, splitPath, type Globs } from '../fs/index.ts';
 import { removeUnfinished, type BatchContext } from './batch-context.ts';
 import { Batches } from './batches.ts';
 import { Endings } from './endings.ts';
+import { extrasOf } from './extras.ts';
 import { finishFile, metadataWarning } from './finish-file.ts';
 import type { FileState } from './file-state.ts';
 import { missed } from './finished-directory.ts';
@@ -33,7 +34,8 @@ interface Frame {
   readonly isSelected: boolean;
   /** Hard links or deletions come at the end: its times must wait for them. */
   mustWait: boolean;
-  hasUnsafeNames: boolean;
+  /** Its tree is damaged: the snapshot does not tell what was in it. */
+  readonly isLost: boolean;
 }
 
 /** Goes through a snapshot's trees in order and hands on what is to be done. See `restore`. */
@@ -42,6 +44,8 @@ export class RestoreRun {
   readonly #request: RestoreRequest;
   readonly #trees: SnapshotTrees;
   readonly #selection: Selection;
+  /** What the backup was told to leave out. */
+  readonly #leftOut: Globs;
   readonly #frames: Frame[] = [];
   readonly #batches: Batches;
   readonly #endings: Endings;
@@ -50,11 +54,12 @@ export class RestoreRun {
   #scannedFiles = 0;
   #scannedBytes = 0;
 
-  constructor(context: BatchContext, trees: SnapshotTrees, request: RestoreRequest) {
+  constructor(context: BatchContext, trees: SnapshotTrees, request: RestoreRequest, leftOut: Globs) {
     this.#context = context;
     this.#trees = trees;
     this.#request = request;
     this.#selection = selectionOf(request);
+    this.#leftOut = leftOut;
     this.#batches = new Batches(context, this.#isDry);
     this.#endings = new Endings(context, this.#isDry);
   }
@@ -85,7 +90,7 @@ export class RestoreRun {
 
   #begin({ node, nodes, location }: Located): void {
     const path = byteString('');
-    const frame = { node, path, location, nodes, next: 0, isMade: true, isNew: false, isSelected: true, mustWait: false, hasUnsafeNames: false };
+    const frame = { node, path, location, nodes, next: 0, isMade: true, isNew: false, isSelected: true, mustWait: false, isLost: false };
     const root = { ...frame, surroundings: this.#context.target.surroundings(path, false) };
     this.#frames.push(root);
     this.#noteExtras(root);
@@ -120,7 +125,7 @@ export class RestoreRun {
   }
 
   async #enter(above: Frame, node: Node, path: ByteString, location: ByteString, isSelected: boolean): Promise<void> {
-    let nodes: readonly Node[] = [];
+    let nodes: readonly Node[] | undefined;
     try {
       nodes = await this.#trees.load(node.subtree ?? '');
     } catch (cause) {
@@ -135,7 +140,7 @@ export class RestoreRun {
       }
     }
     const frame: Frame = {
-      node, path, location, nodes, next: 0, isMade: false, isNew: false, surroundings: above.surroundings, isSelected, mustWait: false, hasUnsafeNames: false,
+      node, path, location, nodes: nodes ?? [], next: 0, isMade: false, isNew: false, surroundings: above.surroundings, isSelected, mustWait: false, isLost: nodes === undefined,
     };
     this.#frames.push(frame);
     if (!isSelected) return;
@@ -166,12 +171,10 @@ export class RestoreRun {
   /** What the snapshot does not have. Removed at the end: nothing is lost before everything else is there. */
   #noteExtras(frame: Frame): void {
     if (this.#request.deleteExtra !== true || frame.isNew) return;
-    const known = new Set(frame.nodes.map((node) => node.name));
-    for (const name of this.#context.target.namesIn(frame.path)) {
-      const location = byteString(`${frame.location}/${name}`);
-      // ext4 makes it itself, and needs it.
-      if (known.has(name) || (frame.path === '' && name === 'lost+found') || !this.#selection.isSelected(location)) continue;
-      this.#endings.remove(joinPath(frame.path, name), location);
+    const locationOf = (name: ByteString): ByteString => byteString(`${frame.location}/${name}`);
+    const isWanted = (name: ByteString): boolean => this.#selection.isSelected(locationOf(name)) && !this.#leftOut.matches(locationOf(name));
+    for (const name of extrasOf(frame, this.#context.target, this.#context.tally, isWanted)) {
+      this.#endings.remove(joinPath(frame.path, name), locationOf(name));
       frame.mustWait = true;
     }
   }

@@ -157,6 +157,12 @@ export class TargetTree {
     }
   }
 
+  /** Whether another file system begins with this directory of the target. */
+  isMountPoint(path: ByteString): boolean {
+    const deviceOf = (each: ByteString): number => this.libc.stat(this.beneath.directory(each)).deviceId;
+    return path !== '' && deviceOf(path) !== deviceOf(splitPath(path).directory);
+  }
+
   namesIn(path: ByteString): ByteString[] {
     // Through a descriptor of its own, for listing moves the position.
     const descriptor = this.libc.openAt(this.beneath.directory(path), byteString('.'), c.O_RDONLY | c.O_DIRECTORY);
