@@ -122,8 +122,10 @@ export class AuditTrail {
         });
       }
       previous = { seq, hash: hashOf(bytes) };
-      recent.set(event.id, previous);
-      if (seq === newest && event.key === this.#options.signer.publicKey) await this.#putHead(store, seq, previous.hash, event.at, signal);
+      // Ids can be foretold: one that somebody else recorded beforehand would keep the step itself off the trail.
+      const isOwn = event.key === this.#options.signer.publicKey;
+      if (isOwn) recent.set(event.id, previous);
+      if (seq === newest && isOwn) await this.#putHead(store, seq, previous.hash, event.at, signal);
     }
     return { seq: newest, hash: previous?.hash ?? NO_EVENT, recent };
   }

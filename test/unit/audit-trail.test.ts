@@ -80,6 +80,14 @@ describe('an audit trail', () => {
     expect(findings.map(({ kind }) => kind)).toEqual(['NoHead', 'UntrustedKey']);
   });
 
+  it('records a step that somebody with another key recorded beforehand, under the id that it was going to have', async () => {
+    const store = await storeWithTrail(1, signer);
+    await trailOn(store, freshSigner()).record(ENTRY);
+
+    expect(await trailOn(store, signer).record(ENTRY)).toMatchObject({ seq: 3, isNew: true });
+    expect(await trailOn(store, signer).record(ENTRY)).toMatchObject({ seq: 3, isNew: false });
+  });
+
   it('refuses an event that is too new for this program', async () => {
     const store = await storeWithTrail(1, signer);
     const event = JSON.parse(Buffer.from(await store.get(eventKey(1))).toString()) as AuditEvent;
