@@ -22,6 +22,8 @@ export const RecoveredBackup = z.object({
   bytesProcessed: z.int().min(0).optional(),
   bytesAdded: z.int().min(0).optional(),
   size: z.string().optional(),
+  /** Only its manifest tells of it, which whoever can write into the bucket could have put there: no sealed record does. */
+  unrecorded: z.boolean().optional(),
 });
 export type RecoveredBackup = z.infer<typeof RecoveredBackup>;
 
@@ -30,6 +32,8 @@ export const TenantRecord = z.object({
   rev: z.int().min(1),
   tenant: TenantId,
   namespace: ObjectName,
+  /** RFC 3339, when the tenant was made: of two that had a namespace of one name the later one has it. Earlier records say nothing of it. */
+  since: z.string().optional(),
   keyGeneration: z.int().min(1),
   /** Specs as they were; the API server judges them again. */
   policies: z.array(z.object({ name: ObjectName, spec: z.record(z.string(), z.unknown()) })),

@@ -3,7 +3,7 @@
  */
 import type { BackupLocation, MoverCredentials, ReplicationOrders, ReplicationResult, TenantRecord } from '../api/index.ts';
 import type { AuditRecord, ErasureProgress } from '../decide/index.ts';
-import type { FoundTenant, RecordTrust } from '../decide/recovery.ts';
+import type { FoundTenant, NamespaceClaim, RecordTrust } from '../decide/recovery.ts';
 
 export interface Clock {
   /** Milliseconds since the epoch. */
@@ -91,6 +91,11 @@ export interface RecoverySource {
    * @throws {PortError}
    */
   tenants(location: BackupLocation, signal: AbortSignal): Promise<{ readonly tenants: readonly string[]; readonly oldestKey: string | undefined }>;
+  /**
+   * What each of these tenants' records says of its namespace.
+   * @throws {PortError}
+   */
+  claims(location: BackupLocation, tenants: readonly string[], trust: RecordTrust, signal: AbortSignal): Promise<readonly NamespaceClaim[]>;
   /** @throws {PortError} */
   tenant(location: BackupLocation, tenantId: string, trust: RecordTrust, signal: AbortSignal): Promise<FoundTenant>;
 }

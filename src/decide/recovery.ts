@@ -20,11 +20,21 @@ export interface RecordTrust {
   readonly accepted: readonly string[];
 }
 
+export interface RefusedRecord {
+  /** By its name. */
+  readonly rev: number;
+  readonly digest: string;
+  /** Fingerprint of whose seal it has; `undefined` where none fits. */
+  readonly sealedBy: string | undefined;
+  /** Whose record it is, and which revision, where the seal is trusted and it lies under another name. */
+  readonly belongsTo?: { readonly tenant: string; readonly rev: number };
+}
+
 export interface FoundRecord {
   /** The newest that is trusted. */
   readonly record: TenantRecord | undefined;
-  /** Newer ones that are not, the newest first. `sealedBy`: the fingerprint of a key that nobody trusts; `undefined` where no seal fits. */
-  readonly refused: readonly { readonly rev: number; readonly digest: string; readonly sealedBy: string | undefined }[];
+  /** Newer ones that are not, the newest first. */
+  readonly refused: readonly RefusedRecord[];
 }
 
 export interface FoundTenant extends FoundRecord {
@@ -69,9 +79,36 @@ export function planRecovery({ tenantId, record, refused, snapshots }: FoundTena
   };
 }
 
-function refusal(tenantId: string, { rev, digest, sealedBy }: FoundRecord['refused'][number]): string {
+/** What a tenant's record says of whose the namespace is. */
+export interface NamespaceClaim {
+  readonly tenantId: string;
+  /** Until when the tenant is known to have had it, milliseconds since the epoch; 0 where nothing tells. */
+  readonly until: number;
+}
+
+/** By what is sealed, not by when it was stored: that is another time in each bucket. */
+export function namespaceClaim(tenantId: string, record: TenantRecord | undefined): NamespaceClaim {
+  const times = [record?.since, ...(record?.backups ?? []).map(({ stored }) => stored.completedAt)].map((time) => Date.parse(time ?? ''));
+  return { tenantId, until: Math.max(0, ...times.filter((time) => !Number.isNaN(time))) };
+}
+
+/**
+ * A tenant outlives its namespace, and one made later under the same name is another tenant's, whose pods must not be given the data of the one before. So those
+ * that had theirs last come first: the first one takes the name.
+ */
+export function recoveryOrder(claims: readonly NamespaceClaim[]): string[] {
+  return [...claims].sort((a, b) => b.until - a.until || (a.tenantId < b.tenantId ? -1 : 1)).map(({ tenantId }) => tenantId);
+}
+
+function refusal(tenantId: string, { rev, digest, sealedBy, belongsTo }: RefusedRecord): string {
+  const where = `revision ${rev} of the record of tenant ${tenantId}`;
+  const accept = `if you have looked at this record, its digest ${digest} in spec.recovery.acceptedRecords.`;
+  if (belongsTo !== undefined) {
+    const isOld = belongsTo.tenant === tenantId;
+    return `${where} is revision ${belongsTo.rev} of ${isOld ? 'it' : `tenant ${belongsTo.tenant}`}: somebody who can write into a bucket put it there once more.${isOld ? ` To go back to it, name, ${accept}` : ''}`;
+  }
   const why = sealedBy === undefined ? 'has no seal that fits it' : `is sealed by the key ${sealedBy}, which is not trusted`;
-  return `revision ${rev} of the record of tenant ${tenantId} ${why}: whoever can write into the first bucket could have put it there, with hooks that run in the customer's pods. Name the first installation's public key in spec.recovery.trustedKeys, or, if you have looked at this record, its digest ${digest} in spec.recovery.acceptedRecords.`;
+  return `${where} ${why}: whoever can write into the first bucket could have put it there, with hooks that run in the customer's pods. Name the first installation's public key in spec.recovery.trustedKeys, or, ${accept}`;
 }
 
 /** Newer than the record, or of a policy that is gone: it is the customer's all the same. */
@@ -81,7 +118,7 @@ function unnamedBackup({ snapshotId, keyGeneration, createdAt, complete }: Found
   return {
     name: taken.has(short) ? `recovered-${snapshotId}` : short,
     spec: { policy: policy.name, note: 'Made anew from the bucket; its name and policy are not recorded there.' },
-    stored: { snapshotId, keyGeneration, completedAt: createdAt, complete, volumes },
+    stored: { snapshotId, keyGeneration, completedAt: createdAt, complete, volumes, unrecorded: true },
   };
 }
 

@@ -53,6 +53,7 @@ function recordOf({ tenant, policies, backups }: RecordFacts): TenantRecord {
     rev: 0,
     tenant: tenant.spec.tenantId,
     namespace: tenant.spec.namespace,
+    ...defined({ since: tenant.metadata.creationTimestamp }),
     keyGeneration: tenant.status?.keyGeneration ?? 1,
     policies: byName(policies).map(({ metadata, spec }) => ({ name: metadata.name, spec: { ...spec } })),
     backups: byName(backups).flatMap((backup) => {

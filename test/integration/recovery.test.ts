@@ -20,6 +20,7 @@ import { startS3, type S3Service } from '../support/services.ts';
 const FOUND = { ok: true, message: 'fine' } as const;
 const TENANTS = 25;
 const [SHOP, BARE, FORGED, OLD] = ['a', 'b', 'c', 'd'].map((letter) => letter.repeat(32)) as [string, string, string, string];
+const BEFORE = '9'.repeat(32);
 const snapshot = (letter: string): string => letter.repeat(64);
 
 const signer = openAuditSigner(newAuditKeys());
@@ -73,6 +74,10 @@ beforeAll(async () => {
   const writer = { spec: { ...spec(), recover: false } } as unknown as BackupLocation;
   const signal = AbortSignal.timeout(60_000);
   expect(await records.put(writer, record(SHOP, 'shop'), signal)).toBe(true);
+  const oldest = `tenants/${SHOP}/tenant/1.json`;
+  // As long as nothing locks it, another could have been removed before it.
+  await expect(new RealRecoverySource(secrets).tenants(writer, signal)).rejects.toMatchObject({ reason: 'OldestRecordUnlocked', message: expect.stringContaining('spec.recovery.trustedKeys') });
+  await store.versions?.extend(oldest, undefined, { mode: 'GOVERNANCE', until: new Date(Date.now() + 120_000) });
   expect(await records.put(writer, record(SHOP, 'forged'), signal)).toBe(false);
   for (const letter of ['1', '2', '3']) await manifest(SHOP, letter, letter === '3' ? 2 : 1);
   // One whose record is lost, and many others.
@@ -87,6 +92,11 @@ beforeAll(async () => {
   await attacker.put(writer, record(SHOP, 'shop', { rev: 2, policies }), signal);
   await attacker.put(writer, record(FORGED, 'victim', { policies, backups: [] }), signal);
   await store.put(`tenants/${OLD}/tenant/1.json`, canonicalJson(record(OLD, 'old', { backups: [] })));
+  // An old record of the customer's, and another's, each put there once more under a higher number.
+  await store.put(`tenants/${SHOP}/tenant/8.json`, await store.get(oldest));
+  await store.put(`tenants/${SHOP}/tenant/9.json`, await store.get(`tenants/${'0'.repeat(32)}/tenant/1.json`));
+  // And a customer from before, whose namespace has had that name.
+  await records.put(writer, record(BEFORE, 'shop', { since: '2025-01-01T00:00:00Z', backups: [] }), signal);
   // What an attacker can do there: put delete markers, and newer versions on top.
   await store.put(`tenants/${SHOP}/tenant/1.json`, Buffer.from('encrypted, pay me'));
   for await (const { key } of store.list(`tenants/${SHOP}/`)) await store.delete(key);
@@ -164,12 +174,13 @@ describe('a location with spec.recover on an empty cluster', () => {
 
     const done = await until('the recovery', async () => ((is) => (is?.status?.recovery?.completedAt === undefined ? undefined : is))(await location()));
 
-    expect(done.status?.recovery).toMatchObject({ tenants: TENANTS + 4, recovered: TENANTS + 1 });
+    expect(done.status?.recovery).toMatchObject({ tenants: TENANTS + 5, recovered: TENANTS + 1 });
     const problems = [...(done.status?.recovery?.problems ?? [])].sort();
     expect(problems).toEqual([
+      expect.stringMatching(`namespace shop belongs to tenant ${SHOP} already, which had it last; tenant ${BEFORE} was not recovered into it`),
       expect.stringMatching(`revision 1 of the record of tenant ${FORGED} is sealed by the key [0-9a-f]{16}, which is not trusted`),
       expect.stringMatching(`revision 1 of the record of tenant ${OLD} has no seal that fits it: .*its digest [0-9a-f]{64} in spec.recovery.acceptedRecords`),
-      expect.stringMatching(`revision 2 of the record of tenant ${SHOP} is sealed by the key .* Revision 1 was taken`),
+      expect.stringMatching(`revision 9 of the record of tenant ${SHOP} is revision 1 of tenant 0{32}: .* Revision 1 was taken`),
       expect.stringContaining(`tenant ${BARE} has 1 backups but no record`),
     ]);
     expect(await client(resourceTypes.namespaces).get('victim')).toBeUndefined();
@@ -196,10 +207,10 @@ describe('a location with spec.recover on an empty cluster', () => {
     expect((await client(resourceTypes.jobs).list()).items).toEqual([]);
 
     // A person looks at the one without a seal, and lets it pass.
-    const digest = /its digest ([0-9a-f]{64})/.exec(problems[1] ?? '')?.[1];
+    const digest = /its digest ([0-9a-f]{64})/.exec(problems[2] ?? '')?.[1];
     await client(resourceTypes.backupLocations).patch('second', undefined, { spec: { recovery: { acceptedRecords: [digest] } } });
     const accepted = await until('the recovery of one more', async () => ((is) => (is?.status?.recovery?.completedAt !== undefined && is.status.recovery.recovered === TENANTS + 2 ? is : undefined))(await location()));
-    expect(accepted.status?.recovery?.problems).toHaveLength(3);
+    expect(accepted.status?.recovery?.problems).toHaveLength(4);
     expect((await client<BackupTenant>(resourceTypes.backupTenants).list()).items.map(({ spec: { tenantId } }) => tenantId)).toContain(OLD);
 
     // Told of another installation's key, it believes none of these.

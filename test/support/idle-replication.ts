@@ -7,6 +7,7 @@ export function idleReplication(): { readonly prover: LockProver; readonly repli
     replication: { credentials: () => Promise.resolve({ files: {}, expiresAt: undefined, shared: [] }), results: () => Promise.resolve([]) },
     recovery: {
       tenants: () => Promise.resolve({ tenants: [], oldestKey: undefined }),
+      claims: () => Promise.resolve([]),
       tenant: (_location, tenantId) => Promise.resolve({ tenantId, record: undefined, refused: [], snapshots: [] }),
     },
     standings: new ReplicaStandings(),

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { ANNOTATION_RECORD, ANNOTATION_RECOVERED, FINALIZER, RecoveredBackup, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type TenantRecord } from '../../src/api/index.ts';
 import type { BackupFacts } from '../../src/decide/index.ts';
-import { backupObject, planRecovery, policyObject, type FoundSnapshot } from '../../src/decide/recovery.ts';
+import { backupObject, namespaceClaim, planRecovery, policyObject, recoveryOrder, type FoundSnapshot } from '../../src/decide/recovery.ts';
 import { decideRecovered } from '../../src/decide/recovered-backup.ts';
+import { standsIn } from '../../src/decide/good.ts';
 import { MoverWorld, NS } from '../support/mover-world.ts';
 import { decideRecord, hashOf, type RecordFacts } from '../../src/decide/tenant-record.ts';
 
@@ -88,7 +89,14 @@ describe('what is made anew of a tenant', () => {
 
   it('is also what the record does not name, for it is the customer\'s all the same', () => {
     const decision = planRecovery({ tenantId: TENANT, record: record(), refused: [], snapshots: [snapshot('a'), snapshot('b', { complete: false })] });
-    expect(decision).toMatchObject({ plan: { backups: [{ name: 'one' }, { name: 'recovered-bbbbbbbbbbbb', spec: { policy: 'daily' }, stored: { completedAt: '2026-02-28T01:59:00Z', complete: false, volumes: ['data'] } }] } });
+    expect(decision).toMatchObject({ plan: { backups: [{ name: 'one' }, { name: 'recovered-bbbbbbbbbbbb', spec: { policy: 'daily' }, stored: { completedAt: '2026-02-28T01:59:00Z', complete: false, volumes: ['data'], unrecorded: true } }] } });
+  });
+
+  it('gives a namespace to the tenant that had it last, whatever their ids are, and to one that has backups before one of which nothing tells', () => {
+    const earlier = record({ tenant: '0'.repeat(32), backups: record().backups.map((each) => ({ ...each, stored: { ...each.stored, completedAt: '2026-01-01T02:00:00Z' } })) });
+    const later = record({ tenant: 'f'.repeat(32), since: '2026-02-01T00:00:00Z', backups: [] });
+    const claims = [earlier, later].map((each) => namespaceClaim(each.tenant, each));
+    expect(recoveryOrder([...claims, namespaceClaim('1'.repeat(32), undefined)])).toEqual(['f'.repeat(32), '0'.repeat(32), '1'.repeat(32)]);
   });
 
   it('is told of a backup that the bucket does not have', () => {
@@ -129,6 +137,16 @@ describe('a Backup that was made anew', () => {
 
   it('is stored at once, of the tenant that is there now', () => {
     expect(decideRecovered(seen(true), NOW)).toMatchObject({ steps: [{ do: 'writeStatus', status: { phase: 'Stored', tenant: 'shop-1', snapshotId: id('a'), keyGeneration: 2, volumes: ['data'], completedAt: '2026-02-28T02:00:00Z', conditions: [{ type: 'Stored', status: 'True' }, { type: 'Complete', status: 'True' }] } }] });
+  });
+
+  it('is chosen by nobody who asks for the newest, where only its manifest tells of it', () => {
+    const plan = decideRecovered(seen(true, undefined, JSON.stringify({ ...stored, unrecorded: true })), NOW);
+    const [step] = plan?.steps ?? [];
+    if (step?.do !== 'writeStatus') throw new Error('no status is written');
+    expect(step.status).toMatchObject({ phase: 'Stored', conditions: expect.arrayContaining([expect.objectContaining({ type: 'Plausible', status: 'False', reason: 'NotRecorded', message: expect.stringContaining('acknowledged=true') })]) });
+    expect(step.status).not.toHaveProperty('unrecorded');
+    const recovered = { metadata: { name: 'one', creationTimestamp: '2026-03-01T00:00:00Z' }, spec: { policy: 'daily', trigger: 'Manual' }, status: step.status } as unknown as Backup;
+    expect(standsIn(recovered)).toBe(false);
   });
 
   it('gets the finalizer first that every other has', () => {

@@ -5,18 +5,28 @@ import { firstSoundVersion, StorageError, type ObjectStore, type ObjectVersion }
 import { openLocationStore, type SecretSource } from './location-access.ts';
 
 /** What is read here of a manifest. Nobody without the key can check its seal; whoever restores does. */
-const ManifestOutline = z.object({ snapshot: SnapshotId, createdAt: z.string(), complete: z.boolean() });
+const ManifestOutline = z.object({ snapshot: SnapshotId, createdAt: z.iso.datetime(), complete: z.boolean() });
 const MANIFEST = /^[0-9a-f]{64}\/([1-9][0-9]{0,8})\.json$/;
 const REVISION = /^([1-9][0-9]{0,8})\.json$/;
 /** What follows `/` in byte order: a listing goes on behind everything of a tenant. */
 const AFTER_SLASH = '0';
+/** What the service tells no time of is nobody's oldest. */
+const NEVER = Number.MAX_SAFE_INTEGER;
 
 interface Found {
   readonly key: string;
   /** Of what bytes are read as, the first that is something: of versions the oldest, for what was put on top counts last. */
   readonly firstSound: <T>(judge: (bytes: Uint8Array) => T | undefined) => Promise<T | undefined>;
-  /** `at`: when it was stored, by the service's clock, milliseconds since the epoch. */
-  readonly versions: readonly { readonly at: number; readonly read: () => Promise<Uint8Array> }[];
+  readonly versions: readonly FoundVersion[];
+}
+
+export interface FoundVersion {
+  readonly key: string;
+  /** When it was stored, by the service's clock, milliseconds since the epoch. */
+  readonly at: number;
+  readonly read: () => Promise<Uint8Array>;
+  /** Whether it is, or was, under a lock of its own. @throws {StorageError} */
+  readonly wasLocked: () => Promise<boolean>;
 }
 
 /** A revision of a tenant's record. */
@@ -106,7 +116,7 @@ export class BucketReader {
     if (versions === undefined) {
       for await (const { key, modifiedAt } of store.list(prefix, { signal })) {
         const read = () => store.get(key, { signal });
-        yield { key, firstSound: async (judge) => judge(await read()), versions: [{ at: modifiedAt?.getTime() ?? 0, read }] };
+        yield { key, firstSound: async (judge) => judge(await read()), versions: [{ key, at: modifiedAt?.getTime() ?? NEVER, read, wasLocked: () => Promise.resolve(false) }] };
       }
       return;
     }
@@ -116,7 +126,12 @@ export class BucketReader {
       yield {
         key,
         firstSound: async (judge) => (await firstSoundVersion(all, read, judge))?.value,
-        versions: all.map((version) => ({ at: version.modifiedAt?.getTime() ?? 0, read: () => read(version) })),
+        versions: all.map((version) => ({
+          key,
+          at: version.modifiedAt?.getTime() ?? NEVER,
+          read: () => read(version),
+          wasLocked: async () => (await versions.retentionOf(key, version.versionId, { signal })) !== undefined,
+        })),
       };
     }
   }

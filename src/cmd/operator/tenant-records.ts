@@ -36,7 +36,12 @@ export class RealTenantRecords implements TenantRecords {
     return BucketReader.with(spec, this.#secrets, async (reader) => {
       const [newest] = await reader.revisions(tenantId, signal);
       if (newest === undefined) return undefined;
-      const own = await newest.firstSound((bytes) => ((opened) => (opened?.sealedBy === publicKey ? opened.record : undefined))(openRecord(bytes)));
+      const own = await newest.firstSound((bytes) => {
+        const opened = openRecord(bytes);
+        // An old one of ours that somebody put there once more is none.
+        const isInPlace = opened?.sealedBy === publicKey && opened.record.rev === newest.rev && opened.record.tenant === tenantId;
+        return isInPlace ? opened.record : undefined;
+      });
       return { rev: newest.rev, record: own };
     });
   }

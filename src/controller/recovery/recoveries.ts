@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { BackupLocation, BackupLocationStatus, BackupTenant } from '../../api/index.ts';
-import { backupObject, planRecovery, policyObject, tenantObject, type RecordTrust, type RecoveryPlan } from '../../decide/recovery.ts';
+import { backupObject, planRecovery, policyObject, recoveryOrder, tenantObject, type RecordTrust, type RecoveryPlan } from '../../decide/recovery.ts';
 import { displayTime } from '../../decide/index.ts';
 import { ResourceClient, isKubeError, resourceTypes, type KubeConnection, type KubeObject, type NewObject, type ResourceType } from '../../kube/index.ts';
 import { PortError, type Clock, type RecoverySource } from '../ports.ts';
@@ -82,7 +82,9 @@ export class Recoveries {
       const { tenants, oldestKey } = await this.#source.tenants(location, signal);
       const { trustedKeys = [], acceptedRecords = [] } = location.spec.recovery ?? {};
       const keys = trustedKeys.length > 0 || oldestKey === undefined ? trustedKeys : [oldestKey];
-      const begun: Progress = { of, tenants, trust: { keys, accepted: acceptedRecords }, next: 0, recovered: 0, backups: 0, problems: [] };
+      const trust: RecordTrust = { keys, accepted: acceptedRecords };
+      const inOrder = recoveryOrder(await this.#source.claims(location, tenants, trust, signal));
+      const begun: Progress = { of, tenants: inOrder, trust, next: 0, recovered: 0, backups: 0, problems: [] };
       this.#progress.set(location.metadata.name, begun);
       return begun;
     } catch (error) {
@@ -118,7 +120,7 @@ export class Recoveries {
     if (home.metadata.deletionTimestamp !== undefined) return `namespace ${namespace} is being deleted; once it is gone, change the location's spec.recovery, and it is begun again`;
     const object = tenantObject(plan, tenantId, home.metadata.uid, location);
     const tenant = await this.#ensure<BackupTenant>(resourceTypes.backupTenants, object, signal);
-    if (tenant.spec.tenantId !== tenantId) return `namespace ${namespace} belongs to tenant ${tenant.spec.tenantId} already; tenant ${tenantId} was not recovered into it`;
+    if (tenant.spec.tenantId !== tenantId) return `namespace ${namespace} belongs to tenant ${tenant.spec.tenantId} already, which had it last; tenant ${tenantId} was not recovered into it. Read what it has with \`tenant-backup restore --from-replica\``;
     for (const policy of plan.policies) await this.#ensure(resourceTypes.backupPolicies, policyObject(plan, policy, location), signal);
     for (const backup of plan.backups) await this.#ensure(resourceTypes.backups, backupObject(plan, backup), signal);
     return undefined;
