@@ -5,6 +5,9 @@ import { withRules } from './kind.ts';
 
 const httpUrl = z.string().max(2048).regex(/^https?:\/\/[^\s/?#]+(:[0-9]+)?\/?$/);
 
+/** For services whose certificate an authority of the platform's own has signed. */
+const CaBundle = withRules(z.string().max(262_144), { rule: "self.contains('-----BEGIN CERTIFICATE-----')", message: 'must be PEM, with `-----BEGIN CERTIFICATE-----`' });
+
 /** One bucket of one S3 service, and who comes to it. */
 export const S3Bucket = z.object({
   endpoint: httpUrl.optional().meta({ description: 'URL of the S3 service, e.g. `https://s3.example.com`. Leave out for AWS itself.' }),
@@ -20,12 +23,7 @@ export const S3Bucket = z.object({
     .default('')
     .meta({ description: 'Path inside the bucket, without slashes at its ends. Empty: the whole bucket.' }),
   forcePathStyle: z.boolean().default(true).meta({ description: 'Address the bucket in the path (MinIO and most others) instead of the host name.' }),
-  caBundle: withRules(
-    z.string().max(262_144),
-    { rule: "self.contains('-----BEGIN CERTIFICATE-----')", message: 'must be PEM, with `-----BEGIN CERTIFICATE-----`' },
-  )
-    .optional()
-    .meta({ description: 'PEM certificates to trust for this endpoint, beside the public ones.' }),
+  caBundle: CaBundle.optional().meta({ description: 'PEM certificates to trust for this endpoint, beside the public ones.' }),
   credentialsSecretRef: SecretReference.meta({
     description: "Secret in the operator's namespace with the keys `accessKeyId` and `secretAccessKey`.",
   }),
@@ -61,6 +59,7 @@ export type S3WithSessions = z.infer<typeof S3>;
 const AwsKms = z.object({
   endpoint: httpUrl.optional().meta({ description: 'URL of the KMS. Leave out for AWS itself.' }),
   region: z.string().min(1).max(64).default('us-east-1').meta({ description: 'Region to sign requests for.' }),
+  caBundle: CaBundle.optional().meta({ description: 'PEM certificates to trust for the KMS and its STS, beside the public ones.' }),
   keyId: z.string().min(1).max(2048).meta({ description: 'Id, ARN or alias of the KMS key that wraps the secret keys.' }),
   credentialsSecretRef: SecretReference.meta({
     description: "Secret in the operator's namespace with `accessKeyId` and `secretAccessKey`. This principal needs Encrypt and must not have Decrypt.",

@@ -28,6 +28,7 @@ const Kms = z.discriminatedUnion('provider', [
     name: z.string().min(1),
     provider: z.literal('aws'),
     endpoint: z.string().optional(),
+    caBundle: z.string().optional(),
     region: z.string(),
     keyId: z.string(),
     /** `wrap`: the second data center's, which this mover can encrypt with and nothing else. */

@@ -126,6 +126,7 @@ function kmsEntry(name: string, kms: KmsSettings, use: MoverKms['use']): MoverKm
     name,
     provider: 'aws',
     ...(aws?.endpoint === undefined ? {} : { endpoint: aws.endpoint }),
+    ...(aws?.caBundle === undefined ? {} : { caBundle: aws.caBundle }),
     region: aws?.region ?? '',
     keyId: aws?.keyId ?? '',
     use,

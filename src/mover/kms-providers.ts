@@ -26,8 +26,8 @@ export async function openKmsProviders(orders: MoverOrders, credentials: Credent
 function open(kms: MoverKms, credentials: CredentialsFile, warn: (message: string) => void): KmsProvider | Promise<KmsProvider> {
   switch (kms.provider) {
     case 'aws': {
-      const { endpoint, region, keyId, name } = kms;
-      return openAwsKms({ keyId, region, ...(endpoint === undefined ? {} : { endpoint }), credentials: () => credentials.kms(name) });
+      const { endpoint, region, keyId, name, caBundle } = kms;
+      return openAwsKms({ keyId, region, ...(endpoint === undefined ? {} : { endpoint }), ...(caBundle === undefined ? {} : { caBundle }), credentials: () => credentials.kms(name) });
     }
     case 'local':
       return openLocalKms({ keyId: kms.keyId, readKey: () => credentials.localKey(kms.name), warn });

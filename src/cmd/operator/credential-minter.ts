@@ -85,6 +85,7 @@ async function kmsSession(
       sessionName: `tenant-backup-${tenantId}`,
       durationSeconds: secondsOf(sts.sessionDuration),
       ...(sts.roleArn === undefined ? {} : { roleArn: sts.roleArn }),
+      ...(aws.caBundle === undefined ? {} : { caBundle: aws.caBundle }),
       signal,
     });
     return asCredentials(session);

@@ -59,6 +59,7 @@ async function isolationOf({ name, words, kms }: Side, minted: MoverCredentials 
     keyId: aws.keyId,
     region: aws.region,
     ...(aws.endpoint === undefined ? {} : { endpoint: aws.endpoint }),
+    ...(aws.caBundle === undefined ? {} : { caBundle: aws.caBundle }),
     credentials: { accessKeyId: session.accessKeyId, secretAccessKey: session.secretAccessKey, ...(session.sessionToken === undefined ? {} : { sessionToken: session.sessionToken }) },
     connectTimeoutMs: PROBE_TIMEOUT_MS,
     idleTimeoutMs: PROBE_TIMEOUT_MS,

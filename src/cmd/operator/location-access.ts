@@ -49,6 +49,7 @@ export async function openKms(kms: KmsSettings, secrets: SecretSource, warn: (me
     keyId: aws?.keyId ?? '',
     region: aws?.region ?? 'us-east-1',
     ...(aws?.endpoint === undefined ? {} : { endpoint: aws.endpoint }),
+    ...(aws?.caBundle === undefined ? {} : { caBundle: aws.caBundle }),
     credentials: accessKeyOf(secrets.lookup, aws?.credentialsSecretRef.name ?? '', secrets.namespace),
     connectTimeoutMs: PROBE_TIMEOUT_MS,
     idleTimeoutMs: PROBE_TIMEOUT_MS,
