@@ -102,7 +102,7 @@ export const RestoreSpec = withRules(
     }),
     safetyBackup: z.enum(['Required', 'Preferred', 'Skip']).default('Required').meta({
       description:
-        'A backup of the state before a restore in place. `Required`: without it nothing is restored. `Preferred`: go on when it fails. `Skip`: take none. A restore into new volumes needs none and takes none.',
+        'A backup of the state before a restore in place. `Required`: without it nothing is restored. `Preferred`: go on when it fails. `Skip`: take none. A restore into new volumes needs none and takes none. While a restore waits because none can be stored, this can be changed.',
     }),
     requestedBy: z.string().max(256).optional().meta({ description: 'Who asked for it, as a pseudonym or a subject.' }),
     cancel: z.boolean().default(false).meta({ description: 'Set it to true to stop a restore that has not ended. A volume that is half restored is named in the status.' }),

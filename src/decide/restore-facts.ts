@@ -30,6 +30,8 @@ export interface RestoreFacts {
   readonly candidates: readonly Backup[];
   /** Of the source's policy, or of the one that the spec names. */
   readonly ground: GroundFacts;
+  /** The same as a safety backup finds it, which is stored in the first data center wherever the restore reads from. */
+  readonly home: GroundFacts;
   readonly claims: readonly ClaimFact[];
   /** Warnings about new volumes that are not bound while the mover waits for them. */
   readonly claimWarnings: readonly WarningFact[];

@@ -2,12 +2,27 @@
 import { LABEL_RESTORE, LABEL_RESTORE_UID, LABEL_TRIGGER, type Restore } from '../api/index.ts';
 import { labelValue } from './child-names.ts';
 import { findCondition } from './conditions.ts';
+import type { Failure } from './failure-reason.ts';
+import { checkWritableGround } from './preconditions.ts';
 import type { RestoreFacts } from './restore-facts.ts';
 import { restoredBackup } from './restore-source.ts';
 import { giveUp, underWay, waitAWhile, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
 
 /** Its end is seen by a watch; this is for the deadline alone. */
 const SUSPENDED_LOOK_MS = 60_000;
+
+/** Why the state before cannot be stored though it must be: said while the workload still runs, not after it was stopped in vain. */
+export function stateBeforeRefused({ restore, home }: RestoreFacts): Failure | undefined {
+  if (restore.spec.safetyBackup !== 'Required') return undefined;
+  const checked = checkWritableGround(home);
+  if (checked.ok) return undefined;
+  const { name, namespace = '' } = restore.metadata;
+  const skip = `kubectl patch restores.backup.dupp.de ${name} -n ${namespace} --type merge -p '{"spec":{"safetyBackup":"Skip"}}'`;
+  return {
+    reason: 'SafetyBackupImpossible',
+    message: `The state before has to be backed up first (spec.safetyBackup: Required) and cannot be stored: ${checked.message} Nothing was touched. If that state is not needed, \`${skip}\` goes on, and then nothing can be undone; a new Restore with spec.target.type: NewVolume leaves it as it is.`,
+  };
+}
 
 export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePlan {
   const { restore, safety, source } = facts;
@@ -48,7 +63,7 @@ export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePla
       if (restore.spec.safetyBackup === 'Preferred')
         return { steps: [writeRestore(facts, { ...restoring, fields: { ...restoring.fields, safetyBackup: undefined } }, now)], again: true };
       const why = condition === undefined ? '' : ` ${condition.reason}: ${condition.message}`;
-      return giveUp(facts, 'SafetyBackupFailed', `Backup ${name} of the state before failed, so nothing was restored.${why}`, now);
+      return giveUp(facts, 'SafetyBackupFailed', `Backup ${name} of the state before failed, so nothing was restored.${why} spec.safetyBackup: Preferred in a new Restore goes on without; target.type: NewVolume needs none.`, now);
     }
     case 'Pending':
     case 'Queued':

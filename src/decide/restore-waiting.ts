@@ -9,6 +9,7 @@ import { planNewVolumes, type PlannedVolume } from './new-volume.ts';
 import { WAIT_DEADLINE_MS, checkGround, type Ground } from './preconditions.ts';
 import type { WaitingMover } from './queue.ts';
 import type { RestoreFacts } from './restore-facts.ts';
+import { stateBeforeRefused } from './restore-safety.ts';
 import { chooseBackup, restoredBackup } from './restore-source.ts';
 import { isIntoNewVolumes, notSucceeded, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
 import { mountable } from './volumes.ts';
@@ -59,6 +60,8 @@ function check(facts: RestoreFacts): Checked {
   if (!volumes.ok) return { ...volumes, final: false };
   const workload = checkWorkload(describe(ground.ground), facts.workload);
   if (workload !== undefined) return { ok: false, final: false, ...workload };
+  const stateBefore = stateBeforeRefused(facts);
+  if (stateBefore !== undefined) return { ok: false, final: false, ...stateBefore };
   return { ok: true, ground: ground.ground, claims: volumes.claims, newVolumes: undefined, snapshotId };
 }
 

@@ -92,7 +92,8 @@ export class RestoreReconciler {
     const namespace = restore.metadata.namespace ?? '';
     const source = this.#source(restore);
     const chosenFrom = restore.spec.source.policy;
-    const ground = readFrom(restore, observeGround(context, namespace, source?.spec.policy ?? chosenFrom ?? ''));
+    const home = observeGround(context, namespace, source?.spec.policy ?? chosenFrom ?? '');
+    const ground = readFrom(restore, home);
     const isChosen = restoredBackup(restore) !== undefined;
     const claims = observeClaims(context, namespace);
     const phase = restore.status?.phase ?? 'Pending';
@@ -104,6 +105,7 @@ export class RestoreReconciler {
       source,
       candidates: chosenFrom === undefined || isChosen ? [] : context.caches.backups.byIndex('policy', `${namespace}/${chosenFrom}`),
       ground,
+      home,
       claims,
       claimWarnings: await this.#claimWarnings(restore, claims, attempt, signal),
       users: writesSoon ? await observeUsers(context, namespace, signal) : [],
