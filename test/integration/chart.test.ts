@@ -25,6 +25,11 @@ interface Manifest {
 
 interface PodSpec {
   readonly containers: readonly { readonly image: string; readonly args: readonly string[] }[];
+  readonly affinity?: object;
+  readonly nodeSelector?: object;
+  readonly tolerations?: readonly object[];
+  readonly priorityClassName?: string;
+  readonly imagePullSecrets?: readonly object[];
 }
 
 let helm: string;
@@ -125,11 +130,33 @@ describe('the chart', () => {
     expect(await kindsOf('admission.enabled=false')).not.toContain('ValidatingAdmissionPolicy');
   });
 
+  it('places its pods where it is told, and adds the labels that it is told', async () => {
+    const { affinity, nodeSelector, tolerations, priorityClassName, imagePullSecrets } = podOf(await template());
+    expect([nodeSelector, tolerations, priorityClassName, imagePullSecrets]).toEqual([undefined, undefined, undefined, undefined]);
+    expect(affinity).toMatchObject({ podAntiAffinity: { preferredDuringSchedulingIgnoredDuringExecution: [{ weight: 100 }] } });
+    const placed = await template(
+      ...['nodeSelector.disk=fast', 'tolerations[0].key=platform', 'tolerations[0].operator=Exists', 'priorityClassName=high', 'image.pullSecrets[0].name=registry'],
+      ...['affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchExpressions[0].key=zone', 'podLabels.team=storage', 'replicas=1'],
+    );
+    expect(podOf(placed)).toMatchObject({ nodeSelector: { disk: 'fast' }, tolerations: [{ key: 'platform', operator: 'Exists' }], priorityClassName: 'high', imagePullSecrets: [{ name: 'registry' }] });
+    expect(Object.keys(podOf(placed).affinity ?? {})).toEqual(['nodeAffinity']);
+    const [deployment] = placed.filter(({ kind }) => kind === 'Deployment');
+    const { selector, template: pod } = deployment?.spec as { selector: { matchLabels: object }; template: { metadata: { labels: object } } };
+    expect(pod.metadata.labels).toMatchObject({ ...selector.matchLabels, team: 'storage' });
+  });
+
   it.each([
     ['an unknown value', 'replica=2', /replica/],
     ['no replicas', 'replicas=0', /replicas/],
     ['an unknown level', 'logLevel=loud', /logLevel/],
     ['a digest that is none', 'image.digest=latest', /digest/],
+    ['a part that is taken away', 'mover=null', /missing property 'mover'/],
+    ['resources that are none', 'resources.limits.memory=1Gb', /resources\/limits\/memory/],
+    ['resources under a wrong name', 'resources.limts.memory=1Gi', /limts/],
+    ['a toleration under a wrong name', 'tolerations[0].taint=x', /taint/],
+    ["movers beside the locations' Secrets", 'mover.namespace=backup-system', /mover\.namespace: movers cannot run in the release's own namespace/],
+    ['a label that selectors need', 'podLabels.app\\.kubernetes\\.io/name=x', /podLabels: the label app\.kubernetes\.io\/name is the chart's own/],
+    ['the same of a ServiceMonitor', 'serviceMonitor.enabled=true,serviceMonitor.labels.helm\\.sh/chart=x', /serviceMonitor\.labels: the label helm\.sh\/chart/],
   ])('refuses %s by name', async (_, setting, says) => {
     await expect(template(setting)).rejects.toThrow(says);
   });
