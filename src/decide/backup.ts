@@ -144,7 +144,7 @@ function slotOf(backup: Backup, ground: Ground): Slot {
   if (quota?.refused?.some(isOurs) === true) {
     return {
       kind: 'refused',
-      message: `${quota.used} of ${quota.max} backups are kept; delete one first. Then create a new Backup: \`kubectl get backups\` lists them.`,
+      message: `${quota.used} of ${quota.max} backups are kept; delete one first. Then create a new Backup: \`kubectl get bk\` lists them.`,
     };
   }
   return { kind: 'waiting' };

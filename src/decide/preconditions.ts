@@ -38,7 +38,7 @@ export function checkGround(facts: GroundFacts): GroundCheck {
   if (policy === undefined) {
     return refuse(
       'PolicyMissing',
-      `BackupPolicy ${facts.policyName} does not exist in this namespace. Create it, or name another one: \`kubectl get backuppolicies\`.`,
+      `BackupPolicy ${facts.policyName} does not exist in this namespace. Create it, or name another one: \`kubectl get bp\`.`,
     );
   }
   if (facts.locationRefused !== undefined) return refuse(facts.locationRefused.reason, facts.locationRefused.message);

@@ -21,7 +21,7 @@ export function chooseBackup(restore: Restore, backups: readonly Backup[], now: 
   if (asOf === undefined) {
     const backup = newestOf(good);
     if (backup !== undefined) return { ok: true, backup };
-    return refuse('NoGoodBackup', `BackupPolicy ${policy} has no good backup: none is stored, complete and beyond doubt. \`kubectl get backups\` shows what there is; name one in spec.source.backup.`);
+    return refuse('NoGoodBackup', `BackupPolicy ${policy} has no good backup: none is stored, complete and beyond doubt. \`kubectl get bk\` shows what there is; name one in spec.source.backup.`);
   }
   const until = Date.parse(asOf);
   if (until > now) return refuse('AsOfInFuture', `spec.source.asOf is ${asOf}, and that is still to come. Name a time that is past, or ask for the newest backup.`);

@@ -34,7 +34,7 @@ function check(facts: RestoreFacts): Checked {
   const named = restoredBackup(restore) ?? '';
   // One that was chosen is not looked for again: a Restore never brings back another state than it said.
   if (source === undefined && restore.spec.source.backup === undefined) return refuse('SourceMissing', `Backup ${named}, which was chosen, is gone. Create a new Restore.`, true);
-  if (source === undefined) return refuse('SourceMissing', `Backup ${named} does not exist in this namespace: \`kubectl get backups\` lists them.`);
+  if (source === undefined) return refuse('SourceMissing', `Backup ${named} does not exist in this namespace: \`kubectl get bk\` lists them.`);
   const phase = source.status?.phase ?? 'Pending';
   if (phase === 'Failed' || phase === 'Rejected' || phase === 'Cancelled')
     return refuse('SourceNotStored', `Backup ${named} is ${phase}: there is nothing to restore from it. Choose another one.`, true);
