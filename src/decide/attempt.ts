@@ -1,6 +1,6 @@
 import { MoverResult, MOVER_CONTRACT_VERSION, MOVER_EXIT } from '../api/index.ts';
 import type { AttemptFacts, MoverPodFact, OwnerFact, TerminationFact } from './observed.ts';
-import { isLost, LOST_GRACE_MS, lostSince } from './lost-node.ts';
+import { isLost, LOST_GRACE_MS, lostMessage, lostSince } from './lost-node.ts';
 import { silenceOf } from './stalled.ts';
 import { troubleOf, type Trouble } from './trouble.ts';
 
@@ -105,9 +105,8 @@ function lost(why: string): Failure {
   return { code: 'MoverLost', message: `The mover was lost: ${why}.`, retryable: true };
 }
 
-function lostNode({ node = '', nodeLostSince }: MoverPodFact): Failure {
-  const message = nodeLostSince === undefined ? `The mover's pod was deleted and does not go from node ${node}.` : `The mover's node ${node} does not answer any more.`;
-  return { code: 'NodeLost', message, retryable: true };
+function lostNode(pod: MoverPodFact): Failure {
+  return { code: 'NodeLost', message: lostMessage(pod), retryable: true };
 }
 
 function lostPod(pod: MoverPodFact | undefined, jobMessage: string | undefined): Failure {

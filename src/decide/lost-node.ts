@@ -26,6 +26,11 @@ export function mayStillRun(pod: MoverPodFact): boolean {
   return pod.node !== undefined && pod.terminated === undefined && pod.phase !== 'Succeeded' && pod.phase !== 'Failed';
 }
 
+/** Once it is given up. */
+export function lostMessage({ node = '', nodeLostSince }: MoverPodFact): string {
+  return nodeLostSince === undefined ? `The mover's pod was deleted and does not go from node ${node}.` : `The mover's node ${node} does not answer any more.`;
+}
+
 /** While it is not given up. */
 export function lostWords({ node = '', name, nodeLostSince, goneBy }: MoverPodFact): string {
   const until = (since: number): string => `If that lasts until ${displayTime(since + LOST_GRACE_MS)}, this attempt is given up.`;

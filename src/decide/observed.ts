@@ -76,6 +76,8 @@ export interface MoverPodFact {
   readonly node: string | undefined;
   readonly deleting: boolean;
   readonly running: boolean;
+  /** Which one of an Indexed Job it is, from 0. */
+  readonly shard?: number | undefined;
   /** Milliseconds since the epoch since which its container runs. */
   readonly runningSince?: number | undefined;
   /** Why the scheduler finds no node for it. */

@@ -11,14 +11,19 @@ export type ShardResults =
   | { readonly state: 'unreachable'; readonly message: string }
   | { readonly state: 'found'; readonly shards: readonly (ReplicationResult | undefined)[] };
 
+/** `lately`: what its log holds of late, read only when nothing was heard for long. */
+export type WorkerSaid = Pick<AttemptFacts, 'spoken' | 'lately'>;
+
 /** All that a decision about the copy into the second data center is made of. */
 export interface ReplicationFacts {
   readonly location: BackupLocation;
   readonly setup: ReplicationSetup;
   /** The last proof of the lock; nothing is copied before the first. */
   readonly lock: LockFinding | undefined;
-  /** Of the current attempt. */
+  /** Of the current attempt; `spoken` is what all its workers said together. */
   readonly attempt: AttemptFacts;
+  /** What each worker said, by the name of its pod. */
+  readonly workers: ReadonlyMap<string, WorkerSaid>;
   /** Looked at once the Job has ended. */
   readonly results: ShardResults;
   /** Jobs of the location, other than the current attempt's. */
@@ -46,6 +51,8 @@ export interface ReplicationPlan {
   readonly status: ReplicationStatus | undefined;
   readonly replicatedUpTo: string | undefined;
   readonly conditions: readonly ConditionInput[];
+  /** Pods whose logs are wanted, which is then decided upon again. */
+  readonly needsLogs?: readonly string[];
   /** Whether the workers' results are wanted, which is then decided upon again. */
   readonly needsResults?: boolean;
   /** Done before the status is written … */

@@ -8,6 +8,7 @@ import type { SpokenProgress } from './observed.ts';
 import type { ReplicationFacts, ReplicationPlan, ReplicationStep } from './replication-facts.ts';
 import { workersStart } from './replication-job.ts';
 import { laggingFrom, standingReplication } from './replication-standing.ts';
+import { workersState } from './replication-workers.ts';
 import { renewalDue } from './renewal.ts';
 import { MAX_ATTEMPTS, retryDelayMs } from './retry.ts';
 import { troubleOf } from './trouble.ts';
@@ -42,12 +43,15 @@ export function decideRunningReplication(facts: ReplicationFacts, status: Replic
   }
   if (!job.owners.some((owner) => owner.uid === uid)) return wait(`Job ${name} exists but belongs to somebody else. Delete it.`);
   if (job.ended !== undefined) return collectResults(facts, { ...status, jobName: name, runId }, now);
+  const workers = workersState(facts, now);
+  if (workers.kind === 'logsWanted') return { ...standingReplication(facts, status, now), needsLogs: workers.pods, wakeAt: now + LOOK_MS };
+  if (workers.kind === 'over') return collectResults(facts, { ...status, jobName: name, runId }, now, workers.reasons);
   const trouble = troubleOf(attempt);
   const counted = countedSoFar(status, attempt.spoken.progress);
   const message = trouble === undefined ? `Job ${name} ${status.stage === 'Collecting' ? 'removes what nothing needs any more' : 'copies'}.` : `${trouble.reason}: ${trouble.message}`;
   const task = status.stage === 'Collecting' ? 'collect' : 'replicate';
   const after: ReplicationStep[] = renewalDue(job, now) ? [{ do: 'renewWorkers', name, task }] : [];
-  return { ...standingReplication(facts, { ...status, ...counted, jobName: name, runId, message, nextAttemptAt: undefined }, now), after, wakeAt: now + LOOK_MS };
+  return { ...standingReplication(facts, { ...status, ...counted, jobName: name, runId, message, nextAttemptAt: undefined }, now), after, wakeAt: Math.min(now + LOOK_MS, workers.lookAt ?? Infinity) };
 }
 
 /** What the workers say while they work, all shards together. */
@@ -66,7 +70,8 @@ export function decideWorkersRefused(facts: ReplicationFacts, refusal: { readonl
   return finish(facts, { ...status, phase: 'Failed', problems: [problem], message: `${problem.replace(/[.\s]*$/, '')}. What was not copied is copied the next time.` }, now);
 }
 
-function collectResults(facts: ReplicationFacts, status: ReplicationStatus, now: number): ReplicationPlan {
+/** @param givenUp - why workers were that have not ended, by shard */
+function collectResults(facts: ReplicationFacts, status: ReplicationStatus, now: number, givenUp: ReadonlyMap<number, string> = new Map()): ReplicationPlan {
   const { results } = facts;
   switch (results.state) {
     case 'notLooked':
@@ -74,12 +79,18 @@ function collectResults(facts: ReplicationFacts, status: ReplicationStatus, now:
     case 'unreachable':
       return { ...standingReplication(facts, { ...status, message: `The workers have ended, but their results cannot be read: ${results.message}` }, now), wakeAt: now + RESULT_LOOK_MS };
     case 'found':
-      return conclude(facts, status, results.shards, now);
+      return conclude(facts, status, { shards: results.shards, givenUp }, now);
   }
 }
 
-function conclude(facts: ReplicationFacts, status: ReplicationStatus, shards: readonly (ReplicationResult | undefined)[], now: number): ReplicationPlan {
-  const { problems, retryable } = problemsOf(facts, shards);
+interface Ends {
+  readonly shards: readonly (ReplicationResult | undefined)[];
+  readonly givenUp: ReadonlyMap<number, string>;
+}
+
+function conclude(facts: ReplicationFacts, status: ReplicationStatus, ends: Ends, now: number): ReplicationPlan {
+  const { shards } = ends;
+  const { problems, retryable } = problemsOf(facts, ends);
   if (problems.length > 0 && retryable && (status.attempt ?? 1) < MAX_ATTEMPTS && now < (timeOf(status.windowEndsAt) ?? 0)) return retry(facts, status, problems, now);
   const done = status.stage === 'Collecting' ? collected(status, shards) : copied(status, shards);
   if (problems.length > 0) {
@@ -124,13 +135,13 @@ function clear(facts: ReplicationFacts, status: ReplicationStatus): ReplicationS
 }
 
 /** In words, by shard and tenant. A tenant whose turn did not come is none: it waits. */
-function problemsOf({ attempt }: ReplicationFacts, shards: readonly (ReplicationResult | undefined)[]): { readonly problems: readonly string[]; readonly retryable: boolean } {
+function problemsOf({ attempt }: ReplicationFacts, { shards, givenUp }: Ends): { readonly problems: readonly string[]; readonly retryable: boolean } {
   const problems: string[] = [];
   let retryable = false;
   for (const [index, result] of shards.entries()) {
     if (result === undefined) {
       const why = attempt.job?.ended?.reason === 'DeadlineExceeded' ? 'its time was over' : 'it was lost';
-      problems.push(`worker ${index} left no result: ${why}`);
+      problems.push(givenUp.get(index) ?? `worker ${index} left no result: ${why}`);
       retryable = true;
     } else if (result.failure !== undefined) {
       const { reason, message } = failureOf(result.failure.code, result.failure.message);

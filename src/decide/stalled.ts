@@ -24,7 +24,8 @@ export function patienceOf({ job }: Pick<AttemptFacts, 'job'>): number | undefin
   return stated === undefined ? undefined : durationToMs(stated);
 }
 
-export function silenceOf(facts: AttemptFacts, pod: MoverPodFact, now: number): Silence {
+/** @param below - what it reads from and writes to, for the words to look at */
+export function silenceOf(facts: AttemptFacts, pod: MoverPodFact, now: number, below = 'the volume, and the storage service as seen from that node, answer'): Silence {
   const patience = patienceOf(facts);
   if (patience === undefined || pod.runningSince === undefined || facts.job?.deleting === true || pod.deleting) return { kind: 'short', lookAt: undefined };
   const since = Math.max(pod.runningSince, facts.spoken.aliveAt ?? 0);
@@ -36,14 +37,14 @@ export function silenceOf(facts: AttemptFacts, pod: MoverPodFact, now: number): 
     case 'unknown':
       return { kind: 'short', lookAt: now + patience * ASK_AGAIN_SHARE };
     case 'silent':
-      return { kind: 'stalled', message: words(facts, pod, since, patience) };
+      return { kind: 'stalled', message: words(facts, pod, { since, patience, below }) };
   }
 }
 
-function words({ spoken }: AttemptFacts, { name, node = '' }: MoverPodFact, since: number, patience: number): string {
+function words({ spoken }: AttemptFacts, { name, node = '' }: MoverPodFact, { since, patience, below }: { readonly since: number; readonly patience: number; readonly below: string }): string {
   const heard = spoken.trouble === undefined ? '' : ` Its last words: ${spoken.trouble.message.replace(/[.\s]*$/, '')}.`;
   return (
     `Pod ${name} of the mover on node ${node} has read, stored and written nothing since ${displayTime(since)} and is ended, for that is longer than ${displayDuration(patience)} ` +
-    `(spec.mover.stalledAfter of the BackupLocation).${heard} Look whether the volume, and the storage service as seen from that node, answer.`
+    `(spec.mover.stalledAfter of the BackupLocation).${heard} Look whether ${below}.`
   );
 }

@@ -74,7 +74,9 @@ export async function runMover(environment: MoverEnvironment): Promise<number> {
 /** A pod of a run that keeps the second data center: it has no tenant of its own and no key. */
 async function replicateShard(orders: ReplicationOrders, environment: MoverEnvironment, lines: MoverLines): Promise<number> {
   const { ordersDirectory, shard = 0, signal, now, peakMemory } = environment;
-  const result = await runReplication(orders, { ordersDirectory, shard, lines, signal, now, peakMemory });
+  const pulse = new Pulse(lines, environment.bytesRead);
+  const result = await runReplication(orders, { ordersDirectory, shard, lines, pulse, signal, now, peakMemory });
+  pulse.stop();
   lines.end();
   try {
     await writeReplicationMessage(environment.terminationMessage, result);

@@ -76,7 +76,7 @@ async function operator(): Promise<() => Promise<void>> {
     },
     recovery: idleReplication().recovery,
     standings,
-    movers: idleMovers(connection, caches, clock),
+    movers: { ...idleMovers(connection, caches, clock), listener: { listen: () => undefined, spoken: () => ({ progress: undefined, trouble: undefined }), lately: () => Promise.resolve('silent'), forget: () => undefined } },
     events,
     clock,
     observer: { reconciled: () => undefined, failed: (_name, _key, error) => void failures.push(error) },
@@ -218,6 +218,25 @@ describe('a copy that a person asks for', () => {
     expect(condition(alarmed, 'ReplicaDiverged')?.message).toContain('all 7 snapshots are gone');
     const events = client<KubeObject & { reason: string }>({ group: 'events.k8s.io', version: 'v1', kind: 'Event', plural: 'events', namespaced: true });
     await until('the event', async () => (await events.list()).items.find(({ reason }) => reason === 'ReplicaDiverged'));
+  });
+
+  it('is tried again under another name when a worker hangs, and the one that hangs goes', async () => {
+    await ask('hangs');
+    const job = await theJob();
+    expect(job.metadata.annotations?.['backup.dupp.de/stalled-after']).toBe('30m');
+    const labels = { ...job.metadata.labels, 'batch.kubernetes.io/job-name': job.metadata.name, 'batch.kubernetes.io/job-completion-index': '1' };
+    const pods = client(resourceTypes.pods);
+    const metadata = { name: 'hangs', namespace: 'movers', labels };
+    await pods.create({ apiVersion: 'v1', kind: 'Pod', metadata, spec: { nodeName: 'node-1', containers: [{ name: 'mover', image: 'mover:1' }] } });
+    await pods.patch('hangs', 'movers', { status: { phase: 'Running', containerStatuses: [{ name: 'mover', image: 'mover:1', imageID: '', ready: true, restartCount: 0, state: { running: { startedAt: new Date().toISOString() } } }] } }, { subresource: 'status' });
+    await until('that it is told', async () => ((await location())?.status?.replication?.jobName === job.metadata.name ? true : undefined));
+    results.set(await runIdOf(job), [result(0, []), undefined]);
+    clockAhead = 31 * 60_000;
+    await client(resourceTypes.backupLocations).patch(NAME, undefined, { metadata: { annotations: { 'example.com/look': 'stalled' } } });
+    const again = await until('the second attempt', async () => ((is) => (is?.status?.replication?.attempt === 2 ? is : undefined))(await location()));
+    expect(again.status?.replication).toMatchObject({ phase: 'Running', problems: [expect.stringMatching(/^Stalled: Pod hangs of the mover on node node-1 /)] });
+    await until('that its Job is gone', async () => ((await jobs()).some(({ metadata }) => metadata.name === job.metadata.name) ? undefined : true));
+    await pods.delete('hangs', 'movers');
   });
 
   it('waits for the proof of the lock', async () => {

@@ -3,6 +3,7 @@ import type { BackupLocation, ReplicationResult, ReplicationStatus } from '../..
 import { BackupLocationSpec } from '../../src/api/index.ts';
 import { NO_ATTEMPT, decideReplication, decideWorkersRefused, replicationAttempt, replicationSetup, spokenTogether, workersJob, type ReplicationFacts, type ReplicationPlan } from '../../src/decide/index.ts';
 import type { JobFact } from '../../src/decide/index.ts';
+import { podOf } from '../support/attempt-facts.ts';
 
 const UID = 'location-uid';
 const at = (time: string): number => Date.parse(`2026-03-0${time}Z`);
@@ -30,7 +31,7 @@ function facts({ status, upTo, replication = {}, annotations = {}, collector = f
   if (setup === undefined) throw new Error('no setup');
   const metadata = { name: 'here', uid: UID, generation, creationTimestamp: CREATED, resourceVersion: '1', annotations };
   const location: BackupLocation = { apiVersion: 'backup.dupp.de/v1alpha1', kind: 'BackupLocation', metadata, spec, status: { replication: status, replicatedUpTo: upTo } };
-  return { location, setup, lock: PROVEN, attempt: NO_ATTEMPT, results: { state: 'notLooked' }, leftovers: [], moverNamespace: 'movers', defaultImage: 'mover:1', ...changed };
+  return { location, setup, lock: PROVEN, attempt: NO_ATTEMPT, workers: new Map(), results: { state: 'notLooked' }, leftovers: [], moverNamespace: 'movers', defaultImage: 'mover:1', ...changed };
 }
 
 /** A run that began at four in the morning. */
@@ -220,6 +221,19 @@ describe('the end of a copy', () => {
     const plan = concluded([result(0), undefined], given, now);
     expect(plan.status).toMatchObject({ phase: 'Failed', problems: ['worker 1 left no result: it was lost'] });
     expect(condition(plan, 'Replicated')).toMatchObject({ status: 'False', reason: 'NeverReplicated' });
+  });
+
+  it('is tried again when the workers that are left hang, with why, and what the others left counts', () => {
+    const status = running();
+    const pod = podOf({ name: 'w1', shard: 1, phase: 'Running', node: 'n', running: true, runningSince: at('2T04:00:05') });
+    const patient = { ...NO_ATTEMPT, job: job(status, { annotations: { 'backup.dupp.de/stalled-after': '30m' } }), pods: [pod] };
+    const decided = (changed: Partial<ReplicationFacts>) => decideReplication(facts({ status, changed: { attempt: patient, ...changed } }), at('2T04:40:00'));
+    expect(decided({})).toMatchObject({ needsLogs: ['w1'] });
+    const workers = new Map([['w1', { spoken: patient.spoken, lately: 'silent' as const }]]);
+    expect(decided({ workers })).toMatchObject({ needsResults: true });
+    const plan = decided({ workers, results: { state: 'found', shards: [result(0), undefined] } });
+    expect(plan).toMatchObject({ status: { phase: 'Running', attempt: 2, message: expect.stringContaining('Attempt 1 of 4 did not do everything'), problems: [expect.stringMatching(/^Stalled: Pod w1 /)] }, after: [{ do: 'clearWorkers', name: job(status).name }] });
+    expect(decided({ workers, results: { state: 'found', shards: [result(0), result(1)] } })).toMatchObject({ status: { phase: 'Completed' } });
   });
 
   it('is a failure at once where trying again helps nobody', () => {

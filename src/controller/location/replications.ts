@@ -2,6 +2,7 @@ import { ORDERS_FILE, type BackupLocation, type ReplicationOrders } from '../../
 import {
   ANNOTATION_CREDENTIALS_EXPIRE,
   ANNOTATION_CREDENTIALS_RENEWED,
+  ANNOTATION_STALLED_AFTER,
   NOT_REPLICATED,
   NO_ATTEMPT,
   decideReplication,
@@ -10,10 +11,10 @@ import {
   isErasureOrdered,
   spokenTogether,
   moverLabels,
+  patienceOf,
   replicationAttempt,
   replicationSetup,
   workersJob,
-  type AttemptFacts,
   type ReplicationFacts,
   type ReplicationPlan,
   type ReplicationStep,
@@ -58,8 +59,12 @@ export class Replications {
       return { ...NOT_REPLICATED, after: this.#ofLocation(location).map((name) => ({ do: 'clearWorkers', name })) };
     }
     await this.#recall(location, signal);
-    const facts = this.#observe(location, { setup, lock });
-    const plan = decideReplication(facts, this.#context.clock.now());
+    let facts = this.#observe(location, { setup, lock });
+    let plan = decideReplication(facts, this.#context.clock.now());
+    if (plan.needsLogs !== undefined) {
+      facts = await this.#withLogs(facts, plan.needsLogs, signal);
+      plan = decideReplication(facts, this.#context.clock.now());
+    }
     if (plan.needsResults !== true) return this.#before(facts, plan, signal);
     const results = await this.#read(location, signal);
     return this.#before(facts, decideReplication({ ...facts, results }, this.#context.clock.now()), signal);
@@ -76,7 +81,7 @@ export class Replications {
     return {
       ...given,
       location,
-      attempt: current === undefined ? NO_ATTEMPT : this.#attempt(current, location.metadata.name),
+      ...(current === undefined ? { attempt: NO_ATTEMPT, workers: new Map() } : this.#attempt(current, location.metadata.name)),
       results: { state: 'notLooked' },
       leftovers: this.#ofLocation(location).filter((name) => name !== current),
       erased: this.#context.caches.tenants.byIndex('location', location.metadata.name).filter(isErasureOrdered).map(({ spec }) => spec.tenantId),
@@ -87,7 +92,7 @@ export class Replications {
   }
 
   /** Each shard has a pod of its own, and what they say is counted together. */
-  #attempt(job: string, location: string): AttemptFacts {
+  #attempt(job: string, location: string): Pick<ReplicationFacts, 'attempt' | 'workers'> {
     const { listener, moverNamespace: namespace } = this.#context;
     const seen = fromCaches(this.#context, job, namespace);
     const heard = this.#heard.get(job) ?? new Set<string>();
@@ -96,7 +101,16 @@ export class Replications {
       heard.add(name);
       listener.listen({ namespace, name }, name, () => this.#wake(location));
     }
-    return { ...seen, spoken: spokenTogether([...heard].map((pod) => listener.spoken(pod))) };
+    const said = [...heard].map((pod) => [pod, listener.spoken(pod)] as const);
+    return { attempt: { ...seen, spoken: spokenTogether(said.map(([, spoken]) => spoken)) }, workers: new Map(said.map(([pod, spoken]) => [pod, { spoken }])) };
+  }
+
+  /** What is heard may have broken off: before silence counts, the nodes are asked. */
+  async #withLogs(facts: ReplicationFacts, pods: readonly string[], signal: AbortSignal): Promise<ReplicationFacts> {
+    const { listener, moverNamespace: namespace } = this.#context;
+    const patience = patienceOf(facts.attempt) ?? 0;
+    const read = await Promise.all(pods.map(async (name) => [name, { spoken: listener.spoken(name), lately: await listener.lately({ namespace, name }, patience, signal) }] as const));
+    return { ...facts, workers: new Map([...facts.workers, ...read]) };
   }
 
   #ofLocation({ metadata }: BackupLocation): readonly string[] {
@@ -159,7 +173,7 @@ export class Replications {
     const data = secretData({ [ORDERS_FILE]: orders, ...files });
     const metadata = { name: job.name, namespace: job.namespace, labels: moverLabels(job), ownerReferences: [...job.owners] };
     await createOnce(() => this.#secrets.create({ apiVersion: 'v1', kind: 'Secret', metadata, type: 'Opaque', data }, signal));
-    const jobAnnotations = { ...job.jobAnnotations, ...(expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(expiresAt) }) };
+    const jobAnnotations = { ...job.jobAnnotations, [ANNOTATION_STALLED_AFTER]: location.spec.mover.stalledAfter, ...(expiresAt === undefined ? {} : { [ANNOTATION_CREDENTIALS_EXPIRE]: displayTime(expiresAt) }) };
     await createOnce(() => this.#jobs.create(workersJob({ ...start, job: { ...job, jobAnnotations } }), signal));
   }
 

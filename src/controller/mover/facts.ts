@@ -52,11 +52,13 @@ export function moverPodFact({ metadata, spec, status }: RawPod, node?: RawNode)
   const state = status?.containerStatuses?.find(({ name }) => name === MOVER_CONTAINER)?.state;
   const condition = (type: string) => status?.conditions?.find((each) => each.type === type);
   const scheduled = condition('PodScheduled');
+  const shard = metadata.labels?.['batch.kubernetes.io/job-completion-index'];
   const disruption = condition('DisruptionTarget');
   const terminated = state?.terminated;
   return {
     name: metadata.name,
     jobName: jobOfPod(metadata),
+    ...(shard === undefined ? {} : { shard: Number(shard) }),
     phase: status?.phase ?? '',
     reason: status?.reason ?? '',
     message: status?.message ?? '',

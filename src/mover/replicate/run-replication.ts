@@ -4,6 +4,7 @@ import { CredentialsFile } from '../credentials-file.ts';
 import { failureOf } from '../failure.ts';
 import type { MoverLines } from '../mover-lines.ts';
 import { removeOldResults } from '../old-results.ts';
+import type { Pulse } from '../pulse.ts';
 import { collectLocation, newTally, replicateLocation, type LocationOutcome, type LocationTally } from './replicate-location.ts';
 import { ServiceCopier } from './service-copier.ts';
 
@@ -12,6 +13,7 @@ export interface ReplicationEnvironment {
   /** From 0. */
   readonly shard: number;
   readonly lines: MoverLines;
+  readonly pulse: Pick<Pulse, 'answered'>;
   readonly signal: AbortSignal;
   /** Milliseconds since the epoch. */
   readonly now: () => number;
@@ -66,11 +68,15 @@ function serviceCopier({ bucket, prefix }: ReplicationPlace, lines: MoverLines):
   return new ServiceCopier({ bucket, key }, (message) => lines.trouble('NotByService', message));
 }
 
-function openPlace(place: ReplicationPlace, { ordersDirectory, now, signal, lines }: ReplicationEnvironment, maxRequests?: number): Promise<ObjectStore> {
+function openPlace(place: ReplicationPlace, { ordersDirectory, now, signal, lines, pulse }: ReplicationEnvironment, maxRequests?: number): Promise<ObjectStore> {
   const credentials = new CredentialsFile({ directory: ordersDirectory, file: place.credentialsFile, now, signal, onWaiting: (message) => lines.trouble('ExpiredCredentials', message) });
   return openStore(s3Url(place, place.prefix), {
     s3: { credentials: () => credentials.s3(), ...(maxRequests === undefined ? {} : { maxRequests }), ...(place.caBundle === undefined ? {} : { caBundle: place.caBundle }) },
-    retry: { patienceMs: PATIENCE_MS, onRetry: ({ doing, attempt, error }) => lines.trouble(error.code, `${doing}: ${error.message} (try ${attempt}; it is tried again)`) },
+    retry: {
+      patienceMs: PATIENCE_MS,
+      onAnswer: pulse.answered,
+      onRetry: ({ doing, attempt, error }) => lines.trouble(error.code, `${doing}: ${error.message} (try ${attempt}; it is tried again)`),
+    },
   });
 }
 
