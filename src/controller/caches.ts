@@ -3,13 +3,13 @@
  * by. Pods and events are watched only where they are movers', for a cluster has thousands of others.
  */
 import { LABEL_BACKUP_UID, LABEL_MANAGED_BY, LABEL_NAMESPACE, MANAGED_BY, type Backup, type BackupLocation, type BackupPolicy, type BackupTenant, type Restore } from '../api/index.ts';
-import { familyOf, familyOfLabel, familyOfUid, hasEnded, isTerminal, restoredBackup } from '../decide/index.ts';
+import { deletionKeys, familyOf, familyOfLabel, familyOfUid, hasEnded, isTerminal, restoredBackup } from '../decide/index.ts';
 import { Informer, ResourceClient, resourceTypes, type KubeConnection, type KubeObject, type ResourceType } from '../kube/index.ts';
 import type { RawClaim, RawEvent, RawGroupContent, RawGroupSnapshot, RawJob, RawNamespace, RawNode, RawPod, RawSecret, RawSnapshot, RawSnapshotClass, RawSnapshotContent, RawStorageClass, RawVolume } from './raw-objects.ts';
 import { ANNOTATION_GROUP_HANDLE, aboutMover, groupOwner, slimClaim, slimContent, slimEvent, slimGroup, slimGroupContent, slimJob, slimNamespace, slimNode, slimPod, slimSecret, slimSnapshot, slimStorageClass, slimVolume } from './slim-objects.ts';
 
 /** What a controller needs of an informer. */
-export type Cache<T extends KubeObject> = Pick<Informer<T>, 'get' | 'list' | 'byIndex' | 'remember' | 'forget' | 'absent'>;
+export type Cache<T extends KubeObject> = Pick<Informer<T>, 'get' | 'list' | 'byIndex' | 'countOf' | 'remember' | 'forget' | 'absent'>;
 
 export interface Caches {
   readonly namespaces: Informer<RawNamespace>;
@@ -34,7 +34,7 @@ export interface Caches {
   readonly tenants: Informer<BackupTenant>;
   /** By `namespace`, `location` and `verification` (its phase). */
   readonly policies: Informer<BackupPolicy>;
-  /** By `namespace`; by `policy` (`namespace/policy`); by `stage`: `waiting`, `transferring`, `ending`; those that have not ended by `family`. */
+  /** By `namespace`; by `policy` (`namespace/policy`); by `stage`: `waiting`, `transferring`, `ending`; by `deletion` (one of `DELETIONS`); those that have not ended by `family`. */
   readonly backups: Informer<Backup>;
   /** By `namespace`; by `source` (`namespace/backup`); by `stage`: `open`. */
   readonly restores: Informer<Restore>;
@@ -103,7 +103,7 @@ export const cacheIndexes = {
     location: ({ spec }) => [spec.location],
   } satisfies Index<BackupTenant>,
   policies: { namespace, location: ({ spec }) => [spec.location], verification: ({ status }) => listed(status?.verification?.phase) } satisfies Index<BackupPolicy>,
-  backups: { namespace, policy: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.policy}`], stage: stagesOfBackup, family: familyOfBackup } satisfies Index<Backup>,
+  backups: { namespace, policy: ({ metadata, spec }) => [`${metadata.namespace ?? ''}/${spec.policy}`], stage: stagesOfBackup, deletion: deletionKeys, family: familyOfBackup } satisfies Index<Backup>,
   restores: {
     namespace,
     source: (restore) => [`${restore.metadata.namespace ?? ''}/${restoredBackup(restore) ?? ''}`],

@@ -3,7 +3,7 @@
  * back, so the objects wait, whole and restorable, until a person confirms each with an annotation.
  */
 import { ANNOTATION_CONFIRM_DELETION, ANNOTATION_ROTATED_AT, type Backup } from '../api/index.ts';
-import { FIRST_FORGET_ATTEMPT, timeOf } from './backup-status.ts';
+import { FIRST_FORGET_ATTEMPT, isEnding, timeOf } from './backup-status.ts';
 import { findCondition } from './conditions.ts';
 import type { Failure } from './failure-reason.ts';
 import { hasGoodContent, standsIn, storedAt } from './good.ts';
@@ -11,28 +11,62 @@ import { hasGoodContent, standsIn, storedAt } from './good.ts';
 /** Where no policy of the namespace says it. */
 export const DEFAULT_CONFIRM_FROM = 5;
 
+/** Names of what an index of backups, `deletionKeys`, has of a namespace. */
+export const DELETIONS = {
+  /** To be deleted or cancelled. */
+  ending: (namespace: string): string => `ending ${namespace}`,
+  /** Deleted, and nobody has confirmed that. */
+  going: (namespace: string): string => `going ${namespace}`,
+  /** The same of those that go by themselves at some time: from then on they count no more. */
+  goingUntil: (namespace: string): string => `going-until ${namespace}`,
+} as const;
+
+/** What one backup is found under. Few are found under anything. */
+export function deletionKeys(backup: Backup): readonly string[] {
+  if (!isEnding(backup)) return [];
+  const { namespace = '', annotations } = backup.metadata;
+  const ending = DELETIONS.ending(namespace);
+  if (!isUnconfirmed(backup) || annotations?.[ANNOTATION_ROTATED_AT] !== undefined) return [ending];
+  return [ending, backup.status?.expiresAt === undefined ? DELETIONS.going(namespace) : DELETIONS.goingUntil(namespace)];
+}
+
 export interface BreakerFacts {
-  /** Every backup of the namespace. */
-  readonly backups: readonly Backup[];
+  /** How many backups are under one of `DELETIONS`, and which. */
+  readonly countOf: (key: string) => number;
+  readonly find: (key: string) => readonly Backup[];
+  /** Every backup of a policy of the namespace. */
+  readonly ofPolicy: (policy: string) => readonly Backup[];
   /** UIDs that a forget Job covers: those deletions are under way. */
   readonly covered: ReadonlySet<string>;
   /** As many deletions at once as this, or more, are to be confirmed. */
   readonly confirmFrom: number;
 }
 
-/** The deletions of a namespace that wait for a person, by UID of the Backup, each with its reason. */
-export function heldDeletions({ backups, covered, confirmFrom }: BreakerFacts, now: number): ReadonlyMap<string, Failure> {
-  const unconfirmed = backups.filter((backup) => isUnconfirmed(backup, now));
-  const going = new Set(unconfirmed.filter(({ metadata }) => metadata.annotations?.[ANNOTATION_ROTATED_AT] === undefined));
-  const waiting = unconfirmed.filter(({ metadata, status }) => !covered.has(metadata.uid) && (status?.attempt ?? 0) < FIRST_FORGET_ATTEMPT);
-  const last = lastGoodOnes(backups, waiting);
-  const held = new Map<string, Failure>();
-  for (const backup of waiting) {
-    if (last.has(backup)) held.set(backup.metadata.uid, { reason: 'LastGoodBackup', message: lastGoodMessage(backup) });
+/**
+ * Tells why a deletion waits for a person; undefined for one that does not. What it asks of the index it asks once, and each policy's backups are looked at
+ * once, however many of a namespace are deleted together.
+ */
+export function deletionBreaker(facts: BreakerFacts, now: number): (backup: Backup) => Failure | undefined {
+  const lastOf = remembered((policy: string) => lastGoodOnes(facts.ofPolicy(policy), facts, now));
+  const goingOf = remembered((namespace: string) => facts.countOf(DELETIONS.going(namespace)) + facts.find(DELETIONS.goingUntil(namespace)).filter((backup) => !isExpired(backup, now)).length);
+  return (backup) => {
+    if (!isWaiting(backup, facts, now)) return undefined;
+    const { annotations, namespace = '', uid } = backup.metadata;
+    if (lastOf(backup.spec.policy).has(uid)) return { reason: 'LastGoodBackup', message: lastGoodMessage(backup) };
+    if (annotations?.[ANNOTATION_ROTATED_AT] !== undefined) return undefined;
+    const going = goingOf(namespace);
     // Once stopped, a mass deletion stays so, though its numbers shrink while some of it is confirmed.
-    else if (going.has(backup) && (going.size >= confirmFrom || wasStopped(backup))) held.set(backup.metadata.uid, { reason: 'MassDeletion', message: massMessage(backup, going.size) });
-  }
-  return held;
+    return going >= facts.confirmFrom || wasStopped(backup) ? { reason: 'MassDeletion', message: massMessage(backup, going) } : undefined;
+  };
+}
+
+function remembered<T>(find: (key: string) => T): (key: string) => T {
+  const known = new Map<string, T>();
+  return (key) => {
+    const found = known.get(key) ?? find(key);
+    known.set(key, found);
+    return found;
+  };
 }
 
 /** Whether its deletion was stopped, here or because its location is a copy; until it is confirmed it is kept and can be restored. */
@@ -42,27 +76,32 @@ export function isStopped(backup: Backup): boolean {
   return reason === 'LocationReadOnly' || ((reason === 'LastGoodBackup' || reason === 'MassDeletion') && !isConfirmed(backup));
 }
 
-function isUnconfirmed(backup: Backup, now: number): boolean {
+/** Deleted, though nobody has confirmed that, and nothing of it is forgotten yet. */
+function isWaiting(backup: Backup, { covered }: BreakerFacts, now: number): boolean {
+  return isUnconfirmed(backup) && !isExpired(backup, now) && !covered.has(backup.metadata.uid) && (backup.status?.attempt ?? 0) < FIRST_FORGET_ATTEMPT;
+}
+
+function isUnconfirmed(backup: Backup): boolean {
   const { metadata, status, spec } = backup;
-  if (metadata.deletionTimestamp === undefined || status?.snapshotId === undefined || spec.hold || isConfirmed(backup)) return false;
-  // What goes by itself when its time is over was announced long before.
-  const expiry = timeOf(status.expiresAt);
-  return expiry === undefined || expiry > now;
+  return metadata.deletionTimestamp !== undefined && status?.snapshotId !== undefined && !spec.hold && !isConfirmed(backup);
+}
+
+/** What goes by itself when its time is over was announced long before. */
+function isExpired({ status }: Backup, now: number): boolean {
+  const expiry = timeOf(status?.expiresAt);
+  return expiry !== undefined && expiry <= now;
 }
 
 function isConfirmed({ metadata }: Backup): boolean {
   return metadata.annotations?.[ANNOTATION_CONFIRM_DELETION] === 'true';
 }
 
-/** Those of `waiting` that their policy has no other for. Of several that go together the newest is the last one; a safety backup stands in for none but its like. */
-function lastGoodOnes(all: readonly Backup[], waiting: readonly Backup[]): ReadonlySet<Backup> {
-  const kept = new Set(all.filter(standsIn).map(({ spec }) => spec.policy));
-  const last = new Set<Backup>();
-  for (const [policy, going] of Map.groupBy(waiting.filter(hasGoodContent), ({ spec }) => spec.policy)) {
-    if (kept.has(policy)) continue;
-    for (const backup of [newestGoing(going), newestGoing(going.filter(({ spec }) => spec.trigger !== 'Safety'))]) if (backup !== undefined) last.add(backup);
-  }
-  return last;
+/** UIDs of those that a policy has no other for. Of several that go together the newest is the last one; a safety backup stands in for none but its like. */
+function lastGoodOnes(all: readonly Backup[], facts: BreakerFacts, now: number): ReadonlySet<string> {
+  if (all.some(standsIn)) return new Set();
+  const going = all.filter((backup) => hasGoodContent(backup) && isWaiting(backup, facts, now));
+  const last = [newestGoing(going), newestGoing(going.filter(({ spec }) => spec.trigger !== 'Safety'))];
+  return new Set(last.flatMap((backup) => backup?.metadata.uid ?? []));
 }
 
 function newestGoing(going: readonly Backup[]): Backup | undefined {

@@ -19,7 +19,7 @@ export { findCondition, mergeConditions } from './conditions.ts';
 export type { ExecPlace, ExecPodFact } from './exec-target.ts';
 export type { StreamBridge } from './streams.ts';
 export type { HookFacts, HookRunFact, HookStart } from './hooks.ts';
-export { DEFAULT_CONFIRM_FROM, heldDeletions } from './deletion-breaker.ts';
+export { DEFAULT_CONFIRM_FROM, DELETIONS, deletionBreaker, deletionKeys } from './deletion-breaker.ts';
 export { displayTime } from './display.ts';
 export { decideErasure, erasureAfter, erasureRefused, isErasureOrdered, type ErasureFacts, type ErasurePlan, type ErasureProgress, type ErasureStatus } from './erasure.ts';
 export { isLost } from './lost-node.ts';

@@ -90,6 +90,11 @@ export class Informer<T extends KubeObject> {
     return [...keys].flatMap((key) => this.#objects.get(key) ?? []);
   }
 
+  /** How many those are. */
+  countOf(name: string, value: string): number {
+    return this.#indexes.get(name)?.get(value)?.size ?? 0;
+  }
+
   /**
    * Takes in what the server answered to a write of our own, so that the next decision does not see the state before it. What is
    * older than the cache is ignored. An object that is not known may have been made and deleted since: one that is newer than

@@ -238,6 +238,7 @@ export class FakeCluster extends KubeConnection {
       get: (name, namespace) => list().find(({ metadata }) => metadata.name === name && metadata.namespace === namespace),
       list,
       byIndex: (index, value) => list().filter((object) => indexes[index]?.(object).includes(value)),
+      countOf: (index, value) => list().filter((object) => indexes[index]?.(object).includes(value)).length,
       remember: () => undefined,
       forget: () => undefined,
       absent: false,

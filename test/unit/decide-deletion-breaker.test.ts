@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import type { Backup } from '../../src/api/index.ts';
-import { heldDeletions } from '../../src/decide/deletion-breaker.ts';
+import { deletionBreaker, deletionKeys } from '../../src/decide/deletion-breaker.ts';
 import { isGood } from '../../src/decide/good.ts';
 import { MoverWorld, NS, ended } from '../support/mover-world.ts';
 
@@ -45,8 +45,22 @@ function backup(n: number, shape: Shape = {}): Backup {
   } as unknown as Backup;
 }
 
-const held = (backups: Backup[], covered: string[] = [], confirmFrom = 5) =>
-  Object.fromEntries([...heldDeletions({ backups, covered: new Set(covered), confirmFrom }, NOW)].map(([uid, { reason }]) => [uid, reason]));
+/** The deletions that wait, by UID, with how often a backup was looked at. */
+function heldDeletions(backups: readonly Backup[], { covered = [], confirmFrom = 5 }: { readonly covered?: readonly string[]; readonly confirmFrom?: number } = {}) {
+  let looks = 0;
+  const index = new Map<string, Backup[]>();
+  for (const each of backups) for (const key of [...deletionKeys(each), `of ${each.spec.policy}`]) index.set(key, [...(index.get(key) ?? []), each]);
+  const find = (key: string): readonly Backup[] => {
+    const found = index.get(key) ?? [];
+    looks += found.length;
+    return found;
+  };
+  const why = deletionBreaker({ countOf: (key) => index.get(key)?.length ?? 0, find, ofPolicy: (policy) => find(`of ${policy}`), covered: new Set(covered), confirmFrom }, NOW);
+  const held = new Map(backups.flatMap((each) => (why(each) === undefined ? [] : [[each.metadata.uid, why(each)] as const])));
+  return { held, looks };
+}
+
+const held = (backups: readonly Backup[], covered: readonly string[] = []) => Object.fromEntries([...heldDeletions(backups, { covered }).held].map(([uid, why]) => [uid, why?.reason]));
 const others = (count: number, shape: Shape = {}) => Array.from({ length: count }, (_, i) => backup(i + 1, shape));
 const kept = backup(99, { deleting: false });
 
@@ -77,9 +91,19 @@ describe('the breaker', () => {
     expect(held([backup(1)], ['u1'])).toEqual({});
   });
 
+  it.each([
+    ['of one policy', (n: number) => backup(n)],
+    ['of as many policies', (n: number) => backup(n, { policy: `p${n}` })],
+    ['that go by themselves tomorrow', (n: number) => ({ ...backup(n), status: { ...backup(n).status, expiresAt: new Date(NOW + 86_400_000).toISOString() } }) as Backup],
+  ])('looks at each backup twice at the most, of thousands %s that are deleted together', (_, make) => {
+    const all = Array.from({ length: 3000 }, (__, n) => make(n));
+    const { held: stopped, looks } = heldDeletions(all);
+    expect(stopped.size).toBe(3000);
+    expect(looks).toBeLessThanOrEqual(2 * 3000);
+  });
+
   it('says what to type', () => {
-    const { message } = heldDeletions({ backups: [backup(1)], covered: new Set(), confirmFrom: 5 }, NOW).get('u1') ?? { message: '' };
-    expect(message).toContain('kubectl annotate backups.backup.dupp.de b1 -n n backup.dupp.de/confirm-deletion=true');
+    expect(heldDeletions([backup(1)]).held.get('u1')?.message).toContain('kubectl annotate backups.backup.dupp.de b1 -n n backup.dupp.de/confirm-deletion=true');
   });
 
   it('leaves every policy that has a good backup with one, unless a person confirmed, whatever is deleted', () => {
@@ -87,7 +111,7 @@ describe('the breaker', () => {
     fc.assert(
       fc.property(fc.array(shape, { maxLength: 12 }), fc.integer({ min: 1, max: 8 }), (shapes, confirmFrom) => {
         const all = shapes.map((each, i) => backup(i, each));
-        const stopped = heldDeletions({ backups: all, covered: new Set(), confirmFrom }, NOW);
+        const stopped = heldDeletions(all, { confirmFrom }).held;
         const stays = all.filter(({ metadata, spec }) => metadata.deletionTimestamp === undefined || spec.hold || stopped.has(metadata.uid));
         for (const policy of ['a', 'b']) {
           const good = (each: Backup) => each.spec.policy === policy && isGood(each);

@@ -1,6 +1,7 @@
 import { FINALIZER, type Backup, type BackupStatus } from '../../api/index.ts';
 import {
   DEFAULT_CONFIRM_FROM,
+  DELETIONS,
   FIRST_FORGET_ATTEMPT,
   NO_ATTEMPT,
   backupDeleted,
@@ -11,7 +12,7 @@ import {
   decideCopyRefused,
   decideForgetRefused,
   decideStartRefused,
-  heldDeletions,
+  deletionBreaker,
   identityOf,
   isEnding,
   isTerminal,
@@ -160,15 +161,17 @@ export class BackupReconciler {
     const raw = caches.jobs.byIndex('namespace', namespace).find((job) => coveredBy(jobFact(job)).length > 0);
     // Most stay: a look at one of them must not cost a look at all the others of its namespace.
     if (raw === undefined && !isEnding(backup)) return { job: NO_ATTEMPT, wanting: [], stopped: undefined };
-    const held = this.#held(namespace, raw === undefined ? [] : coveredBy(jobFact(raw)));
-    const stopped = held.get(backup.metadata.uid);
-    // A Job opens one repository, and each generation has its own.
-    const wanting = caches.backups
-      .byIndex('namespace', namespace)
-      .filter((other) => (other.status?.keyGeneration ?? 1) === generation && wantsForgetting(other, this.#hasOwnMover(other)) && !held.has(other.metadata.uid));
-    if (raw === undefined) return { job: NO_ATTEMPT, wanting, stopped };
+    const held = this.#breaker(namespace, raw === undefined ? [] : coveredBy(jobFact(raw)));
+    const stopped = isEnding(backup) ? held(backup) : undefined;
+    const wanting = () =>
+      caches.backups
+        .byIndex('deletion', DELETIONS.ending(namespace))
+        // A Job opens one repository, and each generation has its own.
+        .filter((other) => (other.status?.keyGeneration ?? 1) === generation && held(other) === undefined && wantsForgetting(other, this.#hasOwnMover(other)));
+    // Of many that are deleted together most are stopped, or wait for the Job that there is: they need not look at all the others.
+    if (raw === undefined) return { job: NO_ATTEMPT, wanting: stopped === undefined ? wanting() : [], stopped };
     const [leader] = coveredBy(jobFact(raw));
-    if (leader === undefined || !isEnding(backup)) return { job: fromCaches(this.#context, raw.metadata.name, namespace), wanting, stopped };
+    if (leader === undefined || !isEnding(backup)) return { job: fromCaches(this.#context, raw.metadata.name, namespace), wanting: wanting(), stopped };
     const attempt = Number(raw.metadata.name.split('-').at(-1));
     const identity = forgetIdentity(raw.metadata, leader, backup.metadata.uid);
     const job = await observeAttempt(
@@ -177,17 +180,20 @@ export class BackupReconciler {
       { namespace, location: ground.location, tenant: ground.tenant, keyGeneration: backup.status?.keyGeneration ?? 1, attempt },
       signal,
     );
-    return { job, wanting, stopped };
+    return { job, wanting: [], stopped };
   }
 
-  /** Deletions of the namespace that wait for a person. */
-  #held(namespace: string, covered: readonly string[]): ReadonlyMap<string, { readonly reason: string; readonly message: string }> {
+  #breaker(namespace: string, covered: readonly string[]): ReturnType<typeof deletionBreaker> {
     const { caches, clock } = this.#context;
-    const backups = caches.backups.byIndex('namespace', namespace);
-    if (!backups.some(({ metadata }) => metadata.deletionTimestamp !== undefined)) return new Map();
     const limits = caches.policies.byIndex('namespace', namespace).map(({ spec }) => spec.confirmDeletionsFrom);
-    const confirmFrom = limits.length === 0 ? DEFAULT_CONFIRM_FROM : Math.min(...limits);
-    return heldDeletions({ backups, covered: new Set(covered), confirmFrom }, clock.now());
+    const facts = {
+      countOf: (key: string) => caches.backups.countOf('deletion', key),
+      find: (key: string) => caches.backups.byIndex('deletion', key),
+      ofPolicy: (policy: string) => caches.backups.byIndex('policy', `${namespace}/${policy}`),
+      covered: new Set(covered),
+      confirmFrom: limits.length === 0 ? DEFAULT_CONFIRM_FROM : Math.min(...limits),
+    };
+    return deletionBreaker(facts, clock.now());
   }
 
   #hasOwnMover(backup: Backup): boolean {
