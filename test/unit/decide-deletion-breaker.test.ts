@@ -94,7 +94,7 @@ describe('the breaker', () => {
   it.each([
     ['of one policy', (n: number) => backup(n)],
     ['of as many policies', (n: number) => backup(n, { policy: `p${n}` })],
-    ['that go by themselves tomorrow', (n: number) => ({ ...backup(n), status: { ...backup(n).status, expiresAt: new Date(NOW + 86_400_000).toISOString() } }) as Backup],
+    ['that go by themselves tomorrow', (n: number) => ({ ...backup(n), status: { ...backup(n).status, expiresAt: new Date(NOW + 86_400_000).toISOString() } })],
   ])('looks at each backup twice at the most, of thousands %s that are deleted together', (_, make) => {
     const all = Array.from({ length: 3000 }, (__, n) => make(n));
     const { held: stopped, looks } = heldDeletions(all);
