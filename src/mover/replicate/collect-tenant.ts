@@ -1,7 +1,7 @@
 import type { CollectOrders } from '../../api/index.ts';
 import { StorageError, type VersionedObject } from '../../storage/index.ts';
 import { inParallel } from '../in-parallel.ts';
-import { announcedFor } from './doubts.ts';
+import { announcement } from './doubts.ts';
 import { decodeLedger, newestLedger, parseLedgerName, type Ledger } from './ledger.ts';
 import { lockedUntil } from './lock-terms.ts';
 import { tenantKeyOf, type Part } from './tenant-keys.ts';
@@ -28,10 +28,11 @@ export interface CollectPlan {
  * replication has looked at, keeps everything.
  */
 export function planCollection(there: readonly VersionedObject[], ledger: Ledger | undefined, { lock }: Pick<CollectOrders, 'lock'>, now: Date): CollectPlan {
-  const newest = newestLedger(there.map(({ key }) => key));
-  const isSettled = (key: string): boolean => newest !== undefined && (announcedFor(key) ?? Infinity) <= newest.rev;
-  const superseded = there.filter(({ key }) => (key !== newest?.key && parseLedgerName(key) !== undefined) || isSettled(key));
-  if (ledger === undefined || ledger.diverged || ledger.unsettledSince !== undefined) return { parts: [superseded], waiting: 0 };
+  // What lies beside a ledger that cannot be read may be the last one that can.
+  if (ledger === undefined) return { parts: [], waiting: 0 };
+  const newest = newestLedger(there);
+  const superseded = there.filter((object) => (object.key !== newest?.key && parseLedgerName(object.key) !== undefined) || announcement(object, newest) === 'settled');
+  if (ledger.diverged || ledger.unsettledSince !== undefined) return { parts: [superseded], waiting: 0 };
   const since = new Map(ledger.unneeded.flatMap((group) => group.names.map((name) => [name, Date.parse(group.since)] as const)));
   for (const { names } of ledger.needed) for (const name of names) since.delete(name);
   const unneeded = there.filter(({ key }) => since.has(key));
@@ -66,8 +67,8 @@ export async function collectTenant(
   orders: Pick<CollectOrders, 'lock' | 'dryRun'> & { readonly released: readonly string[] },
   { now, signal, mayBegin }: { readonly now: Date; readonly signal: AbortSignal; readonly mayBegin: () => boolean },
 ): Promise<CollectedTenant> {
-  const name = newestLedger(there.map(({ key }) => key));
-  const ledger = name === undefined ? undefined : decodeLedger(await replica.within(tenant).get(name.key, { signal }), tenant);
+  const name = newestLedger(there);
+  const ledger = name === undefined ? undefined : decodeLedger(await replica.versions.get(`${tenant}/${name.key}`, name.versionId, { signal }), tenant);
   const plan = planCollection(there, ledger, orders, now);
   const passed = passedBy(there, orders.released.includes(tenant) ? Math.min(PASSING_OF_RELEASED_MS, orders.lock.retainForMs) : PASSING_MS, now);
   let removed = 0;

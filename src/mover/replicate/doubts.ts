@@ -2,19 +2,21 @@ import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import { canonicalJson, parseCanonicalJson, StorageError, type VersionedObject } from '../../storage/index.ts';
 import { inParallel } from '../in-parallel.ts';
-import type { Ledger } from './ledger.ts';
+import { isLater, type Ledger, type StoredLedger } from './ledger.ts';
 import { isSound } from './service-copier.ts';
 import type { ReplicaState } from './tenant-state.ts';
 import type { ReplicationWork } from './work.ts';
 
 /** Put before the service is asked for the first copy: who dies before it has compared the hashes leaves word of what is not proven. */
 const Announced = z.strictObject({ version: z.literal(1), tenant: z.string(), names: z.array(z.string()) });
-const NAME = /^ledger\/([0-9]{6})-copying-[0-9a-f]{16}\.json$/;
+const NAME = /^ledger\/([0-9]{6,15})-copying-[0-9a-f]{16}\.json$/;
 
-/** The ledger's revision that settles it; `undefined` for what is no such announcement. */
-export function announcedFor(key: string): number | undefined {
+/** Whether it is such an announcement, and one that a ledger has settled: that of its revision, or a later one. */
+export function announcement({ key, versions }: VersionedObject, ledger: StoredLedger | undefined): 'open' | 'settled' | undefined {
   const rev = NAME.exec(key)?.[1];
-  return rev === undefined ? undefined : Number(rev);
+  if (rev === undefined) return undefined;
+  const storedAt = versions[0]?.modifiedAt?.getTime() ?? 0;
+  return ledger !== undefined && !isLater({ rev: Number(rev), storedAt }, ledger) ? 'settled' : 'open';
 }
 
 /** @param rev - of the ledger that this run will write */
@@ -24,8 +26,8 @@ export async function announceCopies({ replica, signal }: ReplicationWork, tenan
 }
 
 /** Announcements that no ledger has settled. */
-export function openAnnouncements(listed: readonly VersionedObject[], ledgerRev: number): string[] {
-  return listed.map(({ key }) => key).filter((key) => (announcedFor(key) ?? 0) > ledgerRev);
+export function openAnnouncements(listed: readonly VersionedObject[], ledger: StoredLedger | undefined): string[] {
+  return listed.filter((object) => announcement(object, ledger) === 'open').map(({ key }) => key);
 }
 
 /**

@@ -1,3 +1,4 @@
+import { StorageError } from '../../storage/index.ts';
 import { inParallel } from '../in-parallel.ts';
 import { lockedUntil } from './lock-terms.ts';
 import type { ReplicaState } from './tenant-state.ts';
@@ -23,9 +24,21 @@ export async function extendLocks(work: ReplicationWork, tenant: string, keys: r
       return;
     }
     const until = lockedUntil(key, lock, work.now());
-    await replica.versions.extend(`${tenant}/${key}`, version.versionId, { mode: lock.mode, until }, { signal });
-    extended.set(key, until.getTime());
-    tally.extended += 1;
+    const path = `${tenant}/${key}`;
+    const longer = await replica.versions.extend(path, version.versionId, { mode: lock.mode, until }, { signal }).then(
+      () => undefined,
+      (error: unknown) => longerLock(work, path, version.versionId, until, error),
+    );
+    extended.set(key, (longer ?? until).getTime());
+    if (longer === undefined) tally.extended += 1;
   });
   return { until: extended, isWhole };
+}
+
+/** What is refused because the lock ends later already, set under earlier terms or by a clock that was ahead, is as good as done. */
+async function longerLock({ replica, signal }: ReplicationWork, path: string, versionId: string, until: Date, error: unknown): Promise<Date> {
+  if (!(error instanceof StorageError) || error.retryable || error.code === 'Aborted') throw error;
+  const there = await replica.versions.retentionOf(path, versionId, { signal });
+  if (there === undefined || there.until < until) throw error;
+  return there.until;
 }

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 import * as z from 'zod';
 import type { ReplicationLock } from '../../api/index.ts';
-import { canonicalJson, parseCanonicalJson, type ObjectInfo } from '../../storage/index.ts';
+import { canonicalJson, parseCanonicalJson, type ObjectInfo, type VersionedObject } from '../../storage/index.ts';
 
 /** How the source's listing marked each name's content when it was last looked at: eight characters a name, in their order; `--------` where it did not. */
 const Tags = z.string().regex(/^(?:[0-9a-f]{8}|-{8})*$/);
@@ -15,7 +15,8 @@ export function tagOf({ etag = '' }: Pick<ObjectInfo, 'etag'>): string | undefin
 
 /**
  * What the replicator remembers of a tenant: until when its objects in the replica are locked, and since when nothing needs which. It lies in the replica,
- * without a lock, and decides nothing that the bucket could not say: who loses it extends each lock once more, and collects later.
+ * without a lock, and decides nothing that the bucket could not say: who loses it extends each lock once more, and collects later. Whoever can put objects there can
+ * put a ledger, so no time in it is believed that is later than one of ours can be.
  */
 const Ledger = z.strictObject({
   version: z.literal(1),
@@ -37,7 +38,7 @@ const Ledger = z.strictObject({
 });
 export type Ledger = z.infer<typeof Ledger>;
 
-const NAME = /^ledger\/([0-9]{6})-([0-9a-f]{16})-([0-9]{10,12})-([0-9]{1,12})\.json$/;
+const NAME = /^ledger\/([0-9]{6,15})-([0-9a-f]{16})-([0-9]{10,12})-([0-9]{1,12})\.json$/;
 
 /** A ledger's name says enough that a quiet night need not read it. */
 export interface LedgerName {
@@ -51,6 +52,17 @@ export interface LedgerName {
   readonly upTo: number;
 }
 
+/** One that lies in the replica. */
+export interface StoredLedger extends LedgerName {
+  /** What was put first under the name. */
+  readonly versionId: string;
+  /** When that was, by the service's own clock, milliseconds since the epoch. */
+  readonly storedAt: number;
+}
+
+/** As many digits as a name takes. */
+const MOST_REVS = 999_999_999_999_999;
+
 export const NO_DIGEST = '0'.repeat(16);
 
 export function ledgerName({ rev, digest, dueAt, upTo }: Omit<LedgerName, 'key'>): string {
@@ -63,14 +75,27 @@ export function parseLedgerName(key: string): LedgerName | undefined {
   return { key, rev: Number(rev), digest, dueAt: Number(dueAt), upTo: Number(upTo) };
 }
 
-/** The one that counts of those that are listed: the highest revision. */
-export function newestLedger(keys: Iterable<string>): LedgerName | undefined {
-  let newest: LedgerName | undefined;
-  for (const key of keys) {
-    const name = parseLedgerName(key);
-    if (name !== undefined && (newest === undefined || name.rev > newest.rev || (name.rev === newest.rev && name.key > newest.key))) newest = name;
+/** Of those that are listed, the one that was stored last. Numbers order what one second stored: by them alone one that somebody put there under a high number would count for good. */
+export function newestLedger(listed: readonly VersionedObject[]): StoredLedger | undefined {
+  let newest: StoredLedger | undefined;
+  for (const { key, versions } of listed) {
+    const [name, first] = [parseLedgerName(key), versions[0]];
+    if (name === undefined || first === undefined) continue;
+    const found = { ...name, versionId: first.versionId, storedAt: first.modifiedAt?.getTime() ?? 0 };
+    if (newest === undefined || isLater(found, newest) || (!isLater(newest, found) && found.key > newest.key)) newest = found;
   }
   return newest;
+}
+
+/** Whether one was written after another. */
+export function isLater(one: Pick<StoredLedger, 'rev' | 'storedAt'>, other: Pick<StoredLedger, 'rev' | 'storedAt'>): boolean {
+  const [a, b] = [one, other].map(({ storedAt }) => Math.floor(storedAt / 1000)) as [number, number];
+  return a > b || (a === b && one.rev > other.rev);
+}
+
+/** The number of the ledger after this one. */
+export function revAfter(before: Pick<LedgerName, 'rev'> | undefined): number {
+  return Math.min((before?.rev ?? 0) + 1, MOST_REVS);
 }
 
 /** What a listing of the source looks like, with the terms under which it is kept. */

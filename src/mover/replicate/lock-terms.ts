@@ -17,6 +17,14 @@ export function dueFrom(key: string, until: number, { retainForMs }: Pick<Replic
   return isWrapping(key) ? until - slack / 2 : until - retainForMs + slack;
 }
 
+/**
+ * The latest time at which something is due of what was written down at `storedAt`, milliseconds since the epoch: no lock is set for longer than from then on, so a later
+ * one was not written by us.
+ */
+export function dueAtTheLatest(storedAt: number, { retainForMs }: Pick<ReplicationLock, 'retainForMs'>): number {
+  return storedAt + slackOf(retainForMs);
+}
+
 /** A quarter of the retention, at most seven days. */
 function slackOf(retainForMs: number): number {
   return Math.min(MOST_SLACK_MS, retainForMs / 4);

@@ -1,7 +1,7 @@
 import type { ReplicationLock } from '../../api/index.ts';
 import { StorageError, type ObjectInfo } from '../../storage/index.ts';
-import { byTime, encodeLedger, ledgerName, NO_TAG, parseLedgerName, type Ledger, type LedgerName } from './ledger.ts';
-import { dueFrom } from './lock-terms.ts';
+import { byTime, encodeLedger, ledgerName, NO_TAG, parseLedgerName, type Ledger, type StoredLedger } from './ledger.ts';
+import { dueAtTheLatest, dueFrom } from './lock-terms.ts';
 import type { Remembered, Unsound } from './tenant-state.ts';
 import type { ReplicationWork } from './work.ts';
 
@@ -61,9 +61,10 @@ export function nextLedger(facts: LedgerFacts): NextLedger {
   return { key: ledgerName({ rev: facts.rev, digest: facts.digest, dueAt, upTo: Math.floor(facts.upTo / 1000) }), ledger, upTo: facts.upTo };
 }
 
-/** Puts it unless nothing changed but its number. */
-export async function putLedger({ replica, signal }: ReplicationWork, tenant: string, next: NextLedger, before: { readonly name: LedgerName; readonly ledger: Ledger } | undefined): Promise<void> {
-  if (before !== undefined && isSame(next.ledger, before.ledger) && parseLedgerName(next.key)?.digest === before.name.digest) return;
+/** Puts it unless nothing changed but its number, and the one before is believed for a while yet. */
+export async function putLedger({ replica, signal, lock, now }: ReplicationWork, tenant: string, next: NextLedger, before: { readonly name: StoredLedger; readonly ledger: Ledger } | undefined): Promise<void> {
+  const isFresh = before !== undefined && dueAtTheLatest(before.name.storedAt, lock) > now().getTime();
+  if (isFresh && isSame(next.ledger, before.ledger) && parseLedgerName(next.key)?.digest === before.name.digest) return;
   try {
     await replica.within(tenant).put(next.key, encodeLedger(next.ledger), { ifAbsent: true, signal });
   } catch (error) {

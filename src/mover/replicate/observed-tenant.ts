@@ -1,6 +1,6 @@
 import { StorageError, type ObjectInfo } from '../../storage/index.ts';
 import { doubted, openAnnouncements, proveCopies } from './doubts.ts';
-import { decodeLedger, newestLedger, type Ledger, type LedgerName } from './ledger.ts';
+import { decodeLedger, newestLedger, type Ledger, type StoredLedger } from './ledger.ts';
 import type { TenantListing } from './tenant-listings.ts';
 import { tenantKeyOf } from './tenant-keys.ts';
 import { remembered, replicaState, replicatedObjects, type Remembered, type ReplicaState, type Unsound } from './tenant-state.ts';
@@ -11,7 +11,7 @@ export interface ObservedTenant {
   readonly listing: TenantListing;
   /** What is replicated of the source, listed so that whatever a listed object refers to is listed too. */
   readonly source: readonly ObjectInfo[];
-  readonly name: LedgerName | undefined;
+  readonly name: StoredLedger | undefined;
   readonly ledger: Ledger | undefined;
   readonly state: ReplicaState;
   readonly memory: Remembered;
@@ -23,16 +23,16 @@ export interface ObservedTenant {
 
 export async function observeTenant(work: ReplicationWork, listing: TenantListing): Promise<ObservedTenant> {
   const { tenant, there } = listing;
-  const name = newestLedger(there.map(({ key }) => key));
+  const name = newestLedger(there);
   const ledger = name === undefined ? undefined : await readLedger(work, tenant, name);
   const known: Unsound = new Map(ledger?.unsound?.map((entry) => [entry.name, entry.versions]));
   const listed = replicaState(there, known);
-  const doubts = await doubted(work, tenant, openAnnouncements(there, name?.rev ?? 0), name !== undefined && ledger === undefined ? 'unreadable' : ledger, listed);
+  const doubts = await doubted(work, tenant, openAnnouncements(there, name), name !== undefined && ledger === undefined ? 'unreadable' : ledger, listed);
   const proven = await proveCopies(work, tenant, doubts, listed);
   const unsound: Unsound = new Map([...known, ...[...proven.unsound].map(([key, versions]): [string, readonly string[]] => [key, [...(known.get(key) ?? []), ...versions]])]);
   const state = replicaState(there, unsound);
   const source = await settled(work, tenant, replicatedObjects(listing.here), state);
-  return { listing, source, name, ledger, state, memory: remembered(ledger, state, work.lock), unsound, unproven: proven.unproven };
+  return { listing, source, name, ledger, state, memory: remembered(ledger, name?.storedAt ?? 0, state, work.lock), unsound, unproven: proven.unproven };
 }
 
 /**
@@ -57,10 +57,10 @@ async function settled({ source, signal }: ReplicationWork, tenant: string, list
   return [...found.values()];
 }
 
-/** A ledger that somebody wrote over is not believed. */
-async function readLedger({ replica, signal }: ReplicationWork, tenant: string, { key }: LedgerName): Promise<Ledger | undefined> {
+/** As it was put first; one that is none is not believed. */
+async function readLedger({ replica, signal }: ReplicationWork, tenant: string, { key, versionId }: StoredLedger): Promise<Ledger | undefined> {
   try {
-    return decodeLedger(await replica.within(tenant).get(key, { signal }), tenant);
+    return decodeLedger(await replica.versions.get(`${tenant}/${key}`, versionId, { signal }), tenant);
   } catch (error) {
     if (error instanceof StorageError && error.code === 'NotFound') return undefined;
     throw error;

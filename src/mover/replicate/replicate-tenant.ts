@@ -5,8 +5,8 @@ import { copyTenant, type CopiedTenant } from './copy-tenant.ts';
 import { openAnnouncements } from './doubts.ts';
 import { extendLocks } from './extend-locks.ts';
 import { forgottenSnapshots } from './forgotten.ts';
-import { digestOf, newestLedger, NO_DIGEST, tagOf } from './ledger.ts';
-import { dueFrom } from './lock-terms.ts';
+import { digestOf, newestLedger, NO_DIGEST, revAfter, tagOf } from './ledger.ts';
+import { dueAtTheLatest, dueFrom } from './lock-terms.ts';
 import { findingOf, findLosses, wholeSnapshots, type Losses } from './losses.ts';
 import { nextLedger, putLedger } from './next-ledger.ts';
 import { observeTenant, type ObservedTenant } from './observed-tenant.ts';
@@ -33,8 +33,8 @@ export async function replicateTenant(work: ReplicationWork, listing: TenantList
 
 /** What a listing and a ledger's name tell where nothing is new, nothing is missing and no lock is due. */
 function quietOutcome({ lock, now }: ReplicationWork, { tenant, here, there }: TenantListing): TenantOutcome | undefined {
-  const name = newestLedger(there.map(({ key }) => key));
-  if (name === undefined || name.dueAt * 1000 <= now().getTime() || openAnnouncements(there, name.rev).length > 0) return undefined;
+  const name = newestLedger(there);
+  if (name === undefined || Math.min(name.dueAt * 1000, dueAtTheLatest(name.storedAt, lock)) <= now().getTime() || openAnnouncements(there, name).length > 0) return undefined;
   const objects = replicatedObjects(here);
   if (digestOf(objects, lock) !== name.digest) return undefined;
   const { objects: present, tampered } = replicaState(there);
@@ -51,7 +51,7 @@ async function replicateListed(work: ReplicationWork, listing: TenantListing, is
   const extended = await extendLocks(work, tenant, dueNow(work, losses.keeps(memory)), state);
   const lacking = source.filter(({ key }) => !state.objects.has(key));
   const there = new Set(state.objects.keys());
-  const rev = (name?.rev ?? 0) + 1;
+  const rev = revAfter(name);
   const copied = await copyTenant(work, tenant, lacking, { rev, there, unsound: observed.unsound });
   if (copied.vanished.length + copied.incomplete.length > 0 && copied.altered.length === 0 && !isLastTry && work.mayBegin()) return 'changed';
 

@@ -59,9 +59,10 @@ export interface Remembered {
 
 /**
  * What is known of each object of the replica. What no ledger names was put by a run that was killed before it wrote one, under a lock from that moment on; of a
- * tenant without a ledger that is all, and all of it counts as needed.
+ * tenant without a ledger that is all, and all of it counts as needed. Nothing was locked for longer than from when the ledger was stored.
+ * @param storedAt - when the ledger was, milliseconds since the epoch
  */
-export function remembered(ledger: Ledger | undefined, state: ReplicaState, lock: ReplicationLock): Remembered {
+export function remembered(ledger: Ledger | undefined, storedAt: number, state: ReplicaState, lock: ReplicationLock): Remembered {
   const asPut = (key: string, { modifiedAt }: ObjectVersion): number => (modifiedAt === undefined ? 0 : lockedUntil(key, lock, modifiedAt).getTime());
   const put = new Map([...state.objects].map(([key, version]) => [key, asPut(key, version)] as const));
   if (ledger === undefined) return { needed: put, unneeded: new Map(), put, tags: new Map() };
@@ -69,7 +70,7 @@ export function remembered(ledger: Ledger | undefined, state: ReplicaState, lock
   return {
     put,
     tags: new Map(ledger.needed.flatMap(tagsOf)),
-    needed: new Map(ledger.needed.flatMap(({ until, names }) => present(names, until))),
+    needed: new Map(ledger.needed.flatMap(({ until, names }) => present(names, until)).map(([key, until]) => [key, Math.min(until, lockedUntil(key, lock, new Date(storedAt)).getTime())])),
     unneeded: new Map(ledger.unneeded.flatMap(({ since, names }) => present(names, since))),
   };
 }

@@ -1,0 +1,97 @@
+// What whoever may put objects into the second bucket, and delete none, can do to the copy: ledgers of his own, and objects that are there before the copy comes.
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { collectTenant } from '../../src/mover/replicate/collect-tenant.ts';
+import { digestOf, encodeLedger, ledgerName, newestLedger, type Ledger } from '../../src/mover/replicate/ledger.ts';
+import { listTenant } from '../../src/mover/replicate/tenant-listings.ts';
+import { replicatedObjects } from '../../src/mover/replicate/tenant-state.ts';
+import { LockedMemoryStore } from '../support/locked-memory-store.ts';
+import { DAY, FakeTenant, LOCK, keysOf, night, replicationWork } from '../support/replicated-tenant.ts';
+
+const FAR = '2099-01-01T00:00:00.000Z';
+
+describe('a second bucket that somebody puts objects into', () => {
+  let time: number;
+  let source: LockedMemoryStore;
+  let replica: LockedMemoryStore;
+  let tenant: FakeTenant;
+  const now = () => new Date(time);
+  const work = (changes = {}) => replicationWork(source, replica, now, changes);
+  const listing = () => listTenant({ source: source.within('tenants'), replica: work().replica.versions }, tenant.id);
+  const path = (key: string) => `tenants/${tenant.id}/${key}`;
+
+  beforeEach(async () => {
+    time = Date.parse('2030-01-01T02:00:00Z');
+    source = new LockedMemoryStore('a', now);
+    replica = new LockedMemoryStore('b', now);
+    tenant = await new FakeTenant(source, now).begin();
+    await tenant.backup();
+    await tenant.backup();
+  });
+
+  /** A ledger as one of ours would look that knows all this. */
+  async function putLedger(rev: number, ledger: Pick<Ledger, 'needed' | 'unneeded'>): Promise<void> {
+    const digest = digestOf(replicatedObjects((await listing()).here), LOCK);
+    const name = ledgerName({ rev, digest, dueAt: Date.parse(FAR) / 1000, upTo: 0 });
+    await replica.put(path(name), encodeLedger({ version: 1, tenant: tenant.id, rev, writtenAt: FAR, diverged: false, ...ledger }));
+  }
+
+  async function earliestLock(): Promise<number> {
+    const ends: number[] = [];
+    for await (const { key, versions } of replica.versions.list(path(''))) {
+      const wrapping = /wrappings\/[0-9a-f]{64}/.test(key);
+      if (!key.includes('/ledger/') && !wrapping) ends.push((await replica.versions.retentionOf(key, versions[0]?.versionId))?.until.getTime() ?? 0);
+    }
+    return Math.min(...ends);
+  }
+
+  it('keeps its locks, whatever a ledger says of their ends and of when the next is due, and however high its number is', async () => {
+    for (const rev of [2, 999_999, 999_999_999_999_999]) {
+      await night(work());
+      const names = (await listing()).there.map(({ key }) => key).filter((key) => !key.startsWith('ledger/'));
+      await putLedger(rev, { needed: [{ until: FAR, names }], unneeded: [] });
+      for (let day = 0; day < 40; day += 1) {
+        time += DAY;
+        const { findings } = await night(work());
+        expect(findings).toEqual([]);
+        expect({ rev, day, isLocked: (await earliestLock()) > time + 15 * DAY }).toEqual({ rev, day, isLocked: true });
+      }
+      // And nights are quiet again, for it is a ledger of ours that counts.
+      expect(newestLedger((await listing()).there)?.dueAt).toBeLessThan(time / 1000 + 30 * 86_400);
+      replica.requests.length = 0;
+      await night(work());
+      expect(replica.requests.map(({ operation }) => operation)).toEqual(['listVersions']);
+    }
+  });
+
+  it('keeps what the source has, though a ledger says that nothing needs it', async () => {
+    await night(work());
+    const names = (await listing()).there.map(({ key }) => key).filter((key) => !key.startsWith('ledger/'));
+    await putLedger(2, { needed: [], unneeded: [{ since: '2000-01-01T00:00:00.000Z', names }] });
+    for (let day = 0; day < 40; day += 1) {
+      time += DAY;
+      await night(work());
+      await collectTenant(work().replica, await listing(), { lock: LOCK, dryRun: false, released: [] }, { now: now(), signal: new AbortController().signal, mayBegin: () => true });
+    }
+    expect((await keysOf(replica, path(''))).filter((key) => !key.includes('/ledger/'))).toEqual((await keysOf(source, path(''))).filter((key) => !key.includes('/results/')));
+    expect(await earliestLock()).toBeGreaterThan(time + 20 * DAY);
+  });
+
+  it('keeps its ledger where the newest one cannot be read, or is from somebody who knows the name', async () => {
+    await night(work());
+    const before = (await keysOf(replica, path('ledger/')))[0] ?? '';
+    await replica.put(before, Buffer.from('encrypted, pay me'));
+    time += DAY;
+    await replica.put(path(ledgerName({ rev: 7, digest: 'f'.repeat(16), dueAt: 1, upTo: 0 })), Buffer.from('{"version":1,'));
+    await collectTenant(work().replica, await listing(), { lock: LOCK, dryRun: false, released: [] }, { now: now(), signal: new AbortController().signal, mayBegin: () => true });
+    expect(await keysOf(replica, path('ledger/'))).toContain(before);
+  });
+
+  it('is as good as done where the lock of an object ends later already than it has to', async () => {
+    await night(work());
+    time += 8 * DAY;
+    const short = { lock: { ...LOCK, retainForMs: 10 * DAY } };
+    const { tenants, findings } = await night(work(short));
+    expect([tenants[0]?.state, findings]).toEqual(['done', []]);
+    expect(await earliestLock()).toBeGreaterThan(time + 21 * DAY);
+  });
+});
