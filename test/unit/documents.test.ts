@@ -71,6 +71,13 @@ describe('the documents', () => {
     expect(used.filter(({ name }) => name.split('.').reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], values) === undefined)).toEqual([]);
   });
 
+  it('say of each condition where the runbook goes on', () => {
+    const sources = ['src/decide', 'src/controller'].flatMap((folder) => readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts')).map((name) => text(join(folder, name)))).join('');
+    const types = new Set([...sources.matchAll(/\btype(?:: | = )'([A-Z]\w+)'|\bcondition\('([A-Z]\w+)'/g)].map(([, one, other]) => one ?? other ?? '').filter((name) => !OTHER_TYPES.has(name)));
+    const rows = [...text('docs/runbook.md').matchAll(/^\| (`[^|]+`) \| [^|]*\b(?:bl|bt|bp|bk|brs)\b[^|]* \|/gm)].flatMap(([, names = '']) => names.match(/\w+/g) ?? []);
+    expect([...types].sort()).toEqual([...rows].sort());
+  });
+
   it('point to files and headings that are there', () => {
     const links = DOCUMENTS.flatMap((path) => [...text(path).matchAll(/\]\((?!https?:)([^)#\s]*)(?:#([^)\s]+))?\)/g)].map(([, file = '', heading]) => ({ path, to: file === '' ? path : join(dirname(path), file), heading })));
     expect(links.length).toBeGreaterThan(20);
@@ -80,6 +87,9 @@ describe('the documents', () => {
 
 /** Words after the program's name that are none of its commands: its image, its folder, a version. */
 const NO_COMMANDS = new Set(['charts', 'in', 'by']);
+
+/** Types of events, Secrets and profiles, the status of a condition, and what Kubernetes says of pods. */
+const OTHER_TYPES = new Set(['Normal', 'Warning', 'Opaque', 'RuntimeDefault', 'True', 'False', 'PodScheduled', 'DisruptionTarget']);
 
 function paths(schema: StructuralSchema, path: string): string[] {
   return [
