@@ -52,6 +52,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   replicate: [`tenant-backup replicate --from "s3://backups?endpoint=https://a.example.com" --to "s3://copies?endpoint=https://b.example.com" --lock compliance --retain-for 30d`],
   collect: [`tenant-backup collect --repository "s3://copies?endpoint=https://b.example.com" --retain-for 30d --dry-run`],
   create: ['tenant-backup key create --output secret.key'],
+  list: ['tenant-backup audit list --repository "s3://backups/tenants/TENANT?endpoint=https://a.example.com"'],
   verify: [`tenant-backup audit verify --repository "s3://backups/tenants/TENANT?endpoint=https://a.example.com" --replica "s3://copies/tenants/TENANT?endpoint=https://b.example.com"`],
   rotate: [`tenant-backup key rotate --repository "s3://backups/tenants/TENANT/g1?endpoint=https://s3.example.com" --kms aws:alias/here --kms aws:alias/there`],
   rewrap: [`tenant-backup key rewrap --repository "s3://backups/tenants/TENANT?endpoint=https://s3.example.com" --kms aws:alias/old --to-kms aws:alias/new`],

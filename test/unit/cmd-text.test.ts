@@ -3,7 +3,22 @@ import { modeText } from '../../src/cmd/mode-text.ts';
 import { progressBar, progressText } from '../../src/cmd/progress-display.ts';
 import { formatBytes, formatCount, formatDuration } from '../../src/cmd/quantity.ts';
 import { formatTable } from '../../src/cmd/table.ts';
+import { wallTime } from '../../src/cmd/time-text.ts';
 import { printable } from '../../src/mover/printable.ts';
+
+describe('times for people', () => {
+  it('are by one clock, whatever zone they were written in', () => {
+    expect(wallTime('2030-01-31T13:00:00Z')).toMatch(/^2030-0[12]-\d\d \d\d:\d\d:00$/);
+    expect(wallTime('2030-01-31T19:30:00.123456789+05:30')).toBe(wallTime('2030-01-31T14:00:00Z'));
+  });
+
+  it('are by the clock of the machine', () => {
+    const at = new Date(2030, 6, 1, 2, 3, 4);
+    expect(wallTime(at.toISOString())).toBe('2030-07-01 02:03:04');
+  });
+
+  it.each([['1999-99-99T10:00:00Z', '1999-99-99 10:00:00'], ['+012030-01-31T13:00:00Z', '+012030-01-31 13:00']])('%s, which no clock can show, stays as it is', (time, words) => expect(wallTime(time)).toBe(words));
+});
 
 describe('quantities for people', () => {
   it.each([

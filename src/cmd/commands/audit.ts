@@ -10,6 +10,7 @@ import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { outputFor } from '../output.ts';
 import { openStoreAt, StoreOptions, withStore } from '../store-access.ts';
 import { formatTable } from '../table.ts';
+import { wallTime } from '../time-text.ts';
 import { UsageError } from '../usage-error.ts';
 
 const ListOptions = StoreOptions.extend({ repository: z.string().min(1) });
@@ -30,7 +31,7 @@ export async function auditList(given: unknown, context: ProcessContext): Promis
     const rows: string[][] = [];
     for await (const event of readEvents(store, context.signal)) {
       if (output.json) output.print({ type: 'event', ...event }, '');
-      else rows.push([String(event.seq), event.at.slice(0, 19).replace('T', ' '), event.action, event.object, event.actor, wordsOf(event.details)].map(printable));
+      else rows.push([String(event.seq), wallTime(event.at), event.action, event.object, event.actor, wordsOf(event.details)].map(printable));
     }
     if (!output.json) output.print({ type: 'events' }, rows.length === 0 ? 'no events' : formatTable(['Seq', 'Time', 'Action', 'Object', 'Actor', 'Details'], rows));
     return EXIT.done;

@@ -11,6 +11,7 @@ import { outputFor } from '../output.ts';
 import type { ObjectStore } from '../../storage/index.ts';
 import { withStore } from '../store-access.ts';
 import { formatTable } from '../table.ts';
+import { wallTime } from '../time-text.ts';
 import { UsageError } from '../usage-error.ts';
 
 const TO_STDOUT = 'without --output the key goes to stdout; leave --output out, or name a file';
@@ -61,7 +62,7 @@ export async function keyShowWrapped(given: unknown, context: ProcessContext): P
     return EXIT.done;
   }
   const rows = shown.map(({ provider, keyId, region, tenant, generation, createdAt, name }) =>
-    [name.slice(0, 8), createdAt.slice(0, 19).replace('T', ' '), tenant, String(generation), provider, region ?? '', keyId].map(printable),
+    [name.slice(0, 8), wallTime(createdAt), tenant, String(generation), provider, region ?? '', keyId].map(printable),
   );
   output.print(
     { type: 'wrappings' },

@@ -7,6 +7,7 @@ import { modeText } from '../mode-text.ts';
 import { outputFor } from '../output.ts';
 import { printable } from '../../mover/printable.ts';
 import { withRepository } from '../repository-access.ts';
+import { wallTime } from '../time-text.ts';
 
 const LsOptions = RepositoryOptions.extend({ snapshot: z.string().min(1) });
 
@@ -25,7 +26,7 @@ export async function ls(given: unknown, context: ProcessContext): Promise<ExitS
 
 function lineOf(entry: LsEntry): string {
   const size = String(entry.size ?? 0).padStart(12);
-  const time = (entry.mtime ?? '').slice(0, 19).replace('T', ' ').padEnd(19);
+  const time = (entry.mtime === undefined ? '' : wallTime(entry.mtime)).padEnd(19);
   const link = entry.linkTarget === undefined ? '' : ` -> ${printable(entry.linkTarget)}`;
   return `${modeText(entry.type, entry.mode)} ${String(entry.uid).padStart(5)} ${String(entry.gid).padStart(5)} ${size} ${time} ${printable(entry.path)}${link}`;
 }

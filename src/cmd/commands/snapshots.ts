@@ -5,6 +5,7 @@ import { outputFor } from '../output.ts';
 import { printable } from '../../mover/printable.ts';
 import { withRepository } from '../repository-access.ts';
 import { formatTable } from '../table.ts';
+import { wallTime } from '../time-text.ts';
 
 /** `tenant-backup snapshots`: every snapshot, oldest first. */
 export async function snapshots(given: unknown, context: ProcessContext): Promise<ExitStatus> {
@@ -16,7 +17,7 @@ export async function snapshots(given: unknown, context: ProcessContext): Promis
     for (const snapshot of sorted) output.print({ type: 'snapshot', ...snapshot }, '');
     return EXIT.done;
   }
-  const rows = sorted.map(({ id, time, hostname, tags, paths }) => [id.slice(0, 8), time.slice(0, 19).replace('T', ' '), hostname, tags.join(','), paths.join(' ')].map(printable));
+  const rows = sorted.map(({ id, time, hostname, tags, paths }) => [id.slice(0, 8), wallTime(time), hostname, tags.join(','), paths.join(' ')].map(printable));
   output.print({ type: 'snapshots' }, rows.length === 0 ? 'no snapshots' : formatTable(['ID', 'Time', 'Host', 'Tags', 'Paths'], rows));
   return EXIT.done;
 }
