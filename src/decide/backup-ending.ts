@@ -83,6 +83,7 @@ export function decideForgetRefused(facts: BackupFacts, failure: Failure, now: n
 }
 
 const REFUSED_LOOK_MS = 30_000;
+const WAITING_LOOK_MS = 30_000;
 
 type Write = (reason: string, message: string, fields?: StatusChange['fields']) => readonly BackupStep[];
 
@@ -96,7 +97,8 @@ function forget(facts: BackupFacts, now: number, write: Write, end: readonly Bac
       const renew: readonly BackupStep[] = state.renew === undefined ? [] : [{ do: 'renewCredentials', name: state.renew }];
       return {
         steps: [...write(state.reason, state.message, state.fields), ...clear, ...renew],
-        ...(state.wakeAt === undefined ? {} : { wakeAt: state.wakeAt }),
+        // What stands in the way (another's Job, a restore, a place of the location) may go without a sign that reaches this backup.
+        wakeAt: Math.min(state.wakeAt ?? Infinity, now + WAITING_LOOK_MS),
       };
     }
     case 'admitted':

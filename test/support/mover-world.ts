@@ -84,6 +84,8 @@ export class MoverWorld {
       return Promise.resolve();
     },
   };
+  /** After how many milliseconds each backup and restore is looked at again though nothing happens. */
+  readonly looksAgain = new Map<string, number | undefined>();
   /** The node that new pods run on. */
   node = 'node-1';
   /** Whether the controller of policies comes round to grant slots. */
@@ -252,7 +254,7 @@ export class MoverWorld {
     ] as const) {
       for (const { metadata } of this.cluster.all(kind)) {
         try {
-          await reconciler.reconcile(`${NS}/${metadata.name}`, new AbortController().signal);
+          this.looksAgain.set(metadata.name, (await reconciler.reconcile(`${NS}/${metadata.name}`, new AbortController().signal)).requeueAfterMs);
           if (this.collectsAtOnce) this.cluster.collectGarbage();
         } catch (error) {
           if (!(error instanceof Killed)) throw error;

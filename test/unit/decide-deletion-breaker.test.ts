@@ -159,6 +159,19 @@ describe('backups that are deleted on a cluster', () => {
     expect(world.cluster.all('backups')).toEqual([]);
   });
 
+  it('wait for each other, or for a Job that forgets others, no longer than half a minute without a look', async () => {
+    const world = await worldOf(['a', 'b', 'c']);
+    world.script = () => 'running';
+    for (const name of ['a', 'b', 'c']) world.cluster.change('backups', NS, name, CONFIRMED);
+    world.cluster.remove('backups', NS, 'a');
+    await world.turn();
+    await world.turn();
+    for (const name of ['b', 'c']) world.cluster.remove('backups', NS, name);
+    await world.turn();
+    expect(['a', 'b', 'c'].map((name) => world.looksAgain.get(name))).toEqual([30_000, 30_000, 30_000]);
+    expect(world.backup('b')?.status?.conditions?.find(({ type }) => type === 'Deleted')?.message).toContain('Another deletion of this namespace runs');
+  });
+
   it('by mistake can be restored while they wait', async () => {
     const world = await worldOf(['only']);
     world.cluster.remove('backups', NS, 'only');

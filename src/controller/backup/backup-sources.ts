@@ -54,7 +54,7 @@ export function watchForBackups(caches: Caches, context: MoverContext, waker: Qu
   caches.groupClasses.listen(anywhere);
   caches.storageClasses.listen(anywhere);
   for (const warnings of caches.warnings) warnings.listen(({ object }) => ofFamily(object.involvedObject?.name));
-  caches.restores.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), isWaiting));
+  caches.restores.listen(({ object }) => wakeAll(inNamespace(object.metadata.namespace), (backup) => isWaiting(backup) || isLeaving(backup)));
 
   watchMovers(caches, 'Backup', wake);
   caches.jobs.listen(({ object, type }) => {
