@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { apply, conditionOf, getObject, kubectl, listObjects, waitFor, waitForCondition, type ConditionLike, type StatusLike } from '../support/cluster.ts';
 import { locationObjects } from '../support/customer.ts';
 import { BAD_INPUT } from './faults/bad-input.ts';
-import { Place, SHARED_LOCATION, SLOW_LOCATION, type Fault } from './faults/fault.ts';
+import { Place, SHARED_LOCATION, SLOW_LOCATION, SLOW_MOVER, type Fault } from './faults/fault.ts';
 import { FAULTS_OF_ALL, MOVER_FAULTS } from './faults/mover-faults.ts';
 import { locksBelow } from './faults/tampering.ts';
 
@@ -101,7 +101,7 @@ beforeAll(async () => {
   await clear();
   await apply([
     ...locationObjects(SHARED_LOCATION),
-    ...locationObjects(SLOW_LOCATION, { mover: { resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '250m', memory: '1Gi' } } } }),
+    ...locationObjects(SLOW_LOCATION, { mover: SLOW_MOVER }),
   ]);
   for (const location of [SHARED_LOCATION, SLOW_LOCATION]) await waitForCondition('bl', location, undefined, { type: 'Ready', status: 'True' }, 30);
 }, 180_000);
@@ -120,7 +120,7 @@ describe('a person sees what is wrong while it is', () => {
     const seen = await runs.get(fault.id);
     expect(seen).toBeDefined();
     if (seen !== undefined) check(fault, seen);
-  }, 360_000);
+  }, 900_000);
 });
 
 describe('what hits everybody', () => {

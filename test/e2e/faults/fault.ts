@@ -33,6 +33,7 @@ export interface Fault {
 export const SHARED_LOCATION = 'faults';
 /** Movers here have so little of a processor that one is caught while it runs. */
 export const SLOW_LOCATION = 'faults-slow';
+export const SLOW_MOVER = { resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '250m', memory: '1Gi' } } };
 export const CLAIM = 'data';
 const MIB = 1 << 20;
 
@@ -140,7 +141,12 @@ export class Place {
 }
 
 /** As the kernel or an administrator would: the process has no time to say anything. */
-export async function killContainer(container: string): Promise<void> {
+export function killContainer(container: string): Promise<void> {
+  return signalContainer(container, 'SIGKILL');
+}
+
+/** To the first process of a container, all of it where there is but one. */
+export async function signalContainer(container: string, signal: 'SIGKILL' | 'SIGSTOP'): Promise<void> {
   const address = environment()['CONTAINERD_ADDRESS'] ?? '/run/containerd/containerd.sock';
-  await run('ctr', ['--address', address, '--namespace', 'k8s.io', 'tasks', 'kill', '--signal', 'SIGKILL', container]);
+  await run('ctr', ['--address', address, '--namespace', 'k8s.io', 'tasks', 'kill', '--signal', signal, container]);
 }

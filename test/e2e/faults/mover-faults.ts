@@ -4,7 +4,7 @@ import { runInside } from '../../ground/namespaces.ts';
 import { runningInit } from '../../ground/record.ts';
 import { environment, getObject, kubectl, listObjects, waitFor, waitForCondition, waitForPhase } from '../../support/cluster.ts';
 import { tenantIdOf, keysBelow } from '../../support/bucket.ts';
-import { killContainer, SLOW_LOCATION, type Fault, type Place } from './fault.ts';
+import { killContainer, signalContainer, SLOW_LOCATION, SLOW_MOVER, type Fault, type Place } from './fault.ts';
 import { KmsGate } from './kms-gate.ts';
 import { flipBitOfIndex, swapWrappings, writeConfigOfVersion } from './tampering.ts';
 
@@ -40,6 +40,27 @@ async function inDirectory(place: Place, script: string): Promise<void> {
 }
 
 export const MOVER_FAULTS: readonly Fault[] = [
+  {
+    fault: 'mover that hangs',
+    id: 'hangs',
+    shows: backup,
+    reason: 'Stalled',
+    message: /Pod \S+ of the mover on node \S+ has read, stored and written nothing since \S+ and is ended.*stalledAfter.*Look whether the volume/s,
+    // Three minutes are the least; what it said last may be up to a half minute of them old, and the log is asked once more.
+    within: 280,
+    arrange: async (place) => {
+      await place.customer({ location: await place.ownLocation({ mover: { ...SLOW_MOVER, stalledAfter: '3m' } }), bytes: LARGE });
+      await place.backup();
+    },
+    strike: async (place) => {
+      await signalContainer((await place.runningMover()).container, 'SIGSTOP');
+    },
+    mend: async (place) => {
+      await place.stored('backup', place.namespace, 180);
+      const status = (await getObject<{ status: { attempt: number } }>('bk', 'backup', place.namespace))?.status;
+      if (status?.attempt !== 2) throw new Error(`the backup took ${status?.attempt ?? 0} attempts, not the one that hung and one more`);
+    },
+  },
   {
     fault: 'KMS refusing',
     id: 'kms',
