@@ -76,6 +76,11 @@ describe('a wrong command line', () => {
     expect(JSON.parse(stderr)).toMatchObject({ type: 'error', code: 'Usage', message: expect.stringContaining('Did you mean --repository?') });
   });
 
+  it.each(['list', 'verify'])('takes no trail of a place where nothing is for an empty one: audit %s', async (command) => {
+    const place = `file://${folder}/nothing/tenants/${'a'.repeat(32)}`;
+    expect(await run('audit', command, '--repository', place)).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining('nothing of a tenant at') });
+  });
+
   it('shows no wrapped keys of a place where nothing is', async () => {
     expect(await run('key', 'show-wrapped', '--repository', `file://${folder}/nothing`)).toMatchObject({ status: 1, stdout: '', stderr: expect.stringContaining('neither a wrapped key nor a repository') });
     expect(await run('key', 'show-wrapped', '--repository', `file://${folder}/repository`)).toMatchObject({ status: 0, stdout: expect.stringContaining('no wrapped key under') });

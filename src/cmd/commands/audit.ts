@@ -4,6 +4,8 @@ import * as z from 'zod';
 import { readEvents, verifyTrail, type AuditVerification } from '../../audit/index.ts';
 import { TenantId } from '../../api/index.ts';
 import { printable } from '../../mover/printable.ts';
+import { EngineError } from '../../restic/errors.ts';
+import { firstKey, type ObjectStore } from '../../storage/index.ts';
 import type { ProcessContext } from '../command-context.ts';
 import { readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
@@ -28,6 +30,7 @@ export async function auditList(given: unknown, context: ProcessContext): Promis
   const options = readOptions(ListOptions, given);
   const output = outputFor(options, context);
   return withStore({ ...options, repository: tenantUrl(options.repository).href }, context, async (store) => {
+    await mustHold(store, context.signal);
     const rows: string[][] = [];
     for await (const event of readEvents(store, context.signal)) {
       if (output.json) output.print({ type: 'event', ...event }, '');
@@ -47,9 +50,11 @@ export async function auditVerify(given: unknown, context: ProcessContext): Prom
   const replica = options.replica === undefined ? undefined : await openStoreAt('--replica', tenantUrl(options.replica).href, options, context);
   let verification: AuditVerification;
   try {
-    verification = await withStore({ ...options, repository: tenantUrl(options.repository).href }, context, (store) =>
-      verifyTrail(store, { tenantId, replica, trustedKeys, signal: context.signal }),
-    );
+    verification = await withStore({ ...options, repository: tenantUrl(options.repository).href }, context, async (store) => {
+      // A replica may know of a trail that is gone here altogether.
+      if (replica === undefined) await mustHold(store, context.signal);
+      return verifyTrail(store, { tenantId, replica, trustedKeys, signal: context.signal });
+    });
   } finally {
     await replica?.close();
   }
@@ -77,6 +82,12 @@ function summaryOf(verification: AuditVerification, findings: number, isKeyNamed
   return findings === 0
     ? `${events} events, each as it was written${signed}${trust}${second}\nnewest: ${newest}:${newestHash}`
     : `${findings} things are wrong with the trail of ${events} events${signed}; keep both buckets as they are, and find out who could write there`;
+}
+
+/** @throws {EngineError} `NoRepository`: an empty trail at a place that was misspelt would look sound. */
+async function mustHold(store: ObjectStore, signal: AbortSignal): Promise<void> {
+  if ((await firstKey(store, '', { signal })) !== undefined) return;
+  throw new EngineError('NoRepository', `There is nothing of a tenant at ${store.location}. Check the place, and the tenant's id.`, { context: { location: store.location } });
 }
 
 const GENERATION = /\/g[1-9][0-9]*\/?$/;
