@@ -43,7 +43,7 @@ describe('metrics of policies', () => {
 describe('metrics of the second data center', () => {
   it('tell how far a location is, and are silent for one that has none', async () => {
     const metrics = operatorMetrics(pino({ enabled: false }));
-    const is = [{ type: 'ReplicaLocked', status: 'True' }, { type: 'ReplicaDiverged', status: 'False' }];
+    const is = [{ type: 'ReplicaLocked', status: 'True' }, { type: 'ReplicaDiverged', status: 'False' }, { type: 'Replicated', status: 'False' }];
     const locations = [
       { metadata: { name: 'main' }, status: { replication: { phase: 'Running' }, replicatedUpTo: '2026-03-20T02:00:10Z', conditions: is } },
       { metadata: { name: 'new' }, status: { replication: { phase: 'Waiting' } } },
@@ -53,6 +53,8 @@ describe('metrics of the second data center', () => {
     expect((await metrics.registry.metrics()).split('\n').filter((line) => line.startsWith('tenant_backup_location_'))).toEqual([
       'tenant_backup_location_replicated_timestamp_seconds{location="main"} 1773972010',
       'tenant_backup_location_replicated_timestamp_seconds{location="new"} 0',
+      'tenant_backup_location_replicated{location="main"} 0',
+      'tenant_backup_location_replicated{location="new"} -1',
       'tenant_backup_location_replica_locked{location="main"} 1',
       'tenant_backup_location_replica_locked{location="new"} -1',
       'tenant_backup_location_replica_diverged{location="main"} 0',

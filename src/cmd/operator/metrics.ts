@@ -100,6 +100,7 @@ function watchLocations(registers: Registry[], caches: Pick<WatchedCaches, 'loca
     return is === 'True' ? 1 : is === 'False' ? 0 : -1;
   };
   perLocation('replicated_timestamp_seconds', 'What was stored before this is in the second data center, for every tenant; 0 where it never was.', ({ status }) => seconds(status?.replicatedUpTo));
+  perLocation('replicated', '1 while the second data center has what it should have by `replication.maxLag`, 0 while it has not or never had, -1 while that is not known.', (location) => holds(location, 'Replicated'));
   perLocation('replica_locked', '1 while it is proven that nothing in the second bucket can be deleted early, 0 while it can, -1 while that is not known.', (location) => holds(location, 'ReplicaLocked'));
   perLocation('replica_diverged', '1 while the second data center has what the first has lost, 0 while it has not, -1 while nothing was compared.', (location) => holds(location, 'ReplicaDiverged'));
   perLocation('replication_running', '1 while a copy is under way.', ({ status }) => Number(status?.replication?.phase === 'Running'));
