@@ -94,4 +94,42 @@ describe('a second bucket that somebody puts objects into', () => {
     expect([tenants[0]?.state, findings]).toEqual(['done', []]);
     expect(await earliestLock()).toBeGreaterThan(time + 21 * DAY);
   });
+
+  it('gets a copy of its own of what somebody put there beforehand, of the right size, and is told of it once', async () => {
+    await night(work());
+    time += DAY;
+    const { id, packs } = await tenant.backup();
+    const [pack = ''] = packs;
+    const planted = [`g1/data/${pack.slice(0, 2)}/${pack}`, `g1/manifests/${id}/1.json`];
+    for (const key of planted) await replica.put(path(key), Buffer.alloc((await source.head(path(key)))?.size ?? 0, 'x'));
+
+    const { findings } = await night(work());
+
+    expect(findings).toEqual([expect.objectContaining({ kind: 'Tampered', names: planted })]);
+    for (const key of planted) {
+      expect(Buffer.from(await replica.get(path(key)))).toEqual(Buffer.from(await source.get(path(key))));
+      expect((await replica.versions.retentionOf(path(key), undefined))?.until.getTime()).toBe(time + 30 * DAY);
+    }
+    time += DAY;
+    expect((await night(work())).findings).toEqual([]);
+  });
+
+  it('costs a look at each object that a killed run left there, and no copy', async () => {
+    await night(work());
+    time += DAY;
+    await tenant.backup();
+    replica.onRequest = ({ operation, key }) => {
+      if (operation === 'put' && key.includes('/ledger/')) throw new Error('killed');
+    };
+    await night(work());
+    replica.onRequest = () => undefined;
+    replica.requests.length = 0;
+
+    const { tenants, findings } = await night(work());
+
+    expect([tenants[0]?.state, findings]).toEqual(['done', []]);
+    const asked = replica.requests.map(({ operation }) => operation);
+    expect(asked.filter((operation) => operation === 'sha256Of')).toHaveLength(6);
+    expect(asked.filter((operation) => operation === 'put')).toHaveLength(1);
+  });
 });

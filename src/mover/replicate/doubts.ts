@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import { canonicalJson, parseCanonicalJson, StorageError, type VersionedObject } from '../../storage/index.ts';
+import { promisedHash } from '../content-name.ts';
 import { inParallel } from '../in-parallel.ts';
 import { isLater, type Ledger, type StoredLedger } from './ledger.ts';
 import { isSound } from './service-copier.ts';
+import { nameInGeneration } from './tenant-keys.ts';
 import type { ReplicaState } from './tenant-state.ts';
 import type { ReplicationWork } from './work.ts';
 
@@ -45,6 +47,16 @@ export async function doubted(work: ReplicationWork, tenant: string, announcemen
   return [...names].filter((name) => objects.has(name));
 }
 
+/**
+ * What is in the replica and no ledger names: a run that was killed put it, or somebody who knew what was to come, since nothing is copied that is there. Such an object is
+ * compared before it counts: with its name, or, where that says nothing of its content, with the source.
+ */
+export function newcomers(ledger: Ledger | 'unreadable' | undefined, { objects }: ReplicaState): string[] {
+  if (ledger === 'unreadable') return [];
+  const known = new Set([...(ledger?.needed ?? []), ...(ledger?.unneeded ?? [])].flatMap(({ names }) => names));
+  return [...objects.keys()].filter((key) => !known.has(key));
+}
+
 export interface Proven {
   /** Versions that are not what their name says, by name. */
   readonly unsound: ReadonlyMap<string, readonly string[]>;
@@ -60,9 +72,22 @@ export async function proveCopies(work: ReplicationWork, tenant: string, names: 
     const version = objects.get(key);
     if (version === undefined) return;
     if (!work.mayBegin()) unproven.push(key);
-    else if (!(await isSound(work.replica.versions, { path: `${tenant}/${key}`, key, versionId: version.versionId }, work.signal))) unsound.set(key, [version.versionId]);
+    else if (!(await isWhatItShouldBe(work, tenant, key, version.versionId))) unsound.set(key, [version.versionId]);
   });
   return { unsound, unproven: unproven.sort() };
+}
+
+async function isWhatItShouldBe({ source, replica, signal }: ReplicationWork, tenant: string, key: string, versionId: string): Promise<boolean> {
+  const path = `${tenant}/${key}`;
+  if (promisedHash(nameInGeneration(key)) !== undefined) return isSound(replica.versions, { path, key, versionId }, signal);
+  try {
+    const [here, there] = await Promise.all([source.get(path, { signal }), replica.versions.get(path, versionId, { signal })]);
+    return Buffer.from(here).equals(there);
+  } catch (error) {
+    // What the source has not, or no longer, is nothing to compare with: losses are judged elsewhere.
+    if (error instanceof StorageError && error.code === 'NotFound') return true;
+    throw error;
+  }
 }
 
 async function readAnnouncement({ replica, signal }: ReplicationWork, tenant: string, key: string): Promise<readonly string[] | undefined> {

@@ -1,5 +1,5 @@
 import { StorageError, type ObjectInfo } from '../../storage/index.ts';
-import { doubted, openAnnouncements, proveCopies } from './doubts.ts';
+import { doubted, newcomers, openAnnouncements, proveCopies } from './doubts.ts';
 import { decodeLedger, newestLedger, type Ledger, type StoredLedger } from './ledger.ts';
 import type { TenantListing } from './tenant-listings.ts';
 import { tenantKeyOf } from './tenant-keys.ts';
@@ -19,6 +19,8 @@ export interface ObservedTenant {
   readonly unsound: Unsound;
   /** Copies that the service made and nobody could compare yet. */
   readonly unproven: readonly string[];
+  /** Found in the replica, put there by none of our runs, and not what they should be. */
+  readonly planted: readonly string[];
 }
 
 export async function observeTenant(work: ReplicationWork, listing: TenantListing): Promise<ObservedTenant> {
@@ -27,12 +29,16 @@ export async function observeTenant(work: ReplicationWork, listing: TenantListin
   const ledger = name === undefined ? undefined : await readLedger(work, tenant, name);
   const known: Unsound = new Map(ledger?.unsound?.map((entry) => [entry.name, entry.versions]));
   const listed = replicaState(there, known);
-  const doubts = await doubted(work, tenant, openAnnouncements(there, name), name !== undefined && ledger === undefined ? 'unreadable' : ledger, listed);
-  const proven = await proveCopies(work, tenant, doubts, listed);
+  const said = name !== undefined && ledger === undefined ? 'unreadable' : ledger;
+  const doubts = new Set(await doubted(work, tenant, openAnnouncements(there, name), said, listed));
+  const unknown = newcomers(said, listed).filter((key) => !doubts.has(key));
+  const proven = await proveCopies(work, tenant, [...doubts, ...unknown], listed);
+  // What the service was asked for and did badly is nobody's deed.
+  const planted = unknown.filter((key) => proven.unsound.has(key)).sort();
   const unsound: Unsound = new Map([...known, ...[...proven.unsound].map(([key, versions]): [string, readonly string[]] => [key, [...(known.get(key) ?? []), ...versions]])]);
   const state = replicaState(there, unsound);
   const source = await settled(work, tenant, replicatedObjects(listing.here), state);
-  return { listing, source, name, ledger, state, memory: remembered(ledger, name?.storedAt ?? 0, state, work.lock), unsound, unproven: proven.unproven };
+  return { listing, source, name, ledger, state, memory: remembered(ledger, name?.storedAt ?? 0, state, work.lock), unsound, unproven: proven.unproven, planted };
 }
 
 /**

@@ -88,7 +88,7 @@ interface JudgedLosses extends Pick<Losses, 'findings' | 'unsettledSince'> {
   readonly rewritten: Rewritten;
 }
 
-async function lossesOf(work: ReplicationWork, { listing, source, state, memory, ledger }: ObservedTenant): Promise<JudgedLosses> {
+async function lossesOf(work: ReplicationWork, { listing, source, state, memory, ledger, planted }: ObservedTenant): Promise<JudgedLosses> {
   const { tenant, here: listed } = listing;
   const here = new Map(source.map(({ key, size }) => [key, size]));
   const before = new Set(memory.needed.keys());
@@ -109,6 +109,7 @@ async function lossesOf(work: ReplicationWork, { listing, source, state, memory,
   const gaps = losses.mustCloseOver ? await closureGaps(work, tenant, here) : [];
   const rewritten = await readRewritten(work, tenant, work.released.has(tenant) ? [] : rewrittenObjects(source, memory.tags, state), state);
   const findings = [...losses.findings];
+  if (planted.length > 0) findings.push(findingOf(tenant, 'Tampered', planted, `${planted.length} objects lay in the replica before they were copied, and are not what they should be. What they should be was put on top. Find out who holds the replica's credentials.`));
   if (gaps.length > 0) findings.push(findingOf(tenant, 'Missing', gaps, `manifests of the source name ${gaps.length} objects that the source has lost. The replica keeps them, under lock. Find out what happened to the source.`));
   const altered = rewritten.isAltered ? [...rewritten.unclear].sort() : [];
   if (altered.length > 0) findings.push(findingOf(tenant, 'Altered', altered, `${altered.length} objects of the source were written anew, although nothing is ever put twice under one name, and what was read of them is not what it was. The replica keeps what they were, under lock. Find out what happened to the source.`));
