@@ -11,7 +11,7 @@ const OTHER_CALLS = new Set(['has', 'includes', 'newest', 'warning', 'isKubeErro
 /** Words in calls that are something else: a condition's type or status, a kind, a way to delete. */
 const OTHER_WORDS = new Set([
   ...['True', 'False', 'Unknown', 'Backup', 'BackupPolicy', 'BackupLocation', 'BackupTenant', 'Restore', 'Completed', 'Background', 'Foreground', 'Post'],
-  ...['StorageReachable', 'StorageWritable', 'KeyUsable', 'ReplicaKeyUsable', 'ReplicaLocked', 'PodScheduled', 'DisruptionTarget'],
+  ...['StorageReachable', 'StorageWritable', 'KeyUsable', 'ReplicaKeyUsable', 'ReplicaLocked', 'Replicated', 'PodScheduled', 'DisruptionTarget'],
 ]);
 
 /** Every reason and code that a person can see, each with a place where it is written: `Word` → `file:line`. */
