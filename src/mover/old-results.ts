@@ -1,7 +1,7 @@
 import type { ObjectStore } from '../storage/index.ts';
 
 /** The operator reads a result within minutes, and whoever replicates the bucket the next night. */
-const KEPT_MS = 30 * 24 * 3_600_000;
+export const RESULTS_KEPT_MS = 30 * 24 * 3_600_000;
 
 /**
  * Removes what was left as results more than thirty days ago (`docs/layout.md`); some hundred a year would come together otherwise.
@@ -11,7 +11,7 @@ export async function removeOldResults(store: ObjectStore, folder: string, now: 
   const old: string[] = [];
   for await (const { key, modifiedAt } of store.list(folder, { signal })) {
     // One whose age the store does not tell stays.
-    if (modifiedAt !== undefined && modifiedAt.getTime() < now.getTime() - KEPT_MS) old.push(key);
+    if (modifiedAt !== undefined && modifiedAt.getTime() < now.getTime() - RESULTS_KEPT_MS) old.push(key);
   }
   if (old.length > 0) await store.deleteMany(old, { signal });
 }

@@ -1,6 +1,7 @@
 import type { CollectOrders } from '../../api/index.ts';
 import { StorageError, type VersionedObject } from '../../storage/index.ts';
 import { inParallel } from '../in-parallel.ts';
+import { RESULTS_KEPT_MS } from '../old-results.ts';
 import { announcement } from './doubts.ts';
 import { decodeLedger, newestLedger, parseLedgerName, type Ledger } from './ledger.ts';
 import { lockedUntil } from './lock-terms.ts';
@@ -11,7 +12,6 @@ import type { VersionedStore } from './work.ts';
 const PARALLEL_REMOVALS = 16;
 /** What restores from the replica leave there: no lock holds it, and no ledger knows of it. */
 const PASSING = /^(?:g[1-9][0-9]*\/(?:locks|results|prune)|imports)\//;
-const PASSING_MS = 30 * 86_400_000;
 /** Of a tenant that is let go of only a restore that runs right now still reads it. */
 const PASSING_OF_RELEASED_MS = 3_600_000;
 
@@ -70,7 +70,7 @@ export async function collectTenant(
   const name = newestLedger(there);
   const ledger = name === undefined ? undefined : decodeLedger(await replica.versions.get(`${tenant}/${name.key}`, name.versionId, { signal }), tenant);
   const plan = planCollection(there, ledger, orders, now);
-  const passed = passedBy(there, orders.released.includes(tenant) ? Math.min(PASSING_OF_RELEASED_MS, orders.lock.retainForMs) : PASSING_MS, now);
+  const passed = passedBy(there, orders.released.includes(tenant) ? Math.min(PASSING_OF_RELEASED_MS, orders.lock.retainForMs) : RESULTS_KEPT_MS, now);
   let removed = 0;
   let stillLocked = 0;
   for (const part of [...plan.parts, passed]) {
