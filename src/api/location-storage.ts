@@ -44,7 +44,7 @@ export const S3 = S3Bucket.extend({
     .object({
       mode: z.enum(['Auto', 'Required', 'Disabled']).default('Auto').meta({
         description:
-          '`Auto`: movers get a session confined to their own tenant where the endpoint offers STS, else the location\'s credentials (the condition `Isolated` says so). `Required`: no session, no backup. `Disabled`: never ask. The same for the workers that copy into the second data center.',
+          '`Auto`: movers get a session confined to their own tenant where the endpoint offers STS, else the location\'s credentials (the condition `Isolated` says so); AWS offers it once `roleArn` names a role. An STS that refuses is an error, never a reason to go without. `Required`: no session, no backup. `Disabled`: never ask. The same for the workers that copy into the second data center.',
       }),
       endpoint: httpUrl.optional().meta({ description: 'URL of the STS service. Leave out where it is the S3 endpoint itself (MinIO), or for AWS.' }),
       roleArn: z.string().max(2048).optional().meta({ description: 'Role to assume. MinIO needs none.' }),

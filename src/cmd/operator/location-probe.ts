@@ -110,7 +110,7 @@ function storageIsolation({ s3 }: BackupLocationSpec, minted: MoverCredentials |
   }
   if ('ok' in minted) return { ...minted, message: `No session could be made: ${minted.message}` };
   if (minted.s3.sessionToken !== undefined) return { ok: true, message: 'Movers get S3 sessions confined to their own tenant.' };
-  return { ok: false, reason: 'StorageShared', message: "The endpoint offers no sessions (STS), so every mover holds the location's own S3 credentials and could reach other tenants." };
+  return { ok: false, reason: 'StorageShared', message: "The endpoint offers no sessions (STS), or wants a role and none is named (spec.s3.sts.roleArn), so every mover holds the location's own S3 credentials and could reach other tenants." };
 }
 
 /** Says once who writes here, so that a reader refuses what it does not know (`layout.md`). */

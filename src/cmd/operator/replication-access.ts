@@ -1,11 +1,11 @@
-import { ReplicationResult, replicationResultKey, type BackupLocation, type ReplicationOrders } from '../../api/index.ts';
+import { MOVER_CONTRACT_VERSION, ReplicationResult, replicationResultKey, type BackupLocation, type ReplicationOrders, type S3WithSessions } from '../../api/index.ts';
 import { PortError, type ReplicationAccess } from '../../controller/index.ts';
 import { REPLICA_CREDENTIALS, SOURCE_CREDENTIALS, replicationSetup, type ReplicationSetup } from '../../decide/index.ts';
-import { workerSessionPolicy, type ObjectStore } from '../../storage/index.ts';
+import { workerSessionPolicy, type ObjectStore, type PolicyDocument } from '../../storage/index.ts';
 import { openBucket, type SecretSource } from './location-access.ts';
 import { readResult } from './read-result.ts';
+import { s3Session, type S3Session } from './s3-session.ts';
 import { accessKeyOf } from './secrets.ts';
-import { workerSession, type WorkerSession } from './worker-session.ts';
 
 /** A result names every snapshot of its tenants: some hundred megabytes are no result of ours. */
 const MOST_BYTES = 256 << 20;
@@ -22,26 +22,27 @@ export class RealReplicationAccess implements ReplicationAccess {
     const setup = replicationSetup(spec);
     if (setup === undefined) throw new PortError('NoReplica', `BackupLocation ${metadata.name} has no second bucket any more`, { retryable: false });
     const sessions = Object.entries(await this.#sessions(setup, task, signal));
-    const ends = sessions.flatMap(([, { credentials: { s3 } }]) => (s3.expiration === undefined ? [] : [Date.parse(s3.expiration)]));
+    const ends = sessions.flatMap(([, { credentials: { expiration } }]) => (expiration === undefined ? [] : [Date.parse(expiration)]));
     return {
-      files: Object.fromEntries(sessions.map(([file, { credentials }]) => [file, credentials])),
+      files: Object.fromEntries(sessions.map(([file, { credentials }]) => [file, { version: MOVER_CONTRACT_VERSION, s3: credentials, kms: {} }])),
       // All are renewed together, before the first of them ends.
       expiresAt: ends.length === 0 ? undefined : Math.min(...ends),
       shared: sessions.flatMap(([, { shared }]) => (shared === undefined ? [] : [shared])),
     };
   }
 
-  async #sessions(setup: ReplicationSetup, task: ReplicationOrders['task'], signal: AbortSignal): Promise<Record<string, WorkerSession>> {
+  async #sessions(setup: ReplicationSetup, task: ReplicationOrders['task'], signal: AbortSignal): Promise<Record<string, S3Session>> {
     const { source, replica, mode, replication } = setup;
-    const own = (secret: string) => accessKeyOf(this.#secrets.lookup, secret, this.#secrets.namespace);
+    const session = (s3: S3WithSessions, secret: string, policy: PolicyDocument): Promise<S3Session> =>
+      s3Session(s3, accessKeyOf(this.#secrets.lookup, secret, this.#secrets.namespace), { policy, sessionName: 'tenant-backup-replication', whose: 'the workers' }, signal);
     if (task === 'collect') {
-      return { [REPLICA_CREDENTIALS]: await workerSession(replica, own(setup.collectorSecret ?? ''), workerSessionPolicy(replica, 'collect', { leavesResults: true }), signal) };
+      return { [REPLICA_CREDENTIALS]: await session(replica, setup.collectorSecret ?? '', workerSessionPolicy(replica, 'collect', { leavesResults: true })) };
     }
     const ofSource = workerSessionPolicy(source, 'read', { leavesResults: mode === 'Push' });
     const ofReplica = workerSessionPolicy(replica, 'copy', { leavesResults: mode === 'Pull', copiesFrom: replication.serverSideCopy ? source : undefined });
     // One after the other: of two at a time, one would go on alone when the other is refused.
-    const atSource = await workerSession(source, own(source.credentialsSecretRef.name), ofSource, signal);
-    return { [SOURCE_CREDENTIALS]: atSource, [REPLICA_CREDENTIALS]: await workerSession(replica, own(replica.credentialsSecretRef.name), ofReplica, signal) };
+    const atSource = await session(source, source.credentialsSecretRef.name, ofSource);
+    return { [SOURCE_CREDENTIALS]: atSource, [REPLICA_CREDENTIALS]: await session(replica, replica.credentialsSecretRef.name, ofReplica) };
   }
 
   /** Who copies leaves them in the location's own bucket, who collects where there is something to collect. */
