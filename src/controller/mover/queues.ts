@@ -41,6 +41,8 @@ export class MoverQueues {
   readonly #context: Context;
   readonly #lines = new Map<string, MoverLine>();
   readonly #entries = new Map<string, Entry>();
+  /** UIDs of those whose entries have Jobs, by key: of several owners the garbage collector takes the first away that is gone. */
+  readonly #ownerOf = new Map<string, string>();
   /** Backups that wait for their next attempt, by UID, with the time of it. */
   readonly #later = new Map<string, number>();
   #nextDue = Infinity;
@@ -157,19 +159,37 @@ export class MoverQueues {
   /** A Job counts until it has ended, whatever became of its owner: its pod still works. */
   #seeJob(job: RawJob, isThere: boolean): void {
     const { ended, owners } = jobFact(job);
+    const key = keyOf(job);
     const [owner] = owners;
+    const before = this.#ownerOf.get(key);
+    if (before !== undefined && before !== owner?.uid) this.#dropJob(before, key);
     if (owner === undefined) return;
-    const entry = this.#entries.get(owner.uid) ?? { object: {}, jobs: new Map<string, RunningMover>() };
+    if (isThere) this.#ownerOf.set(key, owner.uid);
+    else this.#ownerOf.delete(key);
+    this.#placeJob(job, key, { owner: owner.uid, isRunning: isThere && ended === undefined });
+  }
+
+  #dropJob(owner: string, key: string): void {
+    this.#ownerOf.delete(key);
+    const entry = this.#entries.get(owner);
+    if (entry === undefined) return;
+    const before = { object: entry.object, jobs: new Map(entry.jobs) };
+    entry.jobs.delete(key);
+    this.#place(owner, before, entry);
+  }
+
+  #placeJob(job: RawJob, key: string, { owner, isRunning }: { readonly owner: string; readonly isRunning: boolean }): void {
+    const entry = this.#entries.get(owner) ?? { object: {}, jobs: new Map<string, RunningMover>() };
     const before = { object: entry.object, jobs: new Map(entry.jobs) };
     const labels = job.metadata.labels ?? {};
     const location = this.#context.caches.locations.list().find(({ metadata }) => labelValue(metadata.name) === labels[LABEL_LOCATION])?.metadata.name;
-    if (isThere && ended === undefined && location !== undefined) {
+    if (isRunning && location !== undefined) {
       const task = TASKS.find((each) => labels[LABEL_COMPONENT] === `mover-${each}`) ?? 'backup';
-      entry.jobs.set(keyOf(job), { uid: owner.uid, task, namespace: labels[LABEL_NAMESPACE] ?? job.metadata.namespace ?? '', location, safetyFor: undefined, node: this.#nodeOf(job) });
+      entry.jobs.set(key, { uid: owner, task, namespace: labels[LABEL_NAMESPACE] ?? job.metadata.namespace ?? '', location, safetyFor: undefined, node: this.#nodeOf(job) });
     } else {
-      entry.jobs.delete(keyOf(job));
+      entry.jobs.delete(key);
     }
-    this.#place(owner.uid, before, entry);
+    this.#place(owner, before, entry);
   }
 
   #see(uid: string, object: Entry['object']): void {
