@@ -31,7 +31,7 @@ describe('a second bucket that somebody puts objects into', () => {
   /** A ledger as one of ours would look that knows all this. */
   async function putLedger(rev: number, ledger: Pick<Ledger, 'needed' | 'unneeded'>): Promise<void> {
     const digest = digestOf(replicatedObjects((await listing()).here), LOCK);
-    const name = ledgerName({ rev, digest, dueAt: Date.parse(FAR) / 1000, upTo: 0 });
+    const name = ledgerName({ rev, digest, dueAt: Date.parse(FAR) / 1000, upTo: 0, isIdle: false });
     await replica.put(path(name), encodeLedger({ version: 1, tenant: tenant.id, rev, writtenAt: FAR, diverged: false, ...ledger }));
   }
 
@@ -81,7 +81,7 @@ describe('a second bucket that somebody puts objects into', () => {
     const before = (await keysOf(replica, path('ledger/')))[0] ?? '';
     await replica.put(before, Buffer.from('encrypted, pay me'));
     time += DAY;
-    await replica.put(path(ledgerName({ rev: 7, digest: 'f'.repeat(16), dueAt: 1, upTo: 0 })), Buffer.from('{"version":1,'));
+    await replica.put(path(ledgerName({ rev: 7, digest: 'f'.repeat(16), dueAt: 1, upTo: 0, isIdle: false })), Buffer.from('{"version":1,'));
     await collectTenant(work().replica, await listing(), { lock: LOCK, dryRun: false, released: [] }, { now: now(), signal: new AbortController().signal, mayBegin: () => true });
     expect(await keysOf(replica, path('ledger/'))).toContain(before);
   });

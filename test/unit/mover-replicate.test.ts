@@ -246,6 +246,18 @@ describe('replicating', () => {
       expect((await keysOf(tenantReplica(), 'ledger/')).length).toBe(1);
     });
 
+    it('costs listings alone where nothing is unneeded', async () => {
+      await run();
+      time += DAY;
+      replica.requests.length = 0;
+      expect(await collect()).toEqual({ removed: 0, stillLocked: 0, waiting: 0 });
+      expect(replica.requests.map(({ operation }) => operation)).toEqual(['listVersions']);
+      // And is read again as soon as something is.
+      await tenant.forget(tenant.snapshots[0]!);
+      await run();
+      expect((await collect()).waiting).toBeGreaterThan(0);
+    });
+
     it('removes nothing of a tenant whose source is not itself, nor of one without a ledger', async () => {
       await run();
       emptied();

@@ -68,7 +68,9 @@ export async function collectTenant(
   { now, signal, mayBegin }: { readonly now: Date; readonly signal: AbortSignal; readonly mayBegin: () => boolean },
 ): Promise<CollectedTenant> {
   const name = newestLedger(there);
-  const ledger = name === undefined ? undefined : decodeLedger(await replica.versions.get(`${tenant}/${name.key}`, name.versionId, { signal }), tenant);
+  // A night with nothing to collect costs listings alone.
+  const isIdle = name?.isIdle === true && !there.some(({ key }) => key !== name.key && key.startsWith('ledger/'));
+  const ledger = name === undefined || isIdle ? undefined : decodeLedger(await replica.versions.get(`${tenant}/${name.key}`, name.versionId, { signal }), tenant);
   const plan = planCollection(there, ledger, orders, now);
   const passed = passedBy(there, orders.released.includes(tenant) ? Math.min(PASSING_OF_RELEASED_MS, orders.lock.retainForMs) : RESULTS_KEPT_MS, now);
   let removed = 0;

@@ -38,7 +38,7 @@ const Ledger = z.strictObject({
 });
 export type Ledger = z.infer<typeof Ledger>;
 
-const NAME = /^ledger\/([0-9]{6,15})-([0-9a-f]{16})-([0-9]{10,12})-([0-9]{1,12})\.json$/;
+const NAME = /^ledger\/([0-9]{6,15})-([0-9a-f]{16})-([0-9]{10,12})-([0-9]{1,12})(-idle)?\.json$/;
 
 /** A ledger's name says enough that a quiet night need not read it. */
 export interface LedgerName {
@@ -50,6 +50,8 @@ export interface LedgerName {
   readonly dueAt: number;
   /** When the newest replicated snapshot was taken, seconds since the epoch; 0 for none. */
   readonly upTo: number;
+  /** Nothing is unneeded: a collector has nothing to read. */
+  readonly isIdle: boolean;
 }
 
 /** One that lies in the replica. */
@@ -65,14 +67,14 @@ const MOST_REVS = 999_999_999_999_999;
 
 export const NO_DIGEST = '0'.repeat(16);
 
-export function ledgerName({ rev, digest, dueAt, upTo }: Omit<LedgerName, 'key'>): string {
-  return `ledger/${String(rev).padStart(6, '0')}-${digest}-${String(dueAt).padStart(10, '0')}-${upTo}.json`;
+export function ledgerName({ rev, digest, dueAt, upTo, isIdle }: Omit<LedgerName, 'key'>): string {
+  return `ledger/${String(rev).padStart(6, '0')}-${digest}-${String(dueAt).padStart(10, '0')}-${upTo}${isIdle ? '-idle' : ''}.json`;
 }
 
 export function parseLedgerName(key: string): LedgerName | undefined {
-  const [, rev, digest, dueAt, upTo] = NAME.exec(key) ?? [];
+  const [, rev, digest, dueAt, upTo, idle] = NAME.exec(key) ?? [];
   if (rev === undefined || digest === undefined) return undefined;
-  return { key, rev: Number(rev), digest, dueAt: Number(dueAt), upTo: Number(upTo) };
+  return { key, rev: Number(rev), digest, dueAt: Number(dueAt), upTo: Number(upTo), isIdle: idle !== undefined };
 }
 
 /** Of those that are listed, the one that was stored last. Numbers order what one second stored: by them alone one that somebody put there under a high number would count for good. */

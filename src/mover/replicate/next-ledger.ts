@@ -58,7 +58,7 @@ export function nextLedger(facts: LedgerFacts): NextLedger {
   };
   const due = [...needed].reduce((first, [key, end]) => Math.min(first, dueFrom(key, end, facts.lock)), Infinity);
   const dueAt = Math.max(0, Math.floor(Math.min(due, now.getTime() + facts.lock.retainForMs) / 1000));
-  return { key: ledgerName({ rev: facts.rev, digest: facts.digest, dueAt, upTo: Math.floor(facts.upTo / 1000) }), ledger, upTo: facts.upTo };
+  return { key: ledgerName({ rev: facts.rev, digest: facts.digest, dueAt, upTo: Math.floor(facts.upTo / 1000), isIdle: unneeded.size === 0 }), ledger, upTo: facts.upTo };
 }
 
 /** Puts it unless nothing changed but its number, and the one before is believed for a while yet. */
