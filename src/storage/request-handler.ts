@@ -16,10 +16,10 @@ export interface HttpOptions {
 }
 
 /** How S3, STS and KMS are reached. The agents set no limit of sockets: a queue in there would count as time to connect. */
-export function requestHandler(options: HttpOptions): NodeHttpHandler {
+export function requestHandler(options: HttpOptions, Handler: typeof NodeHttpHandler = NodeHttpHandler): NodeHttpHandler {
   const agent = { keepAlive: true, maxFreeSockets: 64 };
   const trust = options.caBundle === undefined ? {} : { ca: [...getCACertificates('default'), options.caBundle] };
-  return new NodeHttpHandler({
+  return new Handler({
     connectionTimeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     socketTimeout: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
     httpAgent: new HttpAgent(agent),

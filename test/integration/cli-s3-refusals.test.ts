@@ -84,7 +84,7 @@ describe('an S3 service that refuses', () => {
   });
 
   it.each([
-    ['a web page', 200, 'text/html', '<!doctype html><title>Welcome</title>', /is the endpoint the address of the S3 API, or does a proxy/],
+    ['a web page', 200, 'text/html', '<!doctype html><title>Welcome</title>', /does not speak S3 as it should/],
     ['a page that is not there', 404, 'text/html', '<html>Not Found</html>', /does not speak S3 as it should/],
     ['JSON', 404, 'application/json', '{"error":"no"}', /does not speak S3 as it should/],
     ['a login', 401, 'text/html', '<html>Who are you?</html>', /access key or the secret key is wrong|does not speak S3/],

@@ -44,7 +44,7 @@ describe('the two calls that all data goes through', () => {
   async function open() {
     stub = await startStub((request, response) => {
       asked.push(seen(request));
-      response.writeHead(200, { 'content-length': '0' }).end();
+      response.writeHead(200, { 'content-length': '0', etag: '"e"' }).end();
     });
     const { client } = createS3Client({ endpoint: stub.endpoint, region: 'eu', credentials: CREDENTIALS, pathStyle: true });
     return { client, calls: new ObjectCalls(client, 'bucket') };

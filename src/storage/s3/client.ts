@@ -2,6 +2,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import type { S3Connection } from './connection.ts';
 import { requestHandler } from '../request-handler.ts';
 import { RenewingCredentials } from '../renewing-credentials.ts';
+import { S3Handler } from './strangers.ts';
 
 /** A service of our own is asked in some region or other; this is what they expect when none is set. */
 const DEFAULT_REGION = 'us-east-1';
@@ -22,7 +23,7 @@ export function createS3Client(connection: S3Connection & { readonly pathStyle: 
       ? {}
       : { credentials: () => credentials.forSdk() }),
     forcePathStyle: connection.pathStyle,
-    requestHandler: requestHandler(connection),
+    requestHandler: requestHandler(connection, S3Handler),
     maxAttempts: 1,
     // The server checks the SHA-256 that we send with each body (engine.md, "Uploading"); a second checksum costs time.
     requestChecksumCalculation: 'WHEN_REQUIRED',

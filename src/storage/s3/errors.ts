@@ -35,9 +35,12 @@ const CHANGED: Row = { code: 'Unexpected', advice: 'the bytes that arrived are n
 const NO_SUCH_CALL: Row = { code: 'Unsupported', advice: 'the service does not know this request; use one that does' };
 const LOCKED: Row = { code: 'Locked', advice: 'the object is under retention or a legal hold and cannot be changed before that ends' };
 
+const NOT_S3: Row = { ...NO_S3, retryable: true };
+
 /** By S3's error code. The class of refusal decides, whichever words a service has for it. */
 const BY_NAME: Readonly<Record<string, Row>> = {
   NoSuchKey: NO_SUCH,
+  NotS3: NOT_S3,
   NoSuchUpload: { code: 'Unavailable', advice: 'the multipart upload has gone; it is started anew', retryable: true },
   NoSuchBucket: { code: 'BucketMissing', advice: 'the bucket does not exist; create it, or correct its name, region or endpoint' },
   PreconditionFailed: { code: 'AlreadyExists', advice: 'the name is taken already' },
@@ -159,6 +162,6 @@ function rowOf(name: string | undefined, code: string | undefined, message: stri
   if (/region is missing/i.test(message)) return { code: 'InvalidUrl', advice: 'no region is set; add region=… to the URL, or set AWS_REGION' };
   if (status !== undefined && status >= 500) return BUSY;
   // No status, or a good one, and words that are no XML: a proxy's page, or an answer that was cut where nothing tells.
-  if (/Deserialization error/.test(message)) return { ...NO_S3, retryable: true };
+  if (/Deserialization error/.test(message)) return NOT_S3;
   return { code: 'Unexpected', advice: message.slice(0, 300) };
 }

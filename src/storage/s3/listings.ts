@@ -1,5 +1,3 @@
-import { Readable } from 'node:stream';
-import { text } from 'node:stream/consumers';
 import {
   ListObjectsV2Command,
   ListObjectVersionsCommand,
@@ -9,9 +7,10 @@ import {
   type ListObjectVersionsCommandOutput,
   type S3Client,
 } from '@aws-sdk/client-s3';
-import type { DeserializeMiddleware } from '@smithy/types';
+import { StorageError } from '../errors.ts';
 import { readPlainListing, type PlainEntry, type PlainListing } from './plain-listing.ts';
 import { sendOptions } from './send-options.ts';
+import { assertWhole, AT_ANSWER, readingFirst } from './strangers.ts';
 
 export type ObjectsPage = Pick<ListObjectsV2CommandOutput, 'Contents' | 'IsTruncated' | 'NextContinuationToken'>;
 export type VersionsPage = Pick<ListObjectVersionsCommandOutput, 'Versions' | 'DeleteMarkers' | 'IsTruncated' | 'NextKeyMarker' | 'NextVersionIdMarker'>;
@@ -19,8 +18,8 @@ export type VersionsPage = Pick<ListObjectVersionsCommandOutput, 'Versions' | 'D
 /** A page of `ListObjectsV2`. */
 export async function listObjects(client: S3Client, input: ListObjectsV2CommandInput, signal: AbortSignal | undefined): Promise<ObjectsPage> {
   const command = new ListObjectsV2Command(input);
-  const plain = new PlainAnswer('ListBucketResult', toObjectsPage);
-  command.middlewareStack.add(plain.reader(), AT_ANSWER);
+  const plain = new PlainAnswer(['ListBucketResult'], toObjectsPage);
+  command.middlewareStack.add(readingFirst((said) => plain.read(said)), AT_ANSWER);
   const page = await client.send(command, sendOptions(signal));
   return plain.page ?? page;
 }
@@ -28,37 +27,31 @@ export async function listObjects(client: S3Client, input: ListObjectsV2CommandI
 /** A page of `ListObjectVersions`. */
 export async function listObjectVersions(client: S3Client, input: ListObjectVersionsCommandInput, signal: AbortSignal | undefined): Promise<VersionsPage> {
   const command = new ListObjectVersionsCommand(input);
-  const plain = new PlainAnswer('ListVersionsResult', toVersionsPage);
-  command.middlewareStack.add(plain.reader(), AT_ANSWER);
+  const plain = new PlainAnswer(['ListVersionsResult', 'ListBucketResult'], toVersionsPage);
+  command.middlewareStack.add(readingFirst((said) => plain.read(said)), AT_ANSWER);
   const page = await client.send(command, sendOptions(signal));
   return plain.page ?? page;
 }
 
-/** Between the SDK's reading of an answer and the answer. */
-const AT_ANSWER = { step: 'deserialize', priority: 'low', name: 'plainAnswer' } as const;
-
 /** Reads an answer before the SDK does, where it is as plain as listings mostly are; the SDK then gets an empty one to read, and everything else as it came. */
 class PlainAnswer<Page> {
   page: Page | undefined;
-  readonly #root: string;
+  /** The name of the answer, and others that services have for it. */
+  readonly #roots: readonly [string, ...string[]];
   readonly #toPage: (listing: PlainListing) => Page | undefined;
 
-  constructor(root: string, toPage: (listing: PlainListing) => Page | undefined) {
-    this.#root = root;
+  constructor(roots: readonly [string, ...string[]], toPage: (listing: PlainListing) => Page | undefined) {
+    this.#roots = roots;
     this.#toPage = toPage;
   }
 
-  reader<Input extends object, Output extends object>(): DeserializeMiddleware<Input, Output> {
-    return (next) => async (args) => {
-      const result = await next(args);
-      const { response } = result;
-      if (!isReadable(response) || response.statusCode !== 200) return result;
-      const said = await text(response.body);
-      const listing = readPlainListing(said, this.#root);
-      this.page = listing === undefined ? undefined : this.#toPage(listing);
-      const left = this.page === undefined ? said : `<${this.#root}></${this.#root}>`;
-      return { ...result, response: Object.assign(response, { body: Readable.from([Buffer.from(left)]) }) };
-    };
+  read(said: string): string {
+    const [root] = this.#roots;
+    const listing = readPlainListing(said, root);
+    this.page = listing === undefined ? undefined : this.#toPage(listing);
+    if (this.page !== undefined) return `<${root}></${root}>`;
+    assertWhole(said, this.#roots);
+    return said;
   }
 }
 
@@ -109,6 +102,12 @@ function isWhole({ Size = 0, LastModified }: ListedObject): boolean {
   return Number.isSafeInteger(Size) && !Number.isNaN(LastModified?.getTime());
 }
 
-function isReadable(response: unknown): response is { readonly statusCode: number; readonly body: Readable } {
-  return typeof response === 'object' && response !== null && 'body' in response && response.body instanceof Readable && 'statusCode' in response;
+/** A page that begins with what came already: whoever asks for what follows the last name gets on. */
+export function notOnward(prefix: string, location: string): StorageError {
+  return new StorageError('Unexpected', `listing ${prefix} in ${location}: the service does not go on from where it was, but tells what came before; it is asked for what follows`, { retryable: true });
+}
+
+/** Of a service that has no order nobody can ask for what follows: some of it would be missing without a word. */
+export function notInOrder(prefix: string, location: string): StorageError {
+  return new StorageError('Unexpected', `listing ${prefix} in ${location}: the service does not list by name, as S3 does (AWS's directory buckets do not); use a bucket that does`, { retryable: false });
 }

@@ -11,6 +11,7 @@ import { bodySize } from '../object-body.ts';
 import { sha256Hex, sliceBody, toRequestBody } from './body.ts';
 import { AT_BUILD, payloadHash } from './payload-hash.ts';
 import { retentionFields } from './retention.ts';
+import { assertStored } from './strangers.ts';
 
 const PARALLEL_PARTS = 4;
 /** S3 allows so many parts and no more. */
@@ -34,7 +35,7 @@ export async function putInParts(target: MultipartTarget, body: ObjectBody, opti
   );
   try {
     const parts = await uploadParts(target, UploadId, body, options);
-    await client.send(
+    const { ETag } = await client.send(
       new CompleteMultipartUploadCommand({
         ...name,
         UploadId,
@@ -43,6 +44,7 @@ export async function putInParts(target: MultipartTarget, body: ObjectBody, opti
       }),
       send,
     );
+    assertStored(ETag);
   } catch (error) {
     // Without the caller's signal: it may be what ended us, and the parts cost space until they go.
     await client.send(new AbortMultipartUploadCommand({ ...name, UploadId })).catch(() => undefined);
@@ -73,6 +75,7 @@ async function uploadParts(target: MultipartTarget, uploadId: string | undefined
       });
       command.middlewareStack.add(payloadHash(sha256Hex(part)), AT_BUILD);
       const { ETag } = await target.client.send(command, { abortSignal: signal });
+      assertStored(ETag);
       done[index] = { PartNumber: index + 1, ETag };
     }
   };

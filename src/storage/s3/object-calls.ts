@@ -5,6 +5,7 @@ import type { DeserializeMiddleware, HttpResponse } from '@smithy/types';
 import { findDestination, type Destination } from './destination.ts';
 import { AT_BUILD, payloadHash } from './payload-hash.ts';
 import { sendOptions } from './send-options.ts';
+import { assertStored } from './strangers.ts';
 
 const NO_BODY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855';
 
@@ -64,12 +65,13 @@ export class ObjectCalls {
     const answer = await this.#ask({ method: 'PUT', key, query: {}, headers, body, signal });
     if (answer !== undefined && isGood(answer)) {
       await readToEnd(answer);
+      assertStored(answer.headers['etag']);
       return;
     }
     const command = new PutObjectCommand({ Bucket: this.#bucket, Key: key, ...call, ContentLength: size, ...(answer === undefined ? { Body: body } : {}) });
     command.middlewareStack.add(payloadHash(sha256), AT_BUILD);
     if (answer !== undefined) command.middlewareStack.add(answered(answer), AT_ANSWER);
-    await this.#client.send(command, sendOptions(signal));
+    assertStored((await this.#client.send(command, sendOptions(signal))).ETag);
   }
 
   /** `undefined` where only the SDK knows how to ask. */

@@ -6,7 +6,7 @@ import {
 import { StorageError } from '../errors.ts';
 import { describeFailure } from '../network-failures.ts';
 import { alreadyExists, bodySize, deletionFailure, notFound, throwIfAborted } from '../object-body.ts';
-import { asFolder, assertKey } from '../object-key.ts';
+import { asFolder, assertKey, compareKeys } from '../object-key.ts';
 import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from '../object-store.ts';
 import { PrefixedStore } from '../prefixed-store.ts';
 import type { S3Address } from '../store-url.ts';
@@ -14,12 +14,13 @@ import { sha256Hex, toRequestBody } from './body.ts';
 import { createS3Client, type S3ClientHandle } from './client.ts';
 import type { S3Connection } from './connection.ts';
 import { s3Error } from './errors.ts';
-import { listObjects } from './listings.ts';
+import { listObjects, notInOrder, notOnward } from './listings.ts';
 import { putInParts } from './multipart.ts';
 import { ObjectCalls } from './object-calls.ts';
 import { headObject, openObject, readPromised, readWhole, type ObjectAddress } from './reading.ts';
 import { retentionFields } from './retention.ts';
 import { sendOptions } from './send-options.ts';
+import { assertWhole, AT_ANSWER, readingFirst } from './strangers.ts';
 import { S3Versions } from './versions.ts';
 
 /** S3's own limit for one DeleteObjects. */
@@ -118,22 +119,30 @@ export class S3Store implements ObjectStore {
   }
 
   async *list(prefix: string, options: ListOptions = {}): AsyncIterable<ObjectInfo> {
+    const after = options.startAfter === undefined ? undefined : this.#prefix + options.startAfter;
+    let last: string | undefined;
     let token: string | undefined;
     do {
       const input = {
         Bucket: this.#bucket,
         Prefix: this.#prefix + prefix,
-        ...(options.startAfter === undefined ? {} : { StartAfter: this.#prefix + options.startAfter }),
+        ...(after === undefined ? {} : { StartAfter: after }),
         ...(token === undefined ? {} : { ContinuationToken: token }),
       };
       const page = await this.#call('listing', prefix, options, () => listObjects(this.#client, input, options.signal));
-      for (const { Key, Size, LastModified, ETag } of page.Contents ?? []) {
-        if (Key !== undefined) yield { key: Key.slice(this.#prefix.length), size: Size ?? 0, modifiedAt: LastModified, etag: ETag };
+      for (const [index, { Key, Size, LastModified, ETag }] of (page.Contents ?? []).entries()) {
+        // Some services begin with the name itself where S3 begins after it.
+        if (Key === undefined || (after !== undefined && compareKeys(Key, after) <= 0)) continue;
+        if (last !== undefined && compareKeys(Key, last) <= 0) throw index === 0 ? notOnward(prefix, this.location) : notInOrder(prefix, this.location);
+        last = Key;
+        yield { key: Key.slice(this.#prefix.length), size: Size ?? 0, modifiedAt: LastModified, etag: ETag };
       }
       if (page.IsTruncated === true && page.NextContinuationToken === undefined) {
         throw new StorageError('Unexpected', `listing ${prefix} in ${this.location}: the service says there is more but not where`, { retryable: true });
       }
-      token = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+      const next = page.IsTruncated === true ? page.NextContinuationToken : undefined;
+      if (next !== undefined && next === token) throw notOnward(prefix, this.location);
+      token = next;
     } while (token !== undefined);
   }
 
@@ -233,6 +242,7 @@ export class S3Store implements ObjectStore {
       Bucket: this.#bucket,
       Delete: { Quiet: true, Objects: batch.map((key) => ({ Key: this.#path(key) })) },
     });
+    command.middlewareStack.add(readingFirst(wholeDeletion), AT_ANSWER);
     const { Errors } = await this.#call('deleting', `${batch.length} objects`, options, () => this.#client.send(command, sendOptions(options.signal)));
     return (Errors ?? [])
       .filter(({ Code }) => Code !== 'NoSuchKey')
@@ -272,6 +282,11 @@ export class S3Store implements ObjectStore {
     assertKey(key);
     return this.#prefix + key;
   }
+}
+
+function wholeDeletion(said: string): string {
+  assertWhole(said, ['DeleteResult']);
+  return said;
 }
 
 function isNotImplemented(error: unknown): boolean {

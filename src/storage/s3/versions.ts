@@ -5,7 +5,7 @@ import { describeFailure } from '../network-failures.ts';
 import type { CallOptions, GetOptions, ListOptions, Retention } from '../object-store.ts';
 import type { CopiedVersion, CopySource, ObjectVersion, ObjectVersions, VersionedObject } from '../object-versions.ts';
 import { copyObject, sha256Of, type CopyTarget } from './copying.ts';
-import { listObjectVersions, type VersionsPage } from './listings.ts';
+import { listObjectVersions, notOnward, type VersionsPage } from './listings.ts';
 import type { ObjectCalls } from './object-calls.ts';
 import { openObject, readWhole } from './reading.ts';
 import { sendOptions } from './send-options.ts';
@@ -43,10 +43,13 @@ export class S3Versions implements ObjectVersions {
       for (const gathered of gather(page)) {
         // Some services begin with the marker itself where S3 begins after it.
         if (after !== undefined && compareKeys(gathered.key, after) <= 0) continue;
+        if (open !== undefined && compareKeys(gathered.key, open.key) < 0) throw notOnward(prefix, this.#at.location);
         if (open !== undefined && open.key !== gathered.key) yield toVersioned(open, root);
         open = open?.key === gathered.key ? joined(open, gathered) : gathered;
       }
-      marker = this.#next(page, prefix);
+      const next = this.#next(page, prefix);
+      if (next !== undefined && next.KeyMarker === marker.KeyMarker && next.VersionIdMarker === marker.VersionIdMarker) throw notOnward(prefix, this.#at.location);
+      marker = next;
     }
     if (open !== undefined) yield toVersioned(open, root);
   }
