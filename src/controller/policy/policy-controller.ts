@@ -112,6 +112,7 @@ async function reconcileOnce(dependencies: PolicyDependencies, { workloads, pars
   // Before the status says that it was dealt with: a crash in between finds the Backup by its name.
   if (decision.run !== undefined) await applyRun(dependencies, policy, decision.run, signal);
   const written = await writeStatus(dependencies, policy, decision.status, signal);
+  if (written === undefined) return {};
   tellChanges(dependencies.events, policy, written);
   await verifications.after(facts, verification, signal);
   if (decision.missed !== undefined) tellMissed(dependencies.events, policy, decision.missed);
@@ -152,13 +153,17 @@ async function settleQuota({ backups, caches }: PolicyDependencies, cached: Back
   return { quota: decideQuota(cached, live), backups: live };
 }
 
-/** @throws {KubeError} `Conflict` when somebody wrote in between; then the cache is brought up to date, which its watch may not do for long */
-async function writeStatus({ policies, caches }: PolicyDependencies, policy: BackupPolicy, status: BackupPolicyStatus, signal: AbortSignal): Promise<BackupPolicy> {
+/**
+ * @returns undefined when the policy was deleted meanwhile
+ * @throws {KubeError} `Conflict` when somebody wrote in between; then the cache is brought up to date, which its watch may not do for long
+ */
+async function writeStatus({ policies, caches }: PolicyDependencies, policy: BackupPolicy, status: BackupPolicyStatus, signal: AbortSignal): Promise<BackupPolicy | undefined> {
   try {
     const written = await policies.writeStatus(policy, status, signal);
     caches.policies.remember(written);
     return written;
   } catch (error) {
+    if (isKubeError(error, 'NotFound')) return undefined;
     const live = isKubeError(error, 'Conflict') ? await policies.get(policy.metadata.name, policy.metadata.namespace, signal) : undefined;
     if (live !== undefined) caches.policies.remember(live);
     throw error;
