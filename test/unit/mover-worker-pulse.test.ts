@@ -10,7 +10,10 @@ describe('a worker of the second data center', () => {
   let stub: StubServer;
   let directory: string;
   beforeAll(async () => {
-    stub = await startStub((_, response) => response.writeHead(200).end());
+    stub = await startStub((request, response) => {
+      const root = request.url?.includes('versions') === true ? 'ListVersionsResult' : 'ListBucketResult';
+      response.writeHead(200, { etag: '"e"' }).end(request.method === 'GET' ? `<${root}></${root}>` : '');
+    });
     directory = await mkdtemp(join(tmpdir(), 'worker-pulse-'));
     await writeFile(join(directory, 'replica.json'), JSON.stringify({ version: 1, s3: { accessKeyId: 'a', secretAccessKey: 's' }, kms: {} }));
   });
