@@ -227,20 +227,46 @@ export class FakeCluster extends KubeConnection {
     }
   }
 
-  /** A cache that is never behind. */
+  /** What the caches show of each collection that was let fall behind, and the version of that; of the others they show what is. */
+  readonly #seen = new Map<string, { readonly version: number; readonly objects: Map<string, Stored> }>();
+
+  /** From now on until it catches up, the caches show this collection as it is now, and what was remembered since. */
+  fallBehind(collection: string): void {
+    const objects = new Map(this.all(collection).map((object) => [keyOf(collection, object.metadata.namespace, object.metadata.name), object]));
+    this.#seen.set(collection, { version: this.#version, objects });
+  }
+
+  catchUp(collection: string): void {
+    this.#seen.delete(collection);
+  }
+
+  #remember(collection: string, object: Stored): void {
+    const seen = this.#seen.get(collection);
+    const key = keyOf(collection, object.metadata.namespace, object.metadata.name);
+    if (seen !== undefined && Number(seen.objects.get(key)?.metadata.resourceVersion ?? seen.version) < Number(object.metadata.resourceVersion)) seen.objects.set(key, object);
+  }
+
+  #forget(collection: string, { metadata }: KubeObject): void {
+    const objects = this.#seen.get(collection)?.objects;
+    const key = keyOf(collection, metadata.namespace, metadata.name);
+    if (objects?.get(key)?.metadata.uid === metadata.uid) objects.delete(key);
+  }
+
+  /** A cache that is behind only where it was let fall behind. */
   cache<T extends KubeObject>(
     collection: string,
     indexes: Readonly<Record<string, (object: T) => readonly string[]>> = {},
     wanted: (object: T) => boolean = () => true,
   ): Cache<T> {
-    const list = () => (this.all(collection) as unknown as T[]).filter(wanted).map((object) => structuredClone(object));
+    const seen = () => [...(this.#seen.get(collection)?.objects.values() ?? this.all(collection))] as unknown as T[];
+    const list = () => seen().filter(wanted).map((object) => structuredClone(object));
     return {
       get: (name, namespace) => list().find(({ metadata }) => metadata.name === name && metadata.namespace === namespace),
       list,
       byIndex: (index, value) => list().filter((object) => indexes[index]?.(object).includes(value)),
       countOf: (index, value) => list().filter((object) => indexes[index]?.(object).includes(value)).length,
-      remember: () => undefined,
-      forget: () => undefined,
+      remember: (object) => this.#remember(collection, structuredClone(object)),
+      forget: (object) => this.#forget(collection, object),
       absent: false,
     };
   }

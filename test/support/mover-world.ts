@@ -92,6 +92,10 @@ export class MoverWorld {
   grants = true;
   /** Whether the scheduler finds a node for pods. */
   placed = true;
+  /** Called before a backup or a restore is looked at. */
+  beforeLook: () => void = () => undefined;
+  /** Errors that end one look, as any error does, and not the test. */
+  tolerates: (error: unknown) => boolean = () => false;
   /** Jobs that a queueing system holds, by their labels. */
   suspended: (labels: Readonly<Record<string, string>>) => boolean = () => false;
   #backups!: BackupReconciler;
@@ -253,10 +257,12 @@ export class MoverWorld {
       ['restores', this.#restores],
     ] as const) {
       for (const { metadata } of this.cluster.all(kind)) {
+        this.beforeLook();
         try {
           this.looksAgain.set(metadata.name, (await reconciler.reconcile(`${NS}/${metadata.name}`, new AbortController().signal)).requeueAfterMs);
           if (this.collectsAtOnce) this.cluster.collectGarbage();
         } catch (error) {
+          if (this.tolerates(error)) continue;
           if (!(error instanceof Killed)) throw error;
           this.restart();
           return;
@@ -279,6 +285,7 @@ export class MoverWorld {
       try {
         await sweepFamily(this.#sweeping, family, new AbortController().signal);
       } catch (error) {
+        if (this.tolerates(error)) continue;
         if (!(error instanceof Killed)) throw error;
         this.restart();
         return;
