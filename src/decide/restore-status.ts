@@ -1,5 +1,6 @@
 import type { ConditionInput, Restore, RestorePhase, RestoreStatus } from '../api/index.ts';
 import { timeOf } from './backup-status.ts';
+import { attemptName } from './child-names.ts';
 import { findCondition, mergeConditions } from './conditions.ts';
 import type { Plan } from './backup-facts.ts';
 import { displayDuration, displayTime } from './display.ts';
@@ -74,7 +75,10 @@ export function writeRestore(facts: RestoreFacts, change: RestoreChange, now: nu
 
 /** The volumes are as they are; what is left is to bring the workload back, or to remove what was made. */
 export function giveUp(facts: RestoreFacts, reason: string, message: string, now: number): RestorePlan {
-  return { steps: [writeRestore(facts, ending(facts.restore, outcome('False', reason, message)), now)], again: true };
+  const { metadata, status: { attempt = 0 } = {} } = facts.restore;
+  // Its Job would be seen, but not the Secret that an operator made who ended before he made the Job.
+  const clear: readonly RestoreStep[] = attempt > 0 && facts.attempt.job === undefined ? [{ do: 'clearMover', name: attemptName(metadata.uid, attempt) }] : [];
+  return { steps: [...clear, writeRestore(facts, ending(facts.restore, outcome('False', reason, message)), now)], again: true };
 }
 
 /** What became of the volumes is known, and written before anything else is done. */

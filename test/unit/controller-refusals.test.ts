@@ -40,10 +40,11 @@ function disturb(world: MoverWorld, choose: (method: Method) => Fault | undefine
 function left(world: MoverWorld, storage: FakeStorage | undefined) {
   const names = (kind: string) => world.cluster.all(kind).map(({ metadata }) => metadata.name);
   return {
-    objects: ['jobs', 'secrets', 'volumesnapshots', 'volumesnapshotcontents', 'volumegroupsnapshots', 'volumegroupsnapshotcontents'].flatMap(names),
+    objects: ['jobs', 'secrets', 'volumesnapshots', 'volumesnapshotcontents', 'volumegroupsnapshots', 'volumegroupsnapshotcontents'].flatMap((kind) => names(kind).map((name) => `${kind} ${name}`)),
     copies: [...names('persistentvolumeclaims'), ...names('persistentvolumes')].filter((name) => name.startsWith('tbmover-') || name.startsWith('pvc-')),
     labels: world.cluster.all('persistentvolumeclaims').flatMap(({ metadata }) => Object.keys(metadata.labels ?? {}).filter((label) => label.includes('group-'))),
     atTheDriver: [...(storage?.snapshots ?? []), ...(storage?.volumes ?? [])],
+    claims: names('persistentvolumeclaims'),
     replicas: world.cluster.find('statefulsets', NS, 'app')?.spec?.['replicas'],
   };
 }
@@ -74,20 +75,44 @@ const forget: Deed = async (world) => {
   await world.settle();
 };
 
-type Row = readonly [what: string, copyMethod: string, before: readonly Deed[], deed: Deed];
+const restoreIntoNew: Deed = async (world) => {
+  world.cluster.change('persistentvolumeclaims', NS, 'data', { spec: { storageClassName: 'fast', resources: { requests: { storage: '20Gi' } } }, status: { capacity: { storage: '20Gi' } } });
+  world.createRestore('back', 'first', { target: { type: 'NewVolume' } });
+  await world.settle();
+};
+
+/** While its mover runs, or before that. */
+const cancelled =
+  (begin: (world: MoverWorld) => void, collection: string, name: string): Deed =>
+  async (world) => {
+    const { script } = world;
+    world.script = (orders) => (orders.task === 'backup' || orders.task === 'restore' ? 'running' : script(orders));
+    begin(world);
+    for (let turn = 0; turn < 8; turn++) await world.turn();
+    world.cluster.change(collection, NS, name, { spec: { cancel: true } });
+    await world.settle();
+  };
+
+/** How far something came that was cancelled is chance; how it ends is not. */
+type Row = readonly [what: string, copyMethod: string, before: readonly Deed[], deed: Deed, ends?: 'anywhere'];
 
 const ROWS: readonly Row[] = [
   ['a backup of a live volume', 'Direct', [], backUp],
   ['a backup of a group of snapshots', 'Snapshot', [], backUp],
   ['a backup of clones', 'Clone', [], backUp],
   ['a restore in place', 'Direct', [backUp], restore],
+  ['a restore into new volumes', 'Direct', [backUp], restoreIntoNew],
   ['a deletion', 'Direct', [backUp], forget],
+  ['a cancelled backup', 'Snapshot', [], cancelled((world) => { world.createBackup('first'); }, 'backups', 'first'), 'anywhere'],
+  ['a cancelled backup of a live volume', 'Direct', [], cancelled((world) => { world.createBackup('first'); }, 'backups', 'first'), 'anywhere'],
+  ['a cancelled restore into new volumes', 'Direct', [backUp], cancelled((world) => { world.createRestore('back', 'first', { target: { type: 'NewVolume' } }); }, 'restores', 'back'), 'anywhere'],
+  ['a cancelled restore', 'Direct', [backUp], cancelled((world) => { world.createRestore('back', 'first', { safetyBackup: 'Skip' }); }, 'restores', 'back'), 'anywhere'],
 ];
 
 /** What controllers see through watches. */
 const WATCHED = ['backups', 'restores', 'backuppolicies', 'jobs', 'pods', 'secrets', 'volumesnapshots', 'volumesnapshotcontents', 'volumegroupsnapshots', 'volumegroupsnapshotcontents', 'persistentvolumeclaims', 'persistentvolumes'];
 
-async function run([, copyMethod, before, deed]: Row, choose: (method: Method) => Fault | undefined, beforeLook: (world: MoverWorld) => void = () => undefined) {
+async function run([, copyMethod, before, deed, ends]: Row, choose: (method: Method) => Fault | undefined, beforeLook: (world: MoverWorld) => void = () => undefined) {
   const world = new MoverWorld();
   world.cluster.put('namespaces', undefined, { metadata: { name: MOVERS }, status: { phase: 'Active' } });
   const storage = copyMethod === 'Direct' ? undefined : new FakeStorage(world.cluster, { groups: true, clones: copyMethod === 'Clone' });
@@ -107,7 +132,9 @@ async function run([, copyMethod, before, deed]: Row, choose: (method: Method) =
   Reflect.deleteProperty(world.cluster, 'request');
   for (const collection of WATCHED) world.cluster.catchUp(collection);
   await world.settle();
-  return { ...essence(world), ...left(world, storage) };
+  const { statuses, ...way } = essence(world);
+  const end = { statuses: statuses.map(({ phase, ...rest }) => (ends === 'anywhere' ? { phase } : { phase, ...rest })), ...left(world, storage) };
+  return ends === 'anywhere' ? end : { ...way, ...end };
 }
 
 describe('an API server that does not do as it is asked', () => {

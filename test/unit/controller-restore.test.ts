@@ -72,6 +72,19 @@ describe('a restore in place', () => {
     for (let k = 1; k <= calm.writes; k++) expect({ k, ...essence((await run(k)).world) }).toEqual({ k, ...good });
   });
 
+  it('that is cancelled right after the operator was killed, wherever that was, leaves nothing', async () => {
+    for (let k = 1; k <= 12; k++) {
+      const world = await withBackup();
+      world.script = () => 'running';
+      world.cluster.killAfter = world.cluster.writes + k;
+      world.createRestore('back', 'first', { safetyBackup: 'Skip' });
+      for (let turn = 0; turn < 8 && world.cluster.killAfter !== Infinity; turn++) await world.turn();
+      world.cluster.change('restores', NS, 'back', { spec: { cancel: true } });
+      await world.settle();
+      expect({ k, ...essence(world) }).toMatchObject({ k, phase: 'Cancelled', jobs: 0, secrets: 0, replicas: 2 });
+    }
+  });
+
   it('restores nothing when its safety backup fails, and scales up again', async () => {
     const world = await withBackup();
     world.script = (orders) => failed(orders, 'KeyDisabled', 'The key is disabled.', false);
