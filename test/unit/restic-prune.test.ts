@@ -197,6 +197,32 @@ describe('prune', () => {
     expect((await packsIn(store)).length).toBe(before);
   });
 
+  it('keeps what lies in two packs where it is whole, and never in a pack that was cut', async () => {
+    const { store, snapshots } = await threeSnapshots();
+    const taken = new Map<string, Uint8Array>();
+    for (const prefix of ['index/', 'snapshots/']) for await (const { key } of store.list(prefix)) taken.set(key, await store.get(key));
+    await store.deleteMany([...taken.keys()]);
+    const first = new Set(await packsIn(store));
+    const writer = await openWritable(store);
+    for (const source of sources) await backUpSource(writer, source);
+    await writer.close();
+    for (const [key, bytes] of taken) await store.put(key, bytes);
+    for (const cutsFirst of [true, false]) {
+      const copy = await copyOf(store);
+      for (const id of (await packsIn(copy)).filter((each) => first.has(each) === cutsFirst)) {
+        const key = `data/${id.slice(0, 2)}/${id}`;
+        const bytes = await copy.get(key);
+        await copy.delete(key);
+        await copy.put(key, bytes.subarray(0, -10));
+      }
+      const repository = await openWritable(copy);
+      await forget(repository, { hostname: 'h', snapshots: [snapshots[0] ?? ''] });
+      for (let night = 0; night < 3; night++) await prune(repository, { hostname: 'h', graceMs: 0, now: start });
+      await repository.close();
+      await assertSound(copy);
+    }
+  });
+
   it.each([undefined, 0])('leaves a sound repository when it is killed at any change, and the next run ends it (repackAbove %p)', async (repackAbove) => {
     const { store, snapshots } = await threeSnapshots();
     const request = { graceMs: 0, now: start, ...(repackAbove === undefined ? {} : { repackAbove }) };

@@ -8,7 +8,7 @@ import { findUsedBlobs, type UsedBlobs } from './used-blobs.ts';
 export interface Observed extends PruneFacts {
   readonly index: TableIndex;
   readonly used: UsedBlobs;
-  /** Packs that an index names, that are not there, and that nothing needs. */
+  /** Packs that an index names, that are not there or not whole, and that nothing needs. */
   readonly absent: readonly string[];
 }
 
@@ -91,16 +91,16 @@ function matchPacks(index: TableIndex, counts: readonly Counts[], duplicates: Re
   for (const [number, count] of counts.entries()) {
     const id = index.packIdOf(number);
     const size = sizes.get(id);
-    if (size === undefined) {
-      if (count.onlyHere > 0) refuse(`pack ${id}, which snapshots need, is missing`);
+    if (size === undefined || size !== expected.get(number)) {
+      if (count.onlyHere > 0) refuse(size === undefined ? `pack ${id}, which snapshots need, is missing` : `pack ${id}, which snapshots need, has ${String(size)} bytes instead of ${String(expected.get(number) ?? 0)}`);
+      // Nor is it a home for what lies elsewhere too.
       absent.push(id);
       continue;
     }
-    if (count.onlyHere > 0 && size !== expected.get(number)) refuse(`pack ${id}, which snapshots need, has ${String(size)} bytes instead of ${String(expected.get(number) ?? 0)}`);
     newIndex.set(number, packs.push({ id, size, ...count }) - 1);
   }
   const kept = [...duplicates.values()].map(({ bytes, packs: numbers }) => ({ bytes, packs: numbers.flatMap((number) => newIndex.get(number) ?? []) }));
-  if (kept.some((duplicate) => duplicate.packs.length === 0)) refuse('a blob that snapshots need lies only in packs that are missing');
+  if (kept.some((duplicate) => duplicate.packs.length === 0)) refuse('a blob that snapshots need lies only in packs that are missing or cut');
   const unreferenced = Array.from(sizes, ([id, size]) => ({ id, size })).filter(({ id }) => !index.hasPack(id));
   return { packs, duplicates: kept, unreferenced, absent };
 }
