@@ -1,9 +1,10 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { createHash, randomBytes } from 'node:crypto';
 import { chmodSync, closeSync, linkSync, mkdirSync, mkdtempSync, openSync, readFileSync, rmSync, symlinkSync, truncateSync, utimesSync, writeFileSync, writeSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { backup, findParent, initRepository, listSnapshots, resolveSnapshot, type BackupRequest, type Repository } from '../../src/restic/index.ts';
+import { Libc } from '../../src/restic/fs/libc.ts';
 import { textOf } from '../../src/restic/format/index.ts';
 import { openedOf } from '../../src/restic/repository/index.ts';
 import { MemoryStore } from '../../src/storage/memory-store.ts';
@@ -63,6 +64,23 @@ function write(path: string, content: Uint8Array | string): void {
 }
 
 describe('a backup', () => {
+  it.each([
+    ['ENOENT', /link was removed while the backup ran/],
+    ['EINVAL', /link cannot be read \(EINVAL\); it is missing from this backup/],
+  ])('goes on without a symbolic link that is gone, or none any more, once it is read (%s)', async (code, words) => {
+    write('file', 'content');
+    symlinkSync('file', join(directory, 'link'));
+    const spy = jest.spyOn(Libc.prototype, 'readLinkAt').mockImplementation(() => {
+      throw Object.assign(new Error(code), { code });
+    });
+    const outcome = await backup(repository, request()).finally(() => {
+      spy.mockRestore();
+    });
+    expect(outcome.warnings.map(({ message }) => message)).toEqual([expect.stringMatching(words)]);
+    expect([...(await contentsOf(outcome.snapshotId)).keys()]).toEqual(['/volumes/data/file']);
+    expect([...(await contentsOf((await backup(repository, request({ parent: outcome.snapshotId }))).snapshotId)).keys()]).toContain('/volumes/data/link');
+  });
+
   it('has every file under the path that the snapshot shows, whatever its size', async () => {
     const files: Record<string, Buffer> = {
       empty: Buffer.alloc(0), one: Buffer.from('1'), 'a/text': Buffer.alloc(700_000, 'some text '), 'a/b/random': randomBytes(3_000_000),

@@ -158,10 +158,10 @@ export class Archive implements FrameOwner {
   }
 
   /** What the parent has under this name: its text when metadata are the same, else its node. */
-  #previousOf(step: EnterStep | EntryStep, name: ByteString, above: DirectoryFrame | undefined): { readonly text?: string; readonly node?: Node | undefined } {
+  #previousOf(step: EnterStep | EntryStep, name: ByteString, above: DirectoryFrame | undefined, known?: FileDetails): { readonly text?: string; readonly node?: Node | undefined } {
     const previous = above?.previous;
     if (previous === undefined) return {};
-    const details = step.stat.type === 'file' || step.stat.type === 'dir' ? this.#ownerOf(step) : step.details(this.#warn);
+    const details = known ?? this.#ownerOf(step);
     const head = encodeNodeHead(nodeOf(name, step.stat, details, this.#times)).slice(0, -contentMember.length);
     const text = previous.takeIfUnchanged(head);
     return text === undefined ? { node: this.#find(previous, name, step.path) } : { text };
@@ -193,10 +193,25 @@ export class Archive implements FrameOwner {
       frame.miss();
       return;
     }
-    const known = this.#previousOf(step, step.name, frame);
-    if (step.stat.type === 'file') this.#file(step, frame, known);
-    else if (known.text !== undefined) frame.takeOver(known.text);
-    else frame.add(encodeNode(nodeOf(step.name, step.stat, step.details(this.#warn), this.#times)));
+    if (step.stat.type === 'file') {
+      this.#file(step, frame, this.#previousOf(step, step.name, frame));
+      return;
+    }
+    const details = this.#detailsOf(step, frame);
+    if (details === undefined) return;
+    const known = this.#previousOf(step, step.name, frame, details);
+    if (known.text !== undefined) frame.takeOver(known.text);
+    else frame.add(encodeNode(nodeOf(step.name, step.stat, details, this.#times)));
+  }
+
+  /** A symbolic link may go, or become something else, before it is read. */
+  #detailsOf(step: EntryStep, frame: DirectoryFrame): FileDetails | undefined {
+    try {
+      return step.details(this.#warn);
+    } catch (error) {
+      this.#miss(error, step, frame);
+      return undefined;
+    }
   }
 
   #file(step: EntryStep, frame: DirectoryFrame, known: { readonly text?: string; readonly node?: Node | undefined }): void {
@@ -225,23 +240,28 @@ export class Archive implements FrameOwner {
   }
 
   #read(step: EntryStep, frame: DirectoryFrame, node: Node, change: 'new' | 'changed'): void {
-    const { queue, statistics } = this.#options;
+    const { queue } = this.#options;
     const queued = { frame, path: step.path, node, stat: step.stat, change };
     if (queue.follow(queued)) return;
     let descriptor: number;
     try {
       descriptor = step.open();
     } catch (error) {
-      const code = errnoCodeOf(error);
-      if (code === undefined) throw error;
-      const path = textOf(step.path);
-      const isGone = code === 'ENOENT' || code === 'ESTALE';
-      const message = isGone ? `${path} was removed while the backup ran` : `${path} cannot be read (${code}); it is missing from this backup`;
-      statistics.warn({ path, kind: isGone ? 'vanished' : 'unreadable', message });
-      if (!isGone) frame.miss();
+      this.#miss(error, step, frame);
       return;
     }
     queue.add(queued, descriptor);
+  }
+
+  /** @throws what is no answer of the operating system */
+  #miss(error: unknown, step: EntryStep, frame: DirectoryFrame): void {
+    const code = errnoCodeOf(error);
+    if (code === undefined) throw error;
+    const path = textOf(step.path);
+    const isGone = code === 'ENOENT' || code === 'ESTALE';
+    const message = isGone ? `${path} was removed while the backup ran` : `${path} cannot be read (${code}); it is missing from this backup`;
+    this.#options.statistics.warn({ path, kind: isGone ? 'vanished' : 'unreadable', message });
+    if (!isGone) frame.miss();
   }
 
   /** The parent's content where the file is the same by all that tells, written in another way (by restic, or on another volume). */
