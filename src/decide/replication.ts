@@ -14,6 +14,8 @@ export const NOT_REPLICATED: ReplicationPlan = { status: undefined, replicatedUp
 
 /** A request has no schedule's window; it ends as a night would. */
 const LOCK_LOOK_MS = 10_000;
+/** A last copy that is later than that is of a clock that was put back. */
+const MOST_AHEAD_MS = 60_000;
 
 export function decideReplication(facts: ReplicationFacts, now: number): ReplicationPlan {
   const status = facts.location.status?.replication;
@@ -37,7 +39,7 @@ function decideResting(facts: ReplicationFacts, before: ReplicationStatus | unde
   const requested = location.metadata.annotations?.[ANNOTATION_REPLICATE]?.slice(0, 256);
   const isRequested = requested !== undefined && requested !== '' && requested !== status.requested;
   const floor = Math.max(since, Math.min(timeOf(status.scheduledAt) ?? 0, now), now - windowMs);
-  const due = isRequested ? wholeSecond(now) : newest(parsed.schedule, floor, now);
+  const due = isRequested ? unusedSecond(now, timeOf(status.scheduledAt)) : newest(parsed.schedule, floor, now);
   if (due === undefined) {
     // How the last run ended stays to be read.
     const said = status.phase === 'Waiting' ? undefined : status.message;
@@ -67,6 +69,12 @@ function decideResting(facts: ReplicationFacts, before: ReplicationStatus | unde
     tenantsDiverged: status.tenantsDiverged,
   };
   return { ...standingReplication(facts, begun, now), again: true };
+}
+
+/** Jobs and results have their names by the second: of two copies that are asked for in one, the later one would find what the earlier one left. */
+function unusedSecond(now: number, last = 0): number {
+  const second = wholeSecond(now);
+  return last >= second && last - second < MOST_AHEAD_MS ? last + 1000 : second;
 }
 
 /** A location that is new has its first copy at its first time; times before a change of the schedule are nobody's. */

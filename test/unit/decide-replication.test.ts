@@ -89,6 +89,9 @@ describe('when a copy begins', () => {
     ['not beside an earlier Job', { changed: { leftovers: ['tbmover-old'] } }, '1T04:00:00', undefined],
     ['when a person asks', { annotations: { 'backup.dupp.de/replicate': 'now' } }, '1T12:00:00', '2026-03-01T12:00:00Z'],
     ['once for each asking', { annotations: { 'backup.dupp.de/replicate': 'now' }, status: { phase: 'Completed', requested: 'now' } }, '1T12:00:00', undefined],
+    ['a second later for another asking in the second of the last one', { annotations: { 'backup.dupp.de/replicate': 'again' }, status: { phase: 'Completed', requested: 'now', scheduledAt: '2026-03-01T12:00:00Z' } }, '1T12:00:00', '2026-03-01T12:00:01Z'],
+    ['yet a second later for a third', { annotations: { 'backup.dupp.de/replicate': 'once more' }, status: { phase: 'Completed', requested: 'again', scheduledAt: '2026-03-01T12:00:01Z' } }, '1T12:00:00', '2026-03-01T12:00:02Z'],
+    ['at once where the clock was put back', { annotations: { 'backup.dupp.de/replicate': 'now' }, status: { phase: 'Completed', scheduledAt: '2026-03-02T12:00:00Z' } }, '1T12:00:00', '2026-03-01T12:00:00Z'],
     ['where the second data center pulls, too', { pull: true }, '1T04:00:00', '2026-03-01T04:00:00Z'],
   ])('is %s', (_, given, time, due) => {
     const { status } = decideReplication(facts(given), at(time));
