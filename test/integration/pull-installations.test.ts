@@ -2,14 +2,15 @@
 // and copies by itself. The operators as they are wired, real API servers and real S3 services, and the movers that their Jobs ask for, run by hand in place of kubelets.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { API_VERSION, type Backup, type BackupLocation, type BackupPolicy, type Restore } from '../../src/api/index.ts';
+import { API_VERSION, type BackupLocation, type BackupPolicy } from '../../src/api/index.ts';
 import { resourceTypes } from '../../src/kube/index.ts';
 import { openStore } from '../../src/storage/index.ts';
 import { proberUser, readerUser, replicatorUser, setUpS3 } from '../ground/s3.ts';
+import { recoverOnEmptyCluster, untilStored } from '../support/empty-cluster.ts';
 import { PlayedCluster } from '../support/played-cluster.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
@@ -68,8 +69,6 @@ async function copyNow(cluster: PlayedCluster, name: string, stamp: string): Pro
   });
 }
 
-const stored = (cluster: PlayedCluster) => cluster.until('the backup', async () => ((is) => (is?.status?.phase === 'Stored' ? is : undefined))(await cluster.client<Backup>(resourceTypes.backups).get('one', 'shop')));
-
 describe('a second installation that pulls', () => {
   it('has what the first one has, says so where it is, raises an alarm when that is emptied, and gives everything back to an empty cluster', async () => {
     const content = randomBytes(3 * 1024 * 1024);
@@ -81,7 +80,7 @@ describe('a second installation that pulls', () => {
       await here.client(resourceTypes.backupLocations).create(named('BackupLocation', 'here', { s3: bucket(first, 'writer'), kms: kms('key-a'), replica: { mode: 'Pull', kms: kms('key-b') } }));
       await here.client(resourceTypes.backupPolicies).create(named('BackupPolicy', 'daily', { location: 'here', copyMethod: 'Direct' }, 'shop'));
       await here.client(resourceTypes.backups).create(named('Backup', 'one', { policy: 'daily' }, 'shop'));
-      await stored(here);
+      await untilStored(here);
       await here.until('its record', async () => (await here.client(resourceTypes.backupTenants).list()).items.find(({ metadata }) => metadata.annotations?.['backup.dupp.de/record'] !== undefined));
       // What is stored after the record that was seen has another one; gathering takes ten seconds.
       await sleep(11_000);
@@ -103,18 +102,9 @@ describe('a second installation that pulls', () => {
       await Promise.all([here.stop(), there.stop(), first.stop()]);
     }
 
-    const after = await PlayedCluster.start(join(folder, 'after'), ofSecond);
-    try {
-      await after.client(resourceTypes.backupLocations).create(named('BackupLocation', 'second', { recover: true, s3: bucket(second, 'writer'), kms: kms('key-b') }));
-      await stored(after);
-      await after.claim('shop', 'data');
-      await after.client(resourceTypes.restores).create(named('Restore', 'back', { source: { backup: 'one' }, safetyBackup: 'Skip' }, 'shop'));
-      const restored = await after.until('the restore', async () => ((is) => (is?.status?.phase === 'Succeeded' || is?.status?.phase === 'Failed' ? is : undefined))(await after.client<Restore>(resourceTypes.restores).get('back', 'shop')));
-      expect(restored.status?.conditions?.find(({ type }) => type === 'Succeeded')).toMatchObject({ status: 'True' });
-      expect((await readFile(join(after.volumeOf('shop'), 'orders.db'))).equals(content)).toBe(true);
-      expect(after.failures).toEqual([]);
-    } finally {
-      await after.stop();
-    }
+    const after = await recoverOnEmptyCluster(join(folder, 'after'), ofSecond, { s3: bucket(second, 'writer'), kms: kms('key-b') }, 'orders.db');
+    expect(after.succeeded).toMatchObject({ status: 'True' });
+    expect(after.bytes?.equals(content)).toBe(true);
+    expect(after.failures).toEqual([]);
   }, 300_000);
 });

@@ -2,14 +2,15 @@
 // API server and real S3 services, and the movers that its Jobs ask for, run by hand in place of a kubelet.
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomBytes } from 'node:crypto';
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Backup, BackupLocation, BackupPolicy, Restore } from '../../src/api/index.ts';
+import type { Backup, BackupLocation, BackupPolicy } from '../../src/api/index.ts';
 import { resourceTypes } from '../../src/kube/index.ts';
 import { openStore } from '../../src/storage/index.ts';
 import { proberUser, replicatorUser, setUpS3 } from '../ground/s3.ts';
+import { recoverOnEmptyCluster, untilStored } from '../support/empty-cluster.ts';
 import { PlayedCluster } from '../support/played-cluster.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
@@ -64,7 +65,7 @@ describe('the second data center', () => {
       await before.client(resourceTypes.backupLocations).create({ apiVersion: VERSION, kind: 'BackupLocation', metadata: { name: 'here' }, spec: { s3: bucket(first, 'first'), kms: kms('key-a'), replica } });
       await before.client(resourceTypes.backupPolicies).create({ apiVersion: VERSION, kind: 'BackupPolicy', metadata: { name: 'daily', namespace: 'shop' }, spec: { location: 'here', copyMethod: 'Direct' } });
       await before.client(resourceTypes.backups).create({ apiVersion: VERSION, kind: 'Backup', metadata: { name: 'one', namespace: 'shop' }, spec: { policy: 'daily' } });
-      await before.until('the backup', async () => ((is) => (is?.status?.phase === 'Stored' ? is : undefined))(await before.client<Backup>(resourceTypes.backups).get('one', 'shop')));
+      await untilStored(before);
       const tenants = before.client(resourceTypes.backupTenants);
       await before.until('its record', async () => (await tenants.list()).items.find(({ metadata }) => metadata.annotations?.['backup.dupp.de/record'] !== undefined));
       // What is stored after the record that was seen has another one; gathering takes ten seconds.
@@ -84,18 +85,9 @@ describe('the second data center', () => {
     }
 
     await bury();
-    const after = await PlayedCluster.start(join(folder, 'after'), secrets);
-    try {
-      await after.client(resourceTypes.backupLocations).create({ apiVersion: VERSION, kind: 'BackupLocation', metadata: { name: 'second' }, spec: { recover: true, s3: bucket(second, 'second'), kms: kms('key-b') } });
-      await after.until('the backup', async () => ((is) => (is?.status?.phase === 'Stored' ? is : undefined))(await after.client<Backup>(resourceTypes.backups).get('one', 'shop')));
-      await after.claim('shop', 'data');
-      await after.client(resourceTypes.restores).create({ apiVersion: VERSION, kind: 'Restore', metadata: { name: 'back', namespace: 'shop' }, spec: { source: { backup: 'one' }, safetyBackup: 'Skip' } });
-      const restored = await after.until('the restore', async () => ((is) => (is?.status?.phase === 'Succeeded' || is?.status?.phase === 'Failed' ? is : undefined))(await after.client<Restore>(resourceTypes.restores).get('back', 'shop')));
-      expect(restored.status?.conditions?.find(({ type }) => type === 'Succeeded')).toMatchObject({ status: 'True' });
-      expect((await readFile(join(after.volumeOf('shop'), 'orders.db'))).equals(content)).toBe(true);
-      expect(after.failures).toEqual([]);
-    } finally {
-      await after.stop();
-    }
+    const after = await recoverOnEmptyCluster(join(folder, 'after'), secrets, { s3: bucket(second, 'second'), kms: kms('key-b') }, 'orders.db');
+    expect(after.succeeded).toMatchObject({ status: 'True' });
+    expect(after.bytes?.equals(content)).toBe(true);
+    expect(after.failures).toEqual([]);
   }, 240_000);
 });

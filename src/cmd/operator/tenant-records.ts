@@ -5,6 +5,7 @@ import { StorageError } from '../../storage/index.ts';
 import { BucketReader } from './bucket-reader.ts';
 import type { InstallationSigner } from './installation-signer.ts';
 import { openLocationStore, type SecretSource } from './location-access.ts';
+import { isInPlace } from './trusted-record.ts';
 
 /** Puts and reads revisions with the location's own credentials, each under this installation's seal. */
 export class RealTenantRecords implements TenantRecords {
@@ -38,9 +39,7 @@ export class RealTenantRecords implements TenantRecords {
       if (newest === undefined) return undefined;
       const own = await newest.firstSound((bytes) => {
         const opened = openRecord(bytes);
-        // An old one of ours that somebody put there once more is none.
-        const isInPlace = opened?.sealedBy === publicKey && opened.record.rev === newest.rev && opened.record.tenant === tenantId;
-        return isInPlace ? opened.record : undefined;
+        return opened?.sealedBy === publicKey && isInPlace(opened, { tenantId, rev: newest.rev }) ? opened.record : undefined;
       });
       return { rev: newest.rev, record: own };
     });

@@ -27,11 +27,22 @@ export async function trustedRecord(tenantId: string, revisions: readonly Pick<R
   return { record: undefined, refused };
 }
 
-function refusalOf({ record, sealedBy, digest }: OpenedRecord, place: { readonly tenantId: string; readonly rev: number }, { keys, accepted }: RecordTrust): Refused | undefined {
+interface Place {
+  readonly tenantId: string;
+  readonly rev: number;
+}
+
+/** Whether it is what its name says, not an old one or another tenant's that somebody put there once more. */
+export function isInPlace({ record }: OpenedRecord, { tenantId, rev }: Place): boolean {
+  return record.tenant === tenantId && record.rev === rev;
+}
+
+function refusalOf(opened: OpenedRecord, place: Place, { keys, accepted }: RecordTrust): Refused | undefined {
+  const { record, sealedBy, digest } = opened;
   const { rev } = place;
   const belongsTo = { tenant: record.tenant, rev: record.rev };
   // A person lets a record pass, not another tenant's.
   if (accepted.includes(digest) && record.tenant === place.tenantId) return undefined;
   if (sealedBy === undefined || !keys.includes(sealedBy)) return { rev, digest, sealedBy: sealedBy === undefined ? undefined : fingerprintOf(sealedBy) };
-  return record.tenant === place.tenantId && record.rev === rev ? undefined : { rev, digest, sealedBy: fingerprintOf(sealedBy), belongsTo };
+  return isInPlace(opened, place) ? undefined : { rev, digest, sealedBy: fingerprintOf(sealedBy), belongsTo };
 }
