@@ -9,6 +9,7 @@ import type { RawSecret } from '../../src/controller/index.ts';
 import { openStore, type ObjectStore } from '../../src/storage/index.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { bucketLocation } from '../support/bucket-location.ts';
+import { startTogether } from '../support/loopback-process.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
 let api: ApiServer;
@@ -19,7 +20,7 @@ const TENANT = 'ab'.repeat(16);
 const logged: object[] = [];
 
 beforeAll(async () => {
-  [api, s3] = await Promise.all([ApiServer.start(), startS3()]);
+  [api, s3] = await startTogether([ApiServer.start(), startS3()]);
   store = await openStore(`s3://${s3.bucket}/dc?endpoint=${s3.endpoint}&region=${s3.region}`, { s3: { credentials: { accessKeyId: s3.accessKeyId, secretAccessKey: s3.secretAccessKey } } });
   location = bucketLocation(s3);
 }, 120_000);

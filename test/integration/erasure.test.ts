@@ -12,6 +12,7 @@ import type { Caches } from '../../src/controller/index.ts';
 import { openStore, type ObjectStore } from '../../src/storage/index.ts';
 import { ApiServer } from '../support/api-server.ts';
 import { bucketLocation } from '../support/bucket-location.ts';
+import { startTogether } from '../support/loopback-process.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
 const [GONE, STAYS] = ['ab'.repeat(16), 'cd'.repeat(16)];
@@ -23,7 +24,7 @@ let store: ObjectStore;
 let location: BackupLocation;
 
 beforeAll(async () => {
-  [api, s3] = await Promise.all([ApiServer.start(), startS3({ objectLock: true })]);
+  [api, s3] = await startTogether([ApiServer.start(), startS3({ objectLock: true })]);
   store = await openStore(`s3://${s3.bucket}/dc/tenants?endpoint=${s3.endpoint}&region=${s3.region}`, { s3: { credentials: { accessKeyId: s3.rootAccessKeyId, secretAccessKey: s3.rootSecretAccessKey } } });
   location = bucketLocation(s3);
 }, 120_000);

@@ -11,6 +11,7 @@ import { resourceTypes } from '../../src/kube/index.ts';
 import { openStore } from '../../src/storage/index.ts';
 import { proberUser, readerUser, replicatorUser, setUpS3 } from '../ground/s3.ts';
 import { recoverOnEmptyCluster, untilStored } from '../support/empty-cluster.ts';
+import { startTogether } from '../support/loopback-process.ts';
 import { PlayedCluster } from '../support/played-cluster.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
@@ -25,7 +26,7 @@ let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tenant-backup-pull-'));
-  [first, second] = await Promise.all([startS3(), startS3({ objectLock: true })]);
+  [first, second] = await startTogether([startS3(), startS3({ objectLock: true })]);
   const [writer, prober, reader] = [replicatorUser(second.bucket), proberUser(second.bucket), readerUser(first.bucket)];
   await setUpS3({ endpoint: second.endpoint, root: rootOf(second), bucket: second.bucket, objectLock: true, users: [writer, prober] });
   await setUpS3({ endpoint: first.endpoint, root: rootOf(first), bucket: first.bucket, objectLock: false, users: [reader] });
@@ -37,7 +38,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await rm(folder, { recursive: true, force: true });
-  await second.stop();
+  await Promise.all([first.stop(), second.stop()]);
 });
 
 const rootOf = ({ rootAccessKeyId, rootSecretAccessKey }: S3Service) => ({ accessKeyId: rootAccessKeyId, secretAccessKey: rootSecretAccessKey });
@@ -72,7 +73,7 @@ async function copyNow(cluster: PlayedCluster, name: string, stamp: string): Pro
 describe('a second installation that pulls', () => {
   it('has what the first one has, says so where it is, raises an alarm when that is emptied, and gives everything back to an empty cluster', async () => {
     const content = randomBytes(3 * 1024 * 1024);
-    const [here, there] = await Promise.all([PlayedCluster.start(join(folder, 'first'), ofFirst), PlayedCluster.start(join(folder, 'second'), ofSecond)]);
+    const [here, there] = await startTogether([PlayedCluster.start(join(folder, 'first'), ofFirst), PlayedCluster.start(join(folder, 'second'), ofSecond)]);
     try {
       await here.client(resourceTypes.namespaces).create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'shop' } });
       await here.claim('shop', 'data');

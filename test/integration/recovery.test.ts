@@ -15,6 +15,7 @@ import { canonicalJson, openStore, type ObjectStore } from '../../src/storage/in
 import { ApiServer } from '../support/api-server.ts';
 import { idleReplication } from '../support/idle-replication.ts';
 import { installCrds } from '../support/installed-crds.ts';
+import { startTogether } from '../support/loopback-process.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
 const FOUND = { ok: true, message: 'fine' } as const;
@@ -66,7 +67,7 @@ async function manifest(tenant: string, letter: string, generation = 1): Promise
 }
 
 beforeAll(async () => {
-  [api, s3] = await Promise.all([ApiServer.start(), startS3({ objectLock: true })]);
+  [api, s3] = await startTogether([ApiServer.start(), startS3({ objectLock: true })]);
   await installCrds(api.connect());
   const { accessKeyId, secretAccessKey } = s3;
   store = await openStore(`s3://${s3.bucket}/main?endpoint=${s3.endpoint}&region=${s3.region}`, { s3: { credentials: { accessKeyId, secretAccessKey } } });

@@ -9,6 +9,7 @@ import { ReplicationResult, type CollectOrders, type ReplicateOrders, type Repli
 import { openStore, type ObjectStore } from '../../src/storage/index.ts';
 import { collectorUser, readerUser, replicatorUser, setUpS3, type S3User } from '../ground/s3.ts';
 import { compareTrees } from '../support/compare-tree.ts';
+import { startTogether } from '../support/loopback-process.ts';
 import { MoverBench, attempt, newTenant } from '../support/mover-bench.ts';
 import { runProcess } from '../support/program.ts';
 import { buildTree } from '../support/seeded-tree.ts';
@@ -31,7 +32,8 @@ describe.each(['Push', 'Pull'] as const)('a second data center in %s mode', (mod
   const data = (index: number) => join(folder, `data-${index}`);
 
   beforeAll(async () => {
-    [bench, b, folder] = await Promise.all([MoverBench.start(), startS3({ objectLock: true }), mkdtemp(join(tmpdir(), 'drill-'))]);
+    folder = await mkdtemp(join(tmpdir(), 'drill-'));
+    [bench, b] = await startTogether([MoverBench.start(), startS3({ objectLock: true })]);
     users = { replicator: replicatorUser(b.bucket), collector: collectorUser(b.bucket), reader: readerUser(bench.s3.bucket) };
     await setUpS3({ endpoint: b.endpoint, root: rootOf(b), bucket: b.bucket, objectLock: true, users: [users.replicator, users.collector] });
     await setUpS3({ endpoint: bench.s3.endpoint, root: rootOf(bench.s3), bucket: bench.s3.bucket, objectLock: false, users: [users.reader] });

@@ -11,6 +11,7 @@ import { resourceTypes } from '../../src/kube/index.ts';
 import { openStore } from '../../src/storage/index.ts';
 import { proberUser, replicatorUser, setUpS3 } from '../ground/s3.ts';
 import { recoverOnEmptyCluster, untilStored } from '../support/empty-cluster.ts';
+import { startTogether } from '../support/loopback-process.ts';
 import { PlayedCluster } from '../support/played-cluster.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 
@@ -23,7 +24,7 @@ let folder: string;
 
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'tenant-backup-second-'));
-  [first, second] = await Promise.all([startS3(), startS3({ objectLock: true })]);
+  [first, second] = await startTogether([startS3(), startS3({ objectLock: true })]);
   const [writer, prober] = [replicatorUser(second.bucket), proberUser(second.bucket)];
   const root = { accessKeyId: second.rootAccessKeyId, secretAccessKey: second.rootSecretAccessKey };
   await setUpS3({ endpoint: second.endpoint, root, bucket: second.bucket, objectLock: true, users: [writer, prober] });

@@ -4,6 +4,7 @@ import type { BackupLocation, MoverCredentials } from '../../src/api/index.ts';
 import { RealReplicationAccess } from '../../src/cmd/operator/replication-access.ts';
 import { collectLocation, replicateLocation } from '../../src/mover/index.ts';
 import { openStore, s3Url, type ObjectStore, type S3Credentials } from '../../src/storage/index.ts';
+import { startTogether } from '../support/loopback-process.ts';
 import { FakeTenant, keysOf } from '../support/replicated-tenant.ts';
 import { startS3, type S3Service } from '../support/services.ts';
 import { startVersity } from '../support/versity.ts';
@@ -28,7 +29,7 @@ describe('workers', () => {
   const common = { lock: LOCK, shard: 0, shards: 1, tenants: undefined, released: [], now: () => Date.now(), onProgress: () => undefined };
 
   beforeAll(async () => {
-    [first, second] = await Promise.all([startS3(), startS3({ objectLock: true })]);
+    [first, second] = await startTogether([startS3(), startS3({ objectLock: true })]);
     const store = await open(first, first);
     tenant = await new FakeTenant(store, () => new Date()).begin();
     await tenant.backup();

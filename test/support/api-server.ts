@@ -176,6 +176,7 @@ export class ApiServer {
       stdio: ['ignore', log, log],
     });
     closeSync(log);
+    child.unref();
     this.#running.set(name, child);
     process.once('exit', () => child.kill('SIGKILL'));
   }

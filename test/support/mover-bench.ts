@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { randomBytes } from 'node:crypto';
 import { MoverLine, MoverResult, resultKey, type BackupOrders, type ForgetOrders, type MoverCredentials, type MoverOrders, type RestoreOrders, type VerifyOrders } from '../../src/api/index.ts';
 import { openStore, type ObjectStore } from '../../src/storage/index.ts';
+import { startTogether } from './loopback-process.ts';
 import { backupOrders, forgetOrders, restoreOrders, verifyOrders } from './mover-orders.ts';
 import { runProcess, type ProgramOptions } from './program.ts';
 import { startKms, startS3, type KmsService, type S3Service } from './services.ts';
@@ -36,7 +37,7 @@ export class MoverBench {
   }
 
   static async start(): Promise<MoverBench> {
-    const [s3, kmsA, kmsB] = await Promise.all([startS3(), startKms(), startKms()]);
+    const [s3, kmsA, kmsB] = await startTogether([startS3(), startKms(), startKms()]);
     const folder = await mkdtemp(join(tmpdir(), 'mover-'));
     const store = await openStore(`s3://${s3.bucket}?endpoint=${s3.endpoint}&region=${s3.region}`, {
       s3: { credentials: { accessKeyId: s3.rootAccessKeyId, secretAccessKey: s3.rootSecretAccessKey } },

@@ -50,8 +50,13 @@ export class PlayedCluster {
   static async start(folder: string, secrets: ReadonlyMap<string, Readonly<Record<string, string>>>): Promise<PlayedCluster> {
     await mkdir(folder, { recursive: true });
     const world = new PlayedCluster(await ApiServer.start(), folder, secrets);
-    await installCrds(world.#api.connect());
-    await world.client(resourceTypes.namespaces).create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: MOVERS } });
+    try {
+      await installCrds(world.#api.connect());
+      await world.client(resourceTypes.namespaces).create({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: MOVERS } });
+    } catch (error) {
+      await world.#api.stop();
+      throw error;
+    }
     world.#ended = Promise.all([world.#operator(), world.#kubelet()]);
     return world;
   }
