@@ -3,6 +3,7 @@ import type { ScheduleParser } from './cron.ts';
 import type { LockFinding } from './location.ts';
 import type { MoverJobInput } from './mover-job.ts';
 import type { AttemptFacts } from './observed.ts';
+import type { ExpectedSnapshot } from './replication-findings.ts';
 import type { ReplicationSetup } from './replication-setup.ts';
 
 /** What the workers of a run left in the bucket, by shard; one that left nothing is `undefined`. */
@@ -30,6 +31,8 @@ export interface ReplicationFacts {
   readonly leftovers: readonly string[];
   /** Ids of tenants whose erasure is ordered: that they are gone from the source is meant. */
   readonly erased?: readonly string[];
+  /** What the first data center must have of every tenant; asked for once, when a copy has ended. */
+  readonly expected?: () => readonly ExpectedSnapshot[];
   readonly moverNamespace: string;
   readonly defaultImage: string;
   readonly parse?: ScheduleParser | undefined;

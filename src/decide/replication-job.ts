@@ -19,7 +19,6 @@ export function workersStart(facts: ReplicationFacts, status: ReplicationStatus,
   const shards = status.shards ?? setup.replication.shards;
   const task = status.stage === 'Collecting' ? 'collect' : 'replicate';
   const windowEnd = timeOf(status.windowEndsAt) ?? now;
-  const isReleased = [...new Set([...released(location.metadata.annotations?.[ANNOTATION_RELEASED]), ...(facts.erased ?? [])])];
   const common = {
     version: MOVER_CONTRACT_VERSION,
     attempt: { name, number, uid },
@@ -28,7 +27,7 @@ export function workersStart(facts: ReplicationFacts, status: ReplicationStatus,
     lock: { mode: setup.objectLock.mode === 'Compliance' ? 'COMPLIANCE' : 'GOVERNANCE', retainForMs: durationToMs(setup.objectLock.retainFor) },
     shards,
     windowEnd: status.windowEndsAt,
-    released: isReleased,
+    released: letGoOf(facts),
   } as const;
   const orders: ReplicationOrders =
     task === 'collect'
@@ -78,6 +77,11 @@ export function workersJob({ job, completions, deadlineSeconds }: WorkersStart) 
       template: made.spec.template,
     },
   };
+}
+
+/** Ids of tenants whose losses a person has confirmed, or whose erasure is ordered. */
+export function letGoOf({ location, erased = [] }: Pick<ReplicationFacts, 'location' | 'erased'>): string[] {
+  return [...new Set([...released(location.metadata.annotations?.[ANNOTATION_RELEASED]), ...erased])];
 }
 
 function paced(bandwidth: string | undefined): { readonly bytesPerSecond?: number } {

@@ -6,7 +6,8 @@ import { displayBytes, displayDuration, displayList, displayTime } from './displ
 import { failureOf } from './failure-reason.ts';
 import type { SpokenProgress } from './observed.ts';
 import type { ReplicationFacts, ReplicationPlan, ReplicationStep } from './replication-facts.ts';
-import { workersStart } from './replication-job.ts';
+import { findingsAfter, type ReplicationFindings } from './replication-findings.ts';
+import { letGoOf, workersStart } from './replication-job.ts';
 import { laggingFrom, standingReplication } from './replication-standing.ts';
 import { workersState } from './replication-workers.ts';
 import { renewalDue } from './renewal.ts';
@@ -92,12 +93,13 @@ function conclude(facts: ReplicationFacts, status: ReplicationStatus, ends: Ends
   const { shards } = ends;
   const { problems, retryable } = problemsOf(facts, ends);
   if (problems.length > 0 && retryable && (status.attempt ?? 1) < MAX_ATTEMPTS && now < (timeOf(status.windowEndsAt) ?? 0)) return retry(facts, status, problems, now);
-  const done = status.stage === 'Collecting' ? collected(status, shards) : copied(status, shards);
+  const findings = status.stage === 'Collecting' ? undefined : findingsAfter(status, shards, facts.expected?.() ?? [], new Set(letGoOf(facts)));
+  const done = findings === undefined ? collected(status, shards) : copied(status, shards, findings);
   if (problems.length > 0) {
     return finish(facts, { ...done, phase: 'Failed', problems: problems.slice(0, MAX_LISTED), message: `${displayList(problems)}. What was not copied is copied the next time.` }, now);
   }
   const { collectorSecret } = facts.setup;
-  if (status.stage !== 'Collecting' && collectorSecret !== undefined && (done.tenantsWaiting ?? 0) === 0) {
+  if (findings?.isGivenUp === false && collectorSecret !== undefined && (done.tenantsWaiting ?? 0) === 0) {
     const next: ReplicationStatus = { ...done, stage: 'Collecting', attempt: 1, jobName: undefined, attemptedAt: displayTime(now), message: 'What nothing needs any more is removed.' };
     return { ...standingReplication(facts, next, now, coveredUpTo(facts, done)), after: [clear(facts, status)], again: true };
   }
@@ -157,9 +159,8 @@ function problemsOf({ attempt }: ReplicationFacts, { shards, givenUp }: Ends): {
   return { problems, retryable };
 }
 
-function copied(status: ReplicationStatus, shards: readonly (ReplicationResult | undefined)[]): ReplicationStatus {
+function copied(status: ReplicationStatus, shards: readonly (ReplicationResult | undefined)[], { diverged, tenantsDiverged }: ReplicationFindings): ReplicationStatus {
   const sum = (count: (counts: ReplicationResult['counts']) => number) => sumOf(shards, count);
-  const findings = shards.flatMap((result) => result?.findings ?? []);
   return {
     ...status,
     copyRunId: status.runId,
@@ -168,12 +169,12 @@ function copied(status: ReplicationStatus, shards: readonly (ReplicationResult |
     tenantsDone: sum(({ done }) => done),
     tenantsWaiting: sum(({ waiting }) => waiting),
     tenantsFailed: sum(({ failed }) => failed),
-    tenantsDiverged: sum(({ diverged }) => diverged),
+    tenantsDiverged,
     objects: sum(({ objects }) => objects),
     bytes: sum(({ bytes }) => bytes),
     extended: sum(({ extended }) => extended),
     problems: undefined,
-    diverged: findings.length === 0 ? undefined : findings.slice(0, MAX_LISTED).map(({ tenant, kind, message }) => `tenant ${tenant}: ${kind}: ${message}`),
+    diverged: diverged.length === 0 ? undefined : [...diverged],
   };
 }
 

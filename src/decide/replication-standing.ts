@@ -30,7 +30,8 @@ function replicated(facts: ReplicationFacts, status: ReplicationStatus, upTo: st
 function diverged({ diverged: found = [], tenantsDiverged = 0, phase, completedAt }: ReplicationStatus): ConditionInput {
   const type = 'ReplicaDiverged';
   if (found.length > 0 || tenantsDiverged > 0) {
-    const message = `The second data center has what the first has lost, or finds altered, of ${tenantsDiverged} tenants: ${displayList(found, 5)}. None of it is copied. Find out who did that before anything else; docs/runbook.md, "The replica diverges", goes on from there.`;
+    const of = tenantsDiverged === 0 ? '' : ` of ${tenantsDiverged} tenants`;
+    const message = `The second data center has what the first has lost, or finds altered${of}: ${displayList(found, 5)}. None of it is copied. Find out who did that before anything else; docs/runbook.md, "The replica diverges", goes on from there.`;
     return { type, status: 'True', reason: 'ReplicaDiverged', message };
   }
   if (completedAt === undefined && phase !== 'Completed') return { type, status: 'Unknown', reason: 'NotReplicatedYet', message: 'Nothing was compared yet.' };

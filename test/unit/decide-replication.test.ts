@@ -267,6 +267,13 @@ describe('the end of a copy', () => {
     expect(done).toMatchObject({ status: { phase: 'Completed', collected: 7, objects: 20 }, replicatedUpTo: '2026-03-02T04:00:00Z' });
   });
 
+  it('collects nothing while a backup of the cluster is gone that the replica counts as given up', () => {
+    const expected = () => [{ tenantId: TENANT, snapshot: 'f'.repeat(64), backup: 'shop/nightly', storedAt: at('1T12:00:00') }];
+    const plan = concluded([result(0, { tenants: [{ tenant: TENANT, state: 'done', snapshots: [] }] }), result(1)], { collector: true, changed: { expected } });
+    expect(plan.status).toMatchObject({ phase: 'Completed', stage: 'Copying' });
+    expect(condition(plan, 'ReplicaDiverged')).toMatchObject({ status: 'True', message: expect.stringContaining('shop/nightly') });
+  });
+
   it('is a failed attempt when credentials are missing', () => {
     const refusal = { reason: 'SecretMissing', message: 'Secret second does not exist.', retryable: true };
     expect(decideWorkersRefused(facts({ status: running() }), refusal, at('2T04:00:01')).status).toMatchObject({ phase: 'Running', attempt: 2 });

@@ -8,6 +8,7 @@ import {
   decideReplication,
   decideWorkersRefused,
   displayTime,
+  expectedSnapshots,
   isErasureOrdered,
   spokenTogether,
   moverLabels,
@@ -85,10 +86,16 @@ export class Replications {
       results: { state: 'notLooked' },
       leftovers: this.#ofLocation(location).filter((name) => name !== current),
       erased: this.#context.caches.tenants.byIndex('location', location.metadata.name).filter(isErasureOrdered).map(({ spec }) => spec.tenantId),
+      expected: () => this.#expected(location.metadata.name),
       moverNamespace,
       defaultImage,
       parse: this.#parse,
     };
+  }
+
+  #expected(location: string): ReturnType<typeof expectedSnapshots> {
+    const { tenants, backups } = this.#context.caches;
+    return tenants.byIndex('location', location).flatMap((tenant) => expectedSnapshots(tenant, backups.byIndex('namespace', tenant.spec.namespace)));
   }
 
   /** Each shard has a pod of its own, and what they say is counted together. */
