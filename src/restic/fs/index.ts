@@ -12,6 +12,7 @@ import { Walk } from './walk.ts';
 
 export type { EnterStep, EntryStep, FileDetails, FileStat, LeaveStep, ProblemStep, SourceReader, WalkOptions, WalkStep } from './contract.ts';
 export { Beneath, joinPath, splitPath } from './beneath.ts';
+export { dataRanges } from './holes.ts';
 export { compileGlobs, type Globs } from './glob.ts';
 export { MappedFiles, openUnnamed, type Mapping } from './mapped-file.ts';
 export { errnoCodeOf, LibcError } from './libc-error.ts';

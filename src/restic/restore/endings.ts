@@ -2,6 +2,8 @@ import { textOf, type ByteString } from '../format/index.ts';
 import { errnoCodeOf } from '../fs/index.ts';
 import type { BatchContext } from './batch-context.ts';
 import type { FileState } from './file-state.ts';
+import { metadataWarning } from './finish-file.ts';
+import { FurtherLinks, type CopiedLink } from './further-links.ts';
 import { finishDirectories, missed, type FinishedDirectory } from './finished-directory.ts';
 
 /**
@@ -32,27 +34,39 @@ export class Endings {
     this.#directories.push(directory);
   }
 
-  run(): void {
-    this.#linkAll();
+  async run(): Promise<void> {
+    await this.#linkAll();
     this.#removeAll();
     finishDirectories(this.#context, this.#directories);
   }
 
-  #linkAll(): void {
-    const { target, tally } = this.#context;
+  async #linkAll(): Promise<void> {
+    const { target, tally, signal } = this.#context;
+    const links = new FurtherLinks(target);
     for (const { first, path, location } of this.#links) {
+      signal.throwIfAborted();
       try {
         if (first.isFailed) {
           const message = `${textOf(location)} is another name of ${textOf(first.location)}, which could not be restored`;
           tally.missed({ path: textOf(location), kind: 'unwritable', message });
           continue;
         }
-        if (!this.#isDry) target.ensureLink(first.path, path);
+        const copied = this.#isDry ? undefined : await links.make(first, path, signal);
+        if (copied !== undefined) this.#noteCopy(copied, first, location);
         tally.fileDone(0, textOf(location));
       } catch (error) {
         missed(this.#context, location, error);
       }
     }
+  }
+
+  #noteCopy({ code, bytes, problems }: CopiedLink, first: FileState, location: ByteString): void {
+    const { tally } = this.#context;
+    tally.bytesWritten += bytes;
+    const shown = textOf(location);
+    const message = `${shown} is a copy of ${textOf(first.location)} and no further name of it, for the target takes no hard link there (${code})`;
+    tally.warn({ path: shown, kind: 'metadata', message });
+    if (problems.length > 0) tally.warn(metadataWarning(shown, problems));
   }
 
   #removeAll(): void {

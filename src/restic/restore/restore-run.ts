@@ -8,6 +8,7 @@ import { Endings } from './endings.ts';
 import { extrasOf } from './extras.ts';
 import { finishFile, metadataWarning } from './finish-file.ts';
 import type { FileState } from './file-state.ts';
+import { FirstLinks } from './first-links.ts';
 import { missed } from './finished-directory.ts';
 import { isIdentical, type WantedFile } from './identical.ts';
 import { applyMetadata, metadataOf, type Surroundings } from './metadata.ts';
@@ -49,7 +50,7 @@ export class RestoreRun {
   readonly #frames: Frame[] = [];
   readonly #batches: Batches;
   readonly #endings: Endings;
-  readonly #firstLinks = new Map<string, FileState>();
+  readonly #firstLinks = new FirstLinks();
   #fileNumber = 0;
   #scannedFiles = 0;
   #scannedBytes = 0;
@@ -77,7 +78,7 @@ export class RestoreRun {
       this.#context.tally.setTotals(this.#scannedFiles, this.#scannedBytes);
       await this.#batches.flush();
       await this.#batches.end();
-      this.#endings.run();
+      await this.#endings.run();
     } catch (error) {
       this.#context.stop.abort();
       await this.#batches.settle();
@@ -205,8 +206,8 @@ export class RestoreRun {
   }
 
   async #file(frame: Frame, node: Node, path: ByteString, location: ByteString): Promise<void> {
-    const linkKey = Number(node.links ?? 1) > 1 && node.inode !== undefined ? `${String(node.deviceId ?? 0)}:${String(node.inode)}` : undefined;
-    const first = linkKey === undefined ? undefined : this.#firstLinks.get(linkKey);
+    const linkKey = this.#firstLinks.keyOf(node);
+    const first = this.#firstLinks.find(linkKey);
     this.#scannedFiles++;
     if (first !== undefined) {
       this.#endings.link(first, path, location);
@@ -220,7 +221,7 @@ export class RestoreRun {
     for (const length of lengths) size += length;
     this.#scannedBytes += size;
     const file = await this.#stateOf(frame, node, { path, location, size, lengths });
-    if (linkKey !== undefined) this.#firstLinks.set(linkKey, file);
+    this.#firstLinks.add(linkKey, file);
     if (this.#isDry && !file.isExisting) {
       this.#context.tally.bytesWritten += size;
       this.#context.tally.fileDone(size, textOf(location));

@@ -4,8 +4,9 @@ import { join } from 'node:path';
 import { makeFolders } from '../../storage/index.ts';
 import { EngineError } from '../errors.ts';
 import { byteString, byteStringFromText, nodeTypeOf, type ByteString, type Node } from '../format/index.ts';
-import { Beneath, errnoCodeOf, LibcError, openLibc, splitPath, type FileStat, type Libc } from '../fs/index.ts';
+import { Beneath, dataRanges, errnoCodeOf, LibcError, openLibc, splitPath, type FileStat, type Libc } from '../fs/index.ts';
 import * as c from '../fs/libc-constants.ts';
+import { copyRanges } from './copy-ranges.ts';
 import type { Surroundings } from './metadata.ts';
 
 const setgid = 0o2000;
@@ -123,6 +124,25 @@ export class TargetTree {
     const fromAt = this.beneath.directory(from.directory);
     this.libc.linkAt(fromAt, from.name, this.beneath.directory(to.directory), to.name);
     return true;
+  }
+
+  /** Gives a file a twin, holes and all. Never over another. @returns the bytes that it holds */
+  async copyFile(first: ByteString, path: ByteString, signal: AbortSignal): Promise<number> {
+    const from = splitPath(first);
+    const source = this.libc.openAt(this.beneath.directory(from.directory), from.name, c.O_RDONLY | c.O_NOFOLLOW | c.O_NONBLOCK);
+    try {
+      const { size } = this.libc.stat(source);
+      this.makeFile(path, size);
+      const to = splitPath(path);
+      const twin = this.libc.openAt(this.beneath.directory(to.directory), to.name, c.O_WRONLY | c.O_NOFOLLOW | c.O_NONBLOCK);
+      try {
+        return await copyRanges(source, twin, dataRanges(this.libc, source, size), signal);
+      } finally {
+        this.libc.close(twin);
+      }
+    } finally {
+      this.libc.close(source);
+    }
   }
 
   /** An empty file of a size: all hole. Never over another. */
