@@ -2,6 +2,7 @@
  * The Kubernetes API as controllers need it: requests with typed errors, caches that survive, work queues, events, leader
  * election, logs. Knows the names of our kinds (`api/`) and none of their meaning.
  */
+export { KubeConfig } from '@kubernetes/client-node';
 export { KubeConnection, type Method, type Query, type RequestObserver, type RequestOptions } from './connection.ts';
 export { Controller, type ControllerObserver, type ControllerOptions, type ReconcileResult } from './controller.ts';
 export { isKubeError, KubeError, type KubeErrorCode } from './errors.ts';

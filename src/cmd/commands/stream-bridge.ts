@@ -17,11 +17,7 @@ const BridgeOptions = z.object({
 export async function streamBridge(given: unknown, { signal }: ProcessContext): Promise<number> {
   const options = readOptions(BridgeOptions, given);
   const orders = BridgeOrders.parse(JSON.parse(await readFile(join(options.orders, BRIDGE_FILE), 'utf8')));
-  const [{ KubeConfig }, { KubeConnection, execInPod }, { serveStreams }] = await Promise.all([
-    import('@kubernetes/client-node'),
-    import('../../kube/index.ts'),
-    import('../../bridge/index.ts'),
-  ]);
+  const [{ KubeConfig, KubeConnection, execInPod }, { serveStreams }] = await Promise.all([import('../../kube/index.ts'), import('../../bridge/index.ts')]);
   const config = new KubeConfig();
   if (options.kubeconfig === undefined) config.loadFromCluster();
   else config.loadFromFile(options.kubeconfig);
