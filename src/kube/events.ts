@@ -23,7 +23,8 @@ export interface EventInput {
 const QUIET_MS = 10 * 60_000;
 const MOST_REMEMBERED = 10_000;
 const MOST_WAITING = 1000;
-const MOST_MESSAGE = 1024;
+/** A longer note is refused, and the event with it. */
+const MOST_NOTE_BYTES = 1024;
 
 /** Writes events one after the other beside the work: never blocks it, never fails it. */
 export class EventRecorder {
@@ -73,7 +74,7 @@ export class EventRecorder {
       reportingInstance: this.#instance.slice(0, 128),
       action: event.action,
       reason: event.reason,
-      note: event.message.slice(0, MOST_MESSAGE),
+      note: inBytes(event.message, MOST_NOTE_BYTES),
       type: event.type,
       regarding: {
         apiVersion: subject.apiVersion,
@@ -92,4 +93,10 @@ export class EventRecorder {
       this.#waiting -= 1;
     }
   }
+}
+
+/** The beginning of a text, cut between two characters. */
+function inBytes(text: string, most: number): string {
+  const bytes = Buffer.from(text);
+  return bytes.length <= most ? text : bytes.subarray(0, most).toString('utf8').replace(/\uFFFD+$/, '');
 }

@@ -50,6 +50,14 @@ describe('EventRecorder', () => {
     expect(cluster.all('events')[0]).toMatchObject({ note: 'x'.repeat(1024) });
   });
 
+  it('counts in bytes, as the API server does, and cuts no character', async () => {
+    const cluster = new FakeCluster(0);
+    const events = recorder(cluster);
+    events.record(subject, { ...news, message: `a${'ü'.repeat(900)}` });
+    await events.flush();
+    expect(cluster.all('events')[0]).toMatchObject({ note: `a${'ü'.repeat(511)}` });
+  });
+
   it('never fails the work: says an error once aside, and is silent about a namespace that goes', async () => {
     const cluster = new FakeCluster(0);
     const errors: unknown[] = [];
