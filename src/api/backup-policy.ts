@@ -128,6 +128,9 @@ export const QuotaSlot = z.object({
   name: ObjectName.meta({ description: 'Name of that Backup.' }),
 });
 
+/** Entries of either list of a quota. */
+export const MOST_SLOTS = 1000;
+
 const VerificationStatus = z
   .object({
     phase: z.enum(['Queued', 'Running', 'Completed', 'Failed']).meta({ description: 'For people: how far the current or last verification is. Programs read the condition `Verified`.' }),
@@ -168,9 +171,9 @@ export const BackupPolicyStatus = z.object({
       used: z.int().min(0).meta({ description: 'Slots that are taken.' }),
       max: z.int().min(0).meta({ description: 'Slots that there are.' }),
       display: z.string().meta({ description: 'Both for people, e.g. `3/7`.' }),
-      slots: listMap(z.array(QuotaSlot).max(1000).meta({ description: 'Who holds a slot. Only the controller of the policy grants slots.' }), 'uid'),
+      slots: listMap(z.array(QuotaSlot).max(MOST_SLOTS).meta({ description: 'Who holds a slot. Only the controller of the policy grants slots.' }), 'uid'),
       refused: listMap(
-        z.array(QuotaSlot).max(1000).meta({ description: 'Backups that asked while every slot was taken, until they are marked as rejected.' }),
+        z.array(QuotaSlot).max(MOST_SLOTS).meta({ description: 'Backups that asked while every slot was taken, until they are marked as rejected.' }),
         'uid',
       ).optional(),
     })

@@ -48,6 +48,9 @@ export const VolumeCopy = z.object({
 });
 export type VolumeCopy = z.infer<typeof VolumeCopy>;
 
+/** Volumes of one backup, where the policy names none and so means all. */
+export const MOST_VOLUMES = 256;
+
 export const BackupStatus = z.object({
   observedGeneration: z.int().min(0).optional().meta({ description: 'The generation that this status was decided for.' }),
   phase: z.enum(BACKUP_PHASES).optional().meta({ description: 'For people: how far the backup is. Programs read the conditions.' }),
@@ -55,7 +58,7 @@ export const BackupStatus = z.object({
   keyGeneration: z.int().min(1).optional().meta({ description: 'Generation of the secret key that it is encrypted with.' }),
   snapshotId: SnapshotId.optional().meta({ description: "The snapshot's id in the repository." }),
   copyMethod: z.string().optional().meta({ description: 'How the volumes were read: `Snapshot`, `Clone`, `Direct`, or `Mixed`.' }),
-  copies: listMap(z.array(VolumeCopy).max(256).meta({ description: 'How each volume is read.' }), 'claim').optional(),
+  copies: listMap(z.array(VolumeCopy).max(MOST_VOLUMES).meta({ description: 'How each volume is read.' }), 'claim').optional(),
   groupSnapshotClass: z.string().optional().meta({ description: 'The VolumeGroupSnapshotClass, where all volumes are snapshotted at one moment.' }),
   cutsAbandoned: z.int().min(1).optional().meta({ description: 'How often the workload had to be let go before every volume was cut, and all were cut anew.' }),
   copiedAt: z.string().optional().meta({ format: 'date-time', description: 'When every snapshot or clone was cut; what is written later is not in the backup.' }),

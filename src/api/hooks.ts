@@ -68,16 +68,20 @@ export const Stream = z.object({
 });
 export type Stream = z.infer<typeof Stream>;
 
+/** What a status keeps of a hook: characters of its message, and names of its pods. */
+export const MOST_HOOK_MESSAGE = 2048;
+export const MOST_HOOK_PODS = 100;
+
 export const HookRun = z.object({
   name: z.string().meta({ description: 'Name of the hook in the policy.' }),
   stage: z.enum(['Pre', 'Post']).meta({ description: 'Before or after the volumes are cut or read.' }),
   state: z
     .enum(['Pending', 'Waiting', 'Running', 'Succeeded', 'Failed', 'Skipped'])
     .meta({ description: '`Waiting`: for a ready pod. `Skipped`: there was no pod to quiesce, or a hook before it failed.' }),
-  pods: z.array(z.string()).max(100).optional().meta({ description: 'The pods that it ran in.' }),
+  pods: z.array(z.string()).max(MOST_HOOK_PODS).optional().meta({ description: 'The pods that it ran in.' }),
   startedAt: z.string().optional().meta({ format: 'date-time', description: 'When it first began.' }),
   finishedAt: z.string().optional().meta({ format: 'date-time', description: 'When it ended.' }),
-  message: z.string().max(2048).optional().meta({ description: 'Why it failed or was skipped, with the last of what it printed.' }),
+  message: z.string().max(MOST_HOOK_MESSAGE).optional().meta({ description: 'Why it failed or was skipped, with the last of what it printed.' }),
   onError: z.enum(['Fail', 'Continue']).meta({ description: 'What its failure means, as the policy had it.' }),
   plan: hook.omit({ name: true, onError: true }).optional().meta({ description: 'What is to run, as the policy had it when the attempt began. Goes when it has ended.' }),
 });

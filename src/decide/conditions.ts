@@ -1,4 +1,5 @@
-import type { Condition, ConditionInput } from '../api/index.ts';
+import { MOST_CONDITION_MESSAGE, type Condition, type ConditionInput } from '../api/index.ts';
+import { shortened } from './display.ts';
 
 /**
  * The conditions of a status: `next` laid over `previous` by type. `lastTransitionTime` moves only when `status` does, so that a
@@ -15,7 +16,8 @@ export function mergeConditions(
   for (const { type, status, reason, message } of next) {
     const before = merged.get(type);
     const lastTransitionTime = before?.status === status ? before.lastTransitionTime : now;
-    merged.set(type, { type, status, reason, message, lastTransitionTime, observedGeneration: generation });
+    // Drivers and webhooks say as much as they like; what is too long is never written.
+    merged.set(type, { type, status, reason, message: shortened(message, MOST_CONDITION_MESSAGE), lastTransitionTime, observedGeneration: generation });
   }
   return [...merged.values()];
 }

@@ -36,6 +36,11 @@ export function displayList(items: readonly string[], most = 3): string {
   return `${items.slice(0, most).join(', ')} and ${items.length - most} more`;
 }
 
+/** `The beginning …`: at most so many characters; what goes is its end. */
+export function shortened(text: string, most: number): string {
+  return text.length <= most ? text : `${text.slice(0, most - 2).replace(/[\ud800-\udbff]$/, '')} …`;
+}
+
 /** RFC 3339 in whole seconds, as Kubernetes writes times. */
 export function displayTime(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace(/\.\d{3}Z$/, 'Z');

@@ -2,10 +2,10 @@
  * Hooks of a Backup, one at a time. What is to run stands in the status before it begins, so that after a crash, and whatever has
  * become of the policy meanwhile, it is known what is owed: once a pre hook may have begun, every post hook runs.
  */
-import { durationToMs, type BackupPolicy, type ConditionInput, type Hook, type HookRun } from '../api/index.ts';
+import { MOST_HOOK_MESSAGE, MOST_HOOK_PODS, durationToMs, type BackupPolicy, type ConditionInput, type Hook, type HookRun } from '../api/index.ts';
 import type { BackupFacts, BackupStep } from './backup-facts.ts';
 import { timeOf } from './backup-status.ts';
-import { displayTime } from './display.ts';
+import { displayTime, shortened } from './display.ts';
 import { placesOf, type ExecPlace, type ExecPodFact } from './exec-target.ts';
 import type { Failure } from './failure-reason.ts';
 
@@ -155,7 +155,7 @@ function begin(beginning: Beginning, facts: BackupFacts, now: number): HooksVerd
       return awaitPod(beginning, found.message, now);
     case 'found': {
       const places = chosen(found.places, plan.allPods, runs);
-      const running: HookRun = { ...run, state: 'Running', pods: places.map(({ pod }) => pod), startedAt: displayTime(startedAt) };
+      const running: HookRun = { ...run, state: 'Running', pods: places.slice(0, MOST_HOOK_PODS).map(({ pod }) => pod), startedAt: displayTime(startedAt) };
       // After an outage longer than its timeout it still gets one whole try.
       const timeoutMs = run.stage === 'Post' && deadline > now ? deadline - now : durationToMs(plan.timeout);
       return { kind: 'busy', runs: put(running), said: runningSaid(running), steps: [{ do: 'runHook', start: { id, places, command: plan.command, timeoutMs } }] };
@@ -183,7 +183,9 @@ function runningSaid(run: HookRun): Failure {
 
 /** Writes how a hook ended. A pre hook whose failure counts skips the others. */
 function end(put: (run: HookRun) => readonly HookRun[], run: HookRun, how: Pick<HookRun, 'state' | 'message'>, at: number): HooksVerdict {
-  const ended: HookRun = { ...withoutPlan(run), ...how, finishedAt: displayTime(at) };
+  // What many pods print together must not be what keeps this from being written: then nothing would be released.
+  const message = how.message === undefined ? {} : { message: shortened(how.message, MOST_HOOK_MESSAGE) };
+  const ended: HookRun = { ...withoutPlan(run), state: how.state, ...message, finishedAt: displayTime(at) };
   const skipsOthers = run.stage === 'Pre' && how.state === 'Failed' && run.onError === 'Fail';
   const runs = put(ended).map((other): HookRun => {
     if (!skipsOthers || other.stage !== 'Pre' || hasEnded(other)) return other;

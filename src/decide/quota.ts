@@ -1,4 +1,4 @@
-import type { Backup, BackupPolicy, BackupPolicyStatus } from '../api/index.ts';
+import { MOST_SLOTS, type Backup, type BackupPolicy, type BackupPolicyStatus } from '../api/index.ts';
 
 export type Quota = NonNullable<BackupPolicyStatus['quota']>;
 type Slot = Quota['slots'][number];
@@ -34,7 +34,8 @@ export function decideQuota(policy: BackupPolicy, backups: readonly Backup[]): Q
     max,
     display: `${slots.length}/${max}`,
     slots,
-    ...(refused.length > 0 ? { refused } : {}),
+    // The oldest first: once those are marked as rejected, others follow. A list that is too long would never be written.
+    ...(refused.length > 0 ? { refused: refused.slice(0, MOST_SLOTS) } : {}),
   };
 }
 

@@ -1,3 +1,4 @@
+import { MOST_VOLUMES } from '../api/index.ts';
 import type { ClaimFact, VolumeUserFact } from './observed.ts';
 import { displayList } from './display.ts';
 import type { Failure } from './failure-reason.ts';
@@ -16,6 +17,12 @@ export function wantedVolumes(named: readonly string[] | undefined, claims: read
     return refuse(
       'NoVolumes',
       'The namespace has no PersistentVolumeClaim, so there is nothing to back up. Create one, or name it in spec.volumes of the BackupPolicy.',
+    );
+  }
+  if (names.length > MOST_VOLUMES) {
+    return refuse(
+      'TooManyVolumes',
+      `The namespace has ${names.length} PersistentVolumeClaims, and one backup holds at most ${MOST_VOLUMES}. Make several BackupPolicies that name theirs in spec.volumes.`,
     );
   }
   return present(names, claims);

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import { KubeConfig } from '@kubernetes/client-node';
 import { KubeConnection, KubeError, type KubeObject, type Method, type RequestOptions } from '../../src/kube/index.ts';
+import { kinds } from '../../src/api/index.ts';
 import type { Cache } from '../../src/controller/caches.ts';
 
 type Json = Record<string, unknown>;
@@ -118,6 +119,7 @@ export class FakeCluster extends KubeConnection {
     }
     const allowed = at.subresource === 'status' ? { status: body['status'] } : body;
     const merged = merge(found, allowed) as Stored;
+    if (at.subresource === 'status') admitStatus(at.collection, merged);
     const changed = at.subresource !== 'status' && JSON.stringify(merged.spec) !== JSON.stringify(found.spec);
     const metadata = { ...merged.metadata, resourceVersion: this.#next(), generation: (current.generation ?? 1) + (changed ? 1 : 0) };
     const stored = { ...merged, metadata };
@@ -277,6 +279,12 @@ const DEFAULTS: Readonly<Record<string, Json>> = {
   backups: { trigger: 'Manual', hold: false, cancel: false },
   restores: { target: { type: 'InPlace' }, extraFiles: 'Delete', safetyBackup: 'Required', cancel: false },
 };
+
+/** Refuses what the CRD's schema does: a status that is too long or of another form is never written, however often it is tried. */
+function admitStatus(collection: string, { status }: Stored): void {
+  const parsed = kinds.find(({ plural }) => plural === collection)?.status.safeParse(status);
+  if (parsed?.success === false) throw new KubeError('Invalid', `${collection}: ${parsed.error.message}`, { status: 422 });
+}
 
 function keyOf(collection: string, namespace: string | undefined, name: string): string {
   return `${collection}|${namespace ?? ''}|${name}`;

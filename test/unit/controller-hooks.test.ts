@@ -231,6 +231,20 @@ describe('hooks of a backup', () => {
     expect(world.backup('first')?.status?.phase).toBe('Stored');
   });
 
+  it('in very many pods that all print as much as they may fail as one does, and release', async () => {
+    const world = hooked({ pre: [{ ...FREEZE, allPods: true }], post: [{ ...THAW, allPods: true }] });
+    await world.turn();
+    const pod = world.cluster.find('pods', NS, 'app-0');
+    for (let i = 1; i <= 120; i++) world.cluster.put('pods', NS, { ...pod, metadata: { name: `app-${i}` } });
+    world.execScript = (command) => ({ ok: command !== 'freeze', message: 'it ended with status 1', output: 'x'.repeat(1024) });
+    world.createBackup('first');
+    await world.settle();
+    expect(world.backup('first')?.status?.phase).toBe('Failed');
+    expect(states(world)).toEqual(['freeze Failed', 'thaw Succeeded']);
+    expect(world.executed.filter((line) => line.endsWith('thaw'))).toHaveLength(4 * 121);
+    endsReleased(world);
+  });
+
   it('name a container that does not exist', async () => {
     const world = hooked({ pre: [{ ...FREEZE, container: 'database' }] });
     world.createBackup('first');

@@ -41,6 +41,15 @@ const OBSTACLES: readonly [string, string, RegExp, (world: MoverWorld) => void][
   ],
   ['the namespace has no volumes', 'NoVolumes', /no PersistentVolumeClaim/, ({ cluster }) => cluster.remove('persistentvolumeclaims', NS, 'data')],
   [
+    'the namespace has more volumes than a backup can hold',
+    'TooManyVolumes',
+    /has 301 PersistentVolumeClaims, and one backup holds at most 256/,
+    ({ cluster }) => {
+      const data = cluster.find('persistentvolumeclaims', NS, 'data');
+      for (let i = 0; i < 300; i++) cluster.put('persistentvolumeclaims', NS, { ...data, metadata: { name: `data-${i}` } });
+    },
+  ],
+  [
     'a named volume is missing',
     'VolumeMissing',
     /PersistentVolumeClaim other does not exist/,

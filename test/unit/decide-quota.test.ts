@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { Backup, BackupPhase, BackupPolicy } from '../../src/api/index.ts';
+import { BackupPolicyStatus, type Backup, type BackupPhase, type BackupPolicy } from '../../src/api/index.ts';
 import { VERIFICATION } from '../support/verification-facts.ts';
 import { decideQuota, type Quota } from '../../src/decide/quota.ts';
 
@@ -99,5 +99,14 @@ describe('decideQuota', () => {
 
   it('counts neither safety backups nor those of other policies', () => {
     expect(decideQuota(policy(7), [backup('a', { trigger: 'Safety' }), backup('b', { of: 'other' })]).used).toBe(0);
+  });
+
+  it('refuses any number that ask at once, no more at a time than a status can hold', () => {
+    const asking = Array.from({ length: 1200 }, (_, index) => backup(`b${String(index).padStart(4, '0')}`));
+    const first = decideQuota(policy(7), asking);
+    expect(BackupPolicyStatus.safeParse({ quota: first }).success).toBe(true);
+    expect(first).toMatchObject({ used: 7, refused: { length: 1000 } });
+    const rest = asking.map((each, index) => (index >= 7 && index < 1007 ? { ...each, status: { phase: 'Rejected' as const } } : each));
+    expect(decideQuota(policy(7, first), rest)).toMatchObject({ used: 7, refused: { length: 193 } });
   });
 });
