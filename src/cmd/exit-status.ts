@@ -53,6 +53,7 @@ const BY_STORAGE_CODE = {
   InvalidUrl: EXIT.usage,
   Unsupported: EXIT.usage,
   InvalidKey: EXIT.failed,
+  ClockSkewed: EXIT.failed,
   Unexpected: EXIT.failed,
 } as const satisfies Record<StorageErrorCode, ExitStatus>;
 

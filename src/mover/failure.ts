@@ -41,6 +41,7 @@ const STORAGE = {
   InvalidUrl: 'no',
   Unsupported: 'no',
   InvalidKey: 'no',
+  ClockSkewed: 'yes',
   Unexpected: 'asItSays',
 } as const satisfies Record<StorageErrorCode, Again>;
 

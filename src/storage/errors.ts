@@ -17,6 +17,8 @@ export type StorageErrorCode =
   /** The store or service cannot do what is asked: Object Lock, STS. */
   | 'Unsupported'
   | 'InvalidKey'
+  /** The clocks of this machine and the service are so far apart that locks would end at another time than meant. */
+  | 'ClockSkewed'
   | 'Unexpected';
 
 export interface StorageErrorOptions {

@@ -72,6 +72,7 @@ class LimitingStore implements ObjectStore {
       remove: (key, versionId, options) => this.#inTurn(`removing ${key}`, options?.signal, () => base.remove(key, versionId, options)),
       copyFrom: (source, key, retention, options) => this.#inTurn(`copying ${key}`, options?.signal, () => base.copyFrom(source, key, retention, options)),
       sha256Of: (key, versionId, options) => this.#inTurn(`looking up ${key}`, options?.signal, () => base.sha256Of(key, versionId, options)),
+      serviceTime: () => base.serviceTime?.(),
     };
   }
 

@@ -66,6 +66,9 @@ export interface ObjectVersions {
 
   /** The SHA-256 that the service computed of a version when that was stored, in hex; `undefined` where it kept none. */
   sha256Of(key: string, versionId: string, options?: CallOptions): Promise<string | undefined>;
+
+  /** What the clock of the service shows by which locks end, milliseconds since the epoch; `undefined` before it has answered anything, or where it does not tell. */
+  serviceTime?(): number | undefined;
 }
 
 /** The versions below `prefix` (with its trailing slash). */
@@ -81,5 +84,6 @@ export function versionsWithin(base: ObjectVersions, prefix: string): ObjectVers
     remove: (key, versionId, options) => base.remove(prefix + key, versionId, options),
     copyFrom: (source, key, retention, options) => base.copyFrom(source, prefix + key, retention, options),
     sha256Of: (key, versionId, options) => base.sha256Of(prefix + key, versionId, options),
+    serviceTime: () => base.serviceTime?.(),
   };
 }

@@ -1,7 +1,7 @@
 import { Agent as HttpAgent } from 'node:http';
 import { Agent as HttpsAgent } from 'node:https';
 import { getCACertificates } from 'node:tls';
-import { NodeHttpHandler } from '@smithy/node-http-handler';
+import { NodeHttpHandler, type NodeHttpHandlerOptions } from '@smithy/node-http-handler';
 
 const CONNECT_TIMEOUT_MS = 10_000;
 const IDLE_TIMEOUT_MS = 60_000;
@@ -16,13 +16,17 @@ export interface HttpOptions {
 }
 
 /** How S3, STS and KMS are reached. The agents set no limit of sockets: a queue in there would count as time to connect. */
-export function requestHandler(options: HttpOptions, Handler: typeof NodeHttpHandler = NodeHttpHandler): NodeHttpHandler {
+export function requestHandler(options: HttpOptions): NodeHttpHandler {
+  return new NodeHttpHandler(handlerOptions(options));
+}
+
+export function handlerOptions(options: HttpOptions): NodeHttpHandlerOptions {
   const agent = { keepAlive: true, maxFreeSockets: 64 };
   const trust = options.caBundle === undefined ? {} : { ca: [...getCACertificates('default'), options.caBundle] };
-  return new Handler({
+  return {
     connectionTimeout: options.connectTimeoutMs ?? CONNECT_TIMEOUT_MS,
     socketTimeout: options.idleTimeoutMs ?? IDLE_TIMEOUT_MS,
     httpAgent: new HttpAgent(agent),
     httpsAgent: new HttpsAgent({ ...agent, ...trust }),
-  });
+  };
 }

@@ -151,6 +151,7 @@ class RetryingStore implements ObjectStore {
       remove: (key, versionId, options) => this.#retry(`removing a version of ${key}`, key, options?.signal, () => base.remove(key, versionId, options)),
       copyFrom: (source, key, retention, options) => this.#retry(`copying ${key}`, key, options?.signal, () => base.copyFrom(source, key, retention, options)),
       sha256Of: (key, versionId, options) => this.#retry(`looking up the hash of ${key}`, key, options?.signal, () => base.sha256Of(key, versionId, options)),
+      serviceTime: () => base.serviceTime?.(),
     };
   }
 

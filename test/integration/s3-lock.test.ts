@@ -54,6 +54,13 @@ describe.each(services)('a locked bucket of %s', (_, start) => {
     expect(body.equals((await Body?.transformToByteArray()) ?? new Uint8Array())).toBe(true);
   });
 
+  it('tells what its clock shows, by which its locks end', async () => {
+    const { versions } = store.within('anything');
+    await store.head('anything');
+    const time = versions?.serviceTime?.() ?? 0;
+    expect(Math.abs(time - Date.now())).toBeLessThan(5000);
+  });
+
   it.each([
     ['in one request', 1_000],
     ['in parts', 6_000_000],

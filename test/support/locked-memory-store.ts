@@ -55,6 +55,7 @@ export class LockedMemoryStore implements ObjectStore {
         await this.#ask('sha256Of', key);
         return sha256(this.#version(key, versionId)?.bytes);
       },
+      serviceTime: () => this.#now().getTime(),
     };
   }
 

@@ -2,6 +2,7 @@ import type { CollectOrders } from '../../api/index.ts';
 import { StorageError, type VersionedObject } from '../../storage/index.ts';
 import { inParallel } from '../in-parallel.ts';
 import { RESULTS_KEPT_MS } from '../old-results.ts';
+import { assertSameTime } from './clocks.ts';
 import { announcement } from './doubts.ts';
 import { decodeLedger, newestLedger, parseLedgerName, type Ledger } from './ledger.ts';
 import { lockedUntil } from './lock-terms.ts';
@@ -67,6 +68,7 @@ export async function collectTenant(
   orders: Pick<CollectOrders, 'lock' | 'dryRun'> & { readonly released: readonly string[] },
   { now, signal, mayBegin }: { readonly now: Date; readonly signal: AbortSignal; readonly mayBegin: () => boolean },
 ): Promise<CollectedTenant> {
+  assertSameTime(replica, now);
   const name = newestLedger(there);
   // A night with nothing to collect costs listings alone.
   const isIdle = name?.isIdle === true && !there.some(({ key }) => key !== name.key && key.startsWith('ledger/'));

@@ -1,5 +1,6 @@
 import type { ReplicaFinding, ReplicatedTenant } from '../../api/index.ts';
 import type { ObjectInfo } from '../../storage/index.ts';
+import { assertSameTime } from './clocks.ts';
 import { closureGaps } from './closure.ts';
 import { copyTenant, type CopiedTenant } from './copy-tenant.ts';
 import { openAnnouncements } from './doubts.ts';
@@ -21,6 +22,7 @@ const MOST_TRIES = 3;
 
 /** Brings one tenant's replica up to its source, as far as that is to be believed (`docs/decisions`, "What the replica believes"). */
 export async function replicateTenant(work: ReplicationWork, listing: TenantListing): Promise<TenantOutcome> {
+  assertSameTime(work.replica, work.now());
   const quiet = quietOutcome(work, listing);
   if (quiet !== undefined) return quiet;
   let listed = listing;

@@ -72,6 +72,7 @@ export class S3Store implements ObjectStore {
       location: this.location,
       call: (doing, key, options, request) => this.#call(doing, key, options, request),
       path: (key) => this.#path(key),
+      clock: handle.clock,
     });
   }
 

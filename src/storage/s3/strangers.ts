@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { DeserializeMiddleware, HttpResponse } from '@smithy/types';
+import { ServiceClock } from '../service-clock.ts';
 
 /** What answered is no S3 service, whatever its status says: a proxy's page while the service is away, mostly. */
 export class NotS3 extends Error {
@@ -14,9 +15,14 @@ const PAGE_OF_ABSENCE = /^(?:text\/html|text\/plain)\b/i;
 
 /** The SDK's handler of requests, which believes no web page: proxies have them with a status of 200, or a 404 where no object is meant. */
 export class S3Handler extends NodeHttpHandler {
+  readonly clock = new ServiceClock();
+
   override async handle(...[request, options]: Parameters<NodeHttpHandler['handle']>): Promise<{ response: HttpResponse }> {
     const { response } = await super.handle(request, options);
-    if (!isPage(response, request.method)) return { response };
+    if (!isPage(response, request.method)) {
+      this.clock.hear(response.headers['date']);
+      return { response };
+    }
     if (response.body instanceof Readable) response.body.destroy();
     throw new NotS3('a web page answered');
   }

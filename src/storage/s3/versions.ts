@@ -4,6 +4,7 @@ import { compareKeys } from '../object-key.ts';
 import { describeFailure } from '../network-failures.ts';
 import type { CallOptions, GetOptions, ListOptions, Retention } from '../object-store.ts';
 import type { CopiedVersion, CopySource, ObjectVersion, ObjectVersions, VersionedObject } from '../object-versions.ts';
+import type { ServiceClock } from '../service-clock.ts';
 import { copyObject, sha256Of, type CopyTarget } from './copying.ts';
 import { listObjectVersions, notOnward, type VersionsPage } from './listings.ts';
 import type { ObjectCalls } from './object-calls.ts';
@@ -20,6 +21,7 @@ export interface VersionedBucket {
   /** Turns a failure into words; `Aborted` before the request where the signal is set. */
   readonly call: <T>(doing: string, key: string, options: CallOptions, request: () => Promise<T>) => Promise<T>;
   readonly path: (key: string) => string;
+  readonly clock: Pick<ServiceClock, 'now'>;
 }
 
 /** A bucket's versions by S3's own requests. Failures are not tried again here. */
@@ -28,6 +30,10 @@ export class S3Versions implements ObjectVersions {
 
   constructor(at: VersionedBucket) {
     this.#at = at;
+  }
+
+  serviceTime(): number | undefined {
+    return this.#at.clock.now();
   }
 
   async *list(prefix: string, options: ListOptions = {}): AsyncIterable<VersionedObject> {
