@@ -76,12 +76,16 @@ export function labelValue(name: string): string {
   return name.length <= MAX_READABLE ? name : `${name.slice(0, 42).replace(/[-._]+$/, '')}-${shortHash(name)}`;
 }
 
-/** Room for the `-yyyymmddhhmm` of an automatic backup in a name of 253 characters. */
-const MAX_POLICY_PART = 240;
+/** Characters of an object's name. */
+const MAX_NAME = 253;
 
-/** `<policy>-<yyyymmddhhmm>` of the scheduled minute in UTC: made again it is the same one. */
-export function automaticBackupName(policy: string, slot: number): string {
-  const minute = new Date(slot).toISOString().slice(0, 16).replace(/\D/g, '');
-  const head = policy.length <= MAX_POLICY_PART ? policy : `${policy.slice(0, MAX_POLICY_PART - 7).replace(/[-.]+$/, '')}-${shortHash(policy).slice(0, 6)}`;
-  return `${head}-${minute}`;
+/**
+ * `<policy>-<yyyymmddhhmm>` of the scheduled minute in UTC: made again it is the same one.
+ * @param uid - of the policy: with it the name is another, for where somebody else's Backup has the first
+ */
+export function automaticBackupName(policy: string, slot: number, uid?: string): string {
+  const tail = `-${new Date(slot).toISOString().slice(0, 16).replace(/\D/g, '')}${uid === undefined ? '' : `-${shortHash(uid).slice(0, 6)}`}`;
+  const room = MAX_NAME - tail.length;
+  const head = policy.length <= room ? policy : `${policy.slice(0, room - 7).replace(/[-.]+$/, '')}-${shortHash(policy).slice(0, 6)}`;
+  return `${head}${tail}`;
 }

@@ -29,6 +29,8 @@ export interface Run {
   /** Milliseconds since the epoch. */
   readonly slot: number;
   readonly name: string;
+  /** The name for it where somebody else's Backup has the first. */
+  readonly secondName: string;
 }
 
 export interface Missed {
@@ -105,7 +107,7 @@ function decideInForce(facts: ScheduleFacts, automatic: Automatic, schedule: Sch
   return {
     ...upcoming,
     kind: 'run',
-    run: { slot, name: automaticBackupName(metadata.name, slot) },
+    run: { slot, name: automaticBackupName(metadata.name, slot), secondName: automaticBackupName(metadata.name, slot, metadata.uid) },
     ...(missed === undefined ? {} : { missed }),
     remembered: missed === undefined ? dealtWith : { ...dealtWith, lastMissed: displayTime(missed.newest) },
     wakeAt: nextRun,
@@ -162,14 +164,19 @@ class Timing {
 
   /** Times between `floor` and `slot` that no Backup was made for, with `slot` itself where `inclusive`. */
   missed(floor: number, slot: number, existing: ReadonlySet<string>, inclusive: boolean): Missed | undefined {
+    const newest = inclusive ? slot : this.#newestMissing(floor, slot, existing);
+    if (newest === undefined) return undefined;
     let count = inclusive ? 1 : 0;
-    let newest = inclusive ? slot : undefined;
     for (let at = this.#schedule.next(floor), seen = 0; at !== undefined && at < slot && seen < MOST_COUNTED; at = this.#schedule.next(at), seen++) {
-      if (existing.has(displayTime(at))) continue;
-      count++;
-      if (!inclusive) newest = at;
+      if (!existing.has(displayTime(at))) count++;
     }
-    return newest === undefined ? undefined : { newest, count: Math.min(count, MOST_COUNTED) };
+    return { newest, count: Math.min(Math.max(count, 1), MOST_COUNTED) };
+  }
+
+  #newestMissing(floor: number, slot: number, existing: ReadonlySet<string>): number | undefined {
+    let at = this.#newestIn(floor, slot - 1);
+    while (at !== undefined && existing.has(displayTime(at))) at = this.#newestIn(floor, at - 1);
+    return at;
   }
 
   #newestIn(floor: number, until: number): number | undefined {

@@ -165,7 +165,7 @@ describe('two operators at once, over a spring night', () => {
 });
 
 describe('what has ended long ago', () => {
-  it('is removed but for the newest, and the name of a run that somebody took is told', async () => {
+  it('is removed but for the newest, and a run whose name somebody took has another', async () => {
     const at = (hours: number) => new Date(now - hours * HOUR).toISOString();
     const tidy = { apiVersion: VERSION, kind: 'BackupPolicy', metadata: { name: 'tidy', namespace: 'customer' }, spec: { location: 'here', automatic, history: { failedBackups: 1, restores: 1 } } };
     const made = client<Backup>(resourceTypes.backups);
@@ -186,8 +186,9 @@ describe('what has ended long ago', () => {
     const left = async () => [...(await made.list({ namespace: 'customer' })).items, ...(await restores.list({ namespace: 'customer' })).items].map(({ metadata }) => metadata.name).filter((name) => /^(f|ok|r)\d?$/.test(name)).sort();
     await until(async () => (await left()).length === 3);
     one.look('tidy');
-    const events = client<KubeObject & { reason: string; note: string }>(resourceTypes.events);
-    await until(async () => (await events.list({ namespace: 'customer' })).items.some(({ reason }) => reason === 'BackupNameTaken'));
+    const runs = async () => (await made.list({ namespace: 'customer' })).items.filter(({ spec }) => spec.policy === 'tidy' && spec.trigger === 'Automatic').map(({ metadata }) => metadata.name);
+    await until(async () => (await runs()).length === 1);
+    expect(await runs()).toEqual([expect.stringMatching(/^tidy-203004050030-[0-9a-f]{6}$/)]);
     await one.stop();
     expect(await left()).toEqual(['f3', 'ok', 'r3']);
     expect(one.failures).toEqual([]);

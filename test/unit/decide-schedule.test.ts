@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Backup, BackupPolicy, BackupPolicyStatus } from '../../src/api/index.ts';
+import { automaticBackupName } from '../../src/decide/child-names.ts';
 import { decideSchedule, type ScheduleDecision } from '../../src/decide/schedule.ts';
 
 type Automatic = NonNullable<BackupPolicy['spec']['automatic']>;
@@ -63,6 +64,8 @@ describe('the next automatic backup', () => {
     expect(long('b')).toMatch(/^a+-[0-9a-f]{6}-202603100200$/);
     expect(long('b').length).toBeLessThanOrEqual(253);
     expect(long('b')).not.toBe(long('c'));
+    expect(automaticBackupName('a'.repeat(253), 0, 'uid')).toMatch(/^a+-[0-9a-f]{6}-197001010000-[0-9a-f]{6}$/);
+    expect(automaticBackupName('a'.repeat(253), 0, 'uid')).toHaveLength(253);
   });
 });
 
@@ -86,7 +89,7 @@ describe('a run that was missed', () => {
     const began = performance.now();
     const minutely = { schedule: '* * * * *', startingDeadline: '5m' };
     const status = { schedule: '* * * * * UTC', since: '2025-03-01T00:00:00Z', lastScheduled: '2025-03-09T02:00:00Z' };
-    expect(decide('2026-03-10T02:00:30Z', { automatic: minutely, status })).toMatchObject({ kind: 'run', run: { name: 'daily-202603100200' }, missed: { count: 100 } });
+    expect(decide('2026-03-10T02:00:30Z', { automatic: minutely, status })).toMatchObject({ kind: 'run', run: { name: 'daily-202603100200' }, missed: { count: 100, newest: Date.parse('2026-03-10T01:59:00Z') } });
     expect(performance.now() - began).toBeLessThan(1000);
   });
 

@@ -5,34 +5,36 @@ import { isKubeError, type EventRecorder, type ResourceClient } from '../../kube
 import type { Caches } from '../caches.ts';
 
 export interface AutomaticDependencies {
-  readonly caches: Pick<Caches, 'backups'>;
+  readonly caches: { readonly backups: Pick<Caches['backups'], 'remember'> };
   readonly restores: Pick<ResourceClient<Restore>, 'delete'>;
   readonly backups: Pick<ResourceClient<Backup>, 'create' | 'get' | 'patch' | 'delete'>;
   readonly events: Pick<EventRecorder, 'record'>;
 }
 
-/** Makes the Backup of a scheduled time. One that is there already was made before a crash, or by another replica. */
+/** Makes the Backup of a scheduled time. One that is there already was made before a crash, or by another replica; somebody else's does not keep it from being made. */
 export async function applyRun({ backups, caches, events }: AutomaticDependencies, policy: BackupPolicy, run: Run, signal: AbortSignal): Promise<void> {
   const { name: policyName, namespace } = policy.metadata;
   const scheduledAt = displayTime(run.slot);
-  const metadata = {
-    name: run.name,
-    namespace,
-    labels: { [LABEL_POLICY]: labelValue(policyName), [LABEL_TRIGGER]: 'Automatic' },
-    annotations: { [ANNOTATION_SCHEDULED_AT]: scheduledAt },
-  };
-  try {
-    const made = await backups.create({ apiVersion: API_VERSION, kind: 'Backup', metadata, spec: { policy: policyName, trigger: 'Automatic' } }, signal);
-    caches.backups.remember(made);
-    events.record(policy, { type: 'Normal', reason: 'BackupCreated', action: 'Schedule', message: `Backup ${run.name} is made, as scheduled for ${scheduledAt}.` });
-  } catch (error) {
-    if (!isKubeError(error, 'AlreadyExists')) throw error;
-    const present = await backups.get(run.name, namespace, signal);
-    const isOurs = present?.spec.trigger === 'Automatic' && present.metadata.annotations?.[ANNOTATION_SCHEDULED_AT] === scheduledAt;
-    if (present === undefined || isOurs) return;
-    const message = `No automatic backup is made for ${scheduledAt}: Backup ${run.name} exists and was not made by the schedule. Create one by hand, and leave names of this form to the operator.`;
-    events.record(policy, { type: 'Warning', reason: 'BackupNameTaken', action: 'Schedule', message });
+  const labels = { [LABEL_POLICY]: labelValue(policyName), [LABEL_TRIGGER]: 'Automatic' };
+  const annotations = { [ANNOTATION_SCHEDULED_AT]: scheduledAt };
+  for (const name of [run.name, run.secondName]) {
+    try {
+      const metadata = { name, namespace, labels, annotations };
+      const made = await backups.create({ apiVersion: API_VERSION, kind: 'Backup', metadata, spec: { policy: policyName, trigger: 'Automatic' } }, signal);
+      caches.backups.remember(made);
+      const why = name === run.name ? '' : ` Its name has an end of its own, for somebody else made Backup ${run.name}.`;
+      events.record(policy, { type: 'Normal', reason: 'BackupCreated', action: 'Schedule', message: `Backup ${name} is made, as scheduled for ${scheduledAt}.${why}` });
+      return;
+    } catch (error) {
+      if (!isKubeError(error, 'AlreadyExists')) throw error;
+      const present = await backups.get(name, namespace, signal);
+      // Gone in between: the next look finds the name free.
+      if (present === undefined) throw error;
+      if (present.spec.policy === policyName && present.spec.trigger === 'Automatic' && present.metadata.annotations?.[ANNOTATION_SCHEDULED_AT] === scheduledAt) return;
+    }
   }
+  const message = `No automatic backup is made for ${scheduledAt}: Backups ${run.name} and ${run.secondName} exist and were not made by the schedule. Create one by hand, and leave names of this form to the operator.`;
+  events.record(policy, { type: 'Warning', reason: 'BackupNameTaken', action: 'Schedule', message });
 }
 
 export function tellMissed(events: Pick<EventRecorder, 'record'>, policy: BackupPolicy, { count, newest }: Missed): void {
