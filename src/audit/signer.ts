@@ -55,14 +55,20 @@ function readPrivateKey(text: string): KeyObject {
 
 /** Whether the holder of that public key signed these bytes. Never throws: what does not read as key or signature did not. */
 export function isSignedBy(publicKey: string, bytes: Uint8Array, signature: string): boolean {
-  const raw = Buffer.from(publicKey, 'base64');
-  if (raw.byteLength !== KEY_BYTES) return false;
+  const [raw, signed] = [fromBase64(publicKey), fromBase64(signature)];
+  if (raw?.byteLength !== KEY_BYTES || signed === undefined) return false;
   try {
     const key = createPublicKey({ key: Buffer.concat([SPKI_PREFIX, raw]), format: 'der', type: 'spki' });
-    return verify(null, bytes, key, Buffer.from(signature, 'base64'));
+    return verify(null, bytes, key, signed);
   } catch {
     return false;
   }
+}
+
+/** Only the one text that stands for these bytes: the last character before `=` has bits that a decoder passes over (RFC 4648, section 3.5). */
+function fromBase64(text: string): Buffer | undefined {
+  const bytes = Buffer.from(text, 'base64');
+  return bytes.toString('base64') === text ? bytes : undefined;
 }
 
 /** What people compare: the first 16 hex digits of the SHA-256 of a public key. */

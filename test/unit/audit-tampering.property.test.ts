@@ -60,6 +60,21 @@ describe('a trail that somebody laid a hand on', () => {
       { numRuns: 250 },
     );
   });
+
+  it('is found out by each single bit of an event and of a head', async () => {
+    const sound = await storeWithTrail(1, signer);
+    const bits = 8 * Math.max((await sound.get(eventKey(1))).byteLength, (await sound.get(headKey(1))).byteLength);
+    const unnoticed: Attack[] = [];
+    for (const kind of ['flip', 'flip-head'] as const) {
+      for (let at = 0; at < bits; at += 1) {
+        const store = await copyOf(sound);
+        await carryOut({ do: kind, seq: 1, bit: at }, store, sound);
+        const { findings } = await verifyTrail(store, { tenantId: TENANT, trustedKeys: [signer.publicKey] });
+        if (findings.length === 0) unnoticed.push({ do: kind, seq: 1, bit: at });
+      }
+    }
+    expect(unnoticed).toEqual([]);
+  });
 });
 
 async function carryOut(each: Attack, store: MemoryStore, other: MemoryStore): Promise<void> {
