@@ -107,6 +107,9 @@ export const ReplicatedTenant = z.object({
 });
 export type ReplicatedTenant = z.infer<typeof ReplicatedTenant>;
 
+/** What a worker's termination message says beside the counts: the SHA-256 of the result that it left in the bucket, in hex; absent where it could leave none. */
+export const ReplicationEnding = z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/).optional() });
+
 /** Left at `replication/<runId>-<shard>.json` below the location's prefix; without `tenants` and `findings` as the termination message. */
 export const ReplicationResult = z.object({
   version: z.literal(MOVER_CONTRACT_VERSION),

@@ -20,6 +20,7 @@ export {
   type Ports,
   type RecoverySource,
   type ReplicationAccess,
+  type ResultsOfRun,
   type TenantRecords,
   type ResultReader,
   type SecretLookup,

@@ -64,10 +64,18 @@ export interface ReplicationAccess {
    */
   credentials(location: BackupLocation, task: ReplicationOrders['task'], signal: AbortSignal): Promise<WorkerCredentials>;
   /**
-   * The results of a run, by shard; `undefined` for one that left none.
+   * The results of a run, by shard; `undefined` for one that left none, or where another one than it left is there.
    * @throws {PortError} also for a result that is none
    */
-  results(location: BackupLocation, task: ReplicationOrders['task'], runId: string, shards: number, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]>;
+  results(location: BackupLocation, run: ResultsOfRun, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]>;
+}
+
+export interface ResultsOfRun {
+  readonly task: ReplicationOrders['task'];
+  readonly runId: string;
+  readonly shards: number;
+  /** The SHA-256 of each in hex, by shard, as far as the workers themselves told it. */
+  readonly told: ReadonlyMap<number, string>;
 }
 
 /** Revisions of what the bucket says of each tenant. */

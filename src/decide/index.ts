@@ -32,7 +32,7 @@ export { MoverLine, type MoverQueue, type MoverTask, type RunningMover, type Wai
 export { NOT_REPLICATED, decideReplication } from './replication.ts';
 export { REPLICA_CREDENTIALS, SOURCE_CREDENTIALS, workersJob } from './replication-job.ts';
 export { decideWorkersRefused, replicationAttempt } from './replication-run.ts';
-export { expectedSnapshots, type ExpectedSnapshot } from './replication-findings.ts';
+export { expectedSnapshots, resultsTold, type ExpectedSnapshot } from './replication-findings.ts';
 export type { ReplicationFacts, ReplicationPlan, ReplicationStep, ShardResults, WorkersStart } from './replication-facts.ts';
 export type { ReplicaStanding } from './policy-replication.ts';
 export { replicaView, type ReplicaView } from './replica-location.ts';

@@ -10,7 +10,8 @@ import type { ReplicationSetup } from './replication-setup.ts';
 export type ShardResults =
   | { readonly state: 'notLooked' }
   | { readonly state: 'unreachable'; readonly message: string }
-  | { readonly state: 'found'; readonly shards: readonly (ReplicationResult | undefined)[] };
+  /** `replaced`: shards of which another result is there than their worker left, or none. */
+  | { readonly state: 'found'; readonly shards: readonly (ReplicationResult | undefined)[]; readonly replaced?: readonly number[] };
 
 /** `lately`: what its log holds of late, read only when nothing was heard for long. */
 export type WorkerSaid = Pick<AttemptFacts, 'spoken' | 'lately'>;

@@ -2,10 +2,11 @@
  * What a copy found that no work of ours explains, as the status tells it: what the workers say, what is known from before and was not looked at this time, and what
  * the cluster knows and the buckets do not. Pure.
  */
-import type { Backup, BackupTenant, ReplicationResult, ReplicationStatus } from '../api/index.ts';
+import { ReplicationEnding, type Backup, type BackupTenant, type ReplicationResult, type ReplicationStatus } from '../api/index.ts';
 import { timeOf } from './backup-status.ts';
 import { displayList } from './display.ts';
 import { storedAt } from './good.ts';
+import type { MoverPodFact } from './observed.ts';
 
 const MAX_LISTED = 20;
 const MAX_NAMES = 5;
@@ -37,6 +38,36 @@ export function expectedSnapshots({ metadata: { name }, spec: { tenantId } }: Ba
   });
 }
 
+/** The SHA-256 of the results that workers left, by shard, as their pods tell. A pod's word comes from the kubelet; what lies in the bucket may be anybody's. */
+export function resultsTold(pods: readonly Pick<MoverPodFact, 'shard' | 'terminated'>[]): ReadonlyMap<number, string> {
+  return new Map(
+    pods.flatMap(({ shard, terminated }): [number, string][] => {
+      const sha256 = terminated === undefined ? undefined : sha256In(terminated.message);
+      return shard === undefined || sha256 === undefined ? [] : [[shard, sha256]];
+    }),
+  );
+}
+
+function sha256In(message: string): string | undefined {
+  try {
+    return ReplicationEnding.safeParse(JSON.parse(message)).data?.sha256;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Adds to what is known that somebody replaced or removed results of this attempt. */
+export function withReplaced(status: ReplicationStatus, replaced: readonly number[]): ReplicationStatus {
+  if (replaced.length === 0) return status;
+  const lines = replaced.map((shard) => `${ofRun(status)}the result of worker ${shard} is not the one that it left in the bucket, or is gone: somebody who can write there wants something not to be seen`);
+  return { ...status, diverged: [...new Set([...lines, ...(status.diverged ?? [])])].slice(0, MAX_LISTED) };
+}
+
+/** What such a line begins with: it stands until the next run has ended. */
+function ofRun({ scheduledAt = '' }: ReplicationStatus): string {
+  return `copy of ${scheduledAt}: `;
+}
+
 /** @param letGo - ids of tenants whose losses a person has confirmed */
 export function findingsAfter(status: ReplicationStatus, shards: readonly (ReplicationResult | undefined)[], expected: readonly ExpectedSnapshot[], letGo: ReadonlySet<string>): ReplicationFindings {
   const tenants = shards.flatMap((result) => result?.tenants ?? []);
@@ -45,11 +76,11 @@ export function findingsAfter(status: ReplicationStatus, shards: readonly (Repli
   const given = givenUp(tenants, expected.filter((each) => !letGo.has(each.tenantId) && each.storedAt < (timeOf(status.attemptedAt) ?? 0)), isWhole);
   const looked = new Set(tenants.filter(({ state }) => state === 'done' || state === 'diverged').map(({ tenant }) => tenant));
   // What nobody looked at this time is as it was.
-  const kept = isWhole ? [] : (status.diverged ?? []).filter((line) => !looked.has(tenantIn(line)));
+  const kept = (status.diverged ?? []).filter((line) => line.startsWith(ofRun(status)) || (!isWhole && !looked.has(tenantIn(line))));
   const counted = shards.reduce((total, result) => total + (result?.counts.diverged ?? 0), 0);
   return {
     diverged: [...found, ...given.map(({ line }) => line), ...kept].slice(0, MAX_LISTED),
-    tenantsDiverged: counted + given.length + new Set(kept.map(tenantIn)).size,
+    tenantsDiverged: counted + given.length + new Set(kept.map(tenantIn).filter((tenant) => tenant !== '')).size,
     isGivenUp: given.length > 0,
   };
 }

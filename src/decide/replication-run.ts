@@ -6,7 +6,7 @@ import { displayBytes, displayDuration, displayList, displayTime } from './displ
 import { failureOf } from './failure-reason.ts';
 import type { SpokenProgress } from './observed.ts';
 import type { ReplicationFacts, ReplicationPlan, ReplicationStep } from './replication-facts.ts';
-import { findingsAfter, type ReplicationFindings } from './replication-findings.ts';
+import { findingsAfter, withReplaced, type ReplicationFindings } from './replication-findings.ts';
 import { letGoOf, workersStart } from './replication-job.ts';
 import { laggingFrom, standingReplication } from './replication-standing.ts';
 import { workersState } from './replication-workers.ts';
@@ -16,6 +16,8 @@ import { troubleOf } from './trouble.ts';
 
 const LOOK_MS = 30_000;
 const RESULT_LOOK_MS = 10_000;
+/** After the window; a service that is down comes back, mostly. */
+const RESULTS_WAIT_MS = 3_600_000;
 const MAX_LISTED = 20;
 /** Attempts of both stages have numbers of their own. */
 const NUMBERS = { Copying: 0, Collecting: 10, perSecond: 20 } as const;
@@ -78,15 +80,18 @@ function collectResults(facts: ReplicationFacts, status: ReplicationStatus, now:
     case 'notLooked':
       return { ...standingReplication(facts, status, now), needsResults: true, wakeAt: now + RESULT_LOOK_MS };
     case 'unreachable':
+      // Whoever can write into the bucket could put something there that never reads, and no night would begin again.
+      if ((timeOf(status.windowEndsAt) ?? 0) + RESULTS_WAIT_MS <= now) return finish(facts, { ...status, phase: 'Failed', message: `The workers have ended, and their results could not be read until after their window: ${results.message}` }, now);
       return { ...standingReplication(facts, { ...status, message: `The workers have ended, but their results cannot be read: ${results.message}` }, now), wakeAt: now + RESULT_LOOK_MS };
     case 'found':
-      return conclude(facts, status, { shards: results.shards, givenUp }, now);
+      return conclude(facts, withReplaced(status, results.replaced ?? []), { shards: results.shards, givenUp, replaced: results.replaced ?? [] }, now);
   }
 }
 
 interface Ends {
   readonly shards: readonly (ReplicationResult | undefined)[];
   readonly givenUp: ReadonlyMap<number, string>;
+  readonly replaced: readonly number[];
 }
 
 function conclude(facts: ReplicationFacts, status: ReplicationStatus, ends: Ends, now: number): ReplicationPlan {
@@ -137,13 +142,14 @@ function clear(facts: ReplicationFacts, status: ReplicationStatus): ReplicationS
 }
 
 /** In words, by shard and tenant. A tenant whose turn did not come is none: it waits. */
-function problemsOf({ attempt }: ReplicationFacts, { shards, givenUp }: Ends): { readonly problems: readonly string[]; readonly retryable: boolean } {
+function problemsOf({ attempt }: ReplicationFacts, { shards, givenUp, replaced }: Ends): { readonly problems: readonly string[]; readonly retryable: boolean } {
   const problems: string[] = [];
   let retryable = false;
   for (const [index, result] of shards.entries()) {
     if (result === undefined) {
       const why = attempt.job?.ended?.reason === 'DeadlineExceeded' ? 'its time was over' : 'it was lost';
-      problems.push(givenUp.get(index) ?? `worker ${index} left no result: ${why}`);
+      const isReplaced = replaced.includes(index);
+      problems.push(isReplaced ? `worker ${index} left another result than the one in the bucket` : (givenUp.get(index) ?? `worker ${index} left no result: ${why}`));
       retryable = true;
     } else if (result.failure !== undefined) {
       const { reason, message } = failureOf(result.failure.code, result.failure.message);

@@ -25,11 +25,11 @@ export async function writeTerminationMessage(path: string, result: MoverResult,
   await writeFile(path, shortForm(result, isInBucket));
 }
 
-/** Counts alone, and why it failed: which tenants, the object in the bucket says. */
-export async function writeReplicationMessage(path: string, result: ReplicationResult): Promise<void> {
+/** Counts alone, and why it failed: which tenants, the object in the bucket says, if it is the one with that SHA-256. */
+export async function writeReplicationMessage(path: string, result: ReplicationResult, sha256: string | undefined): Promise<void> {
   const { failure } = result;
   const short = failure === undefined ? {} : { failure: { ...failure, message: failure.message.slice(0, LONGEST_MESSAGE) } };
-  await writeFile(path, JSON.stringify({ ...result, ...short, tenants: [], findings: [] }));
+  await writeFile(path, JSON.stringify({ ...result, ...short, tenants: [], findings: [], ...(sha256 === undefined ? {} : { sha256 }) }));
 }
 
 /** Of any script three bytes a character at most, and 2 KiB in all. */

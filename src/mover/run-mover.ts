@@ -75,11 +75,11 @@ export async function runMover(environment: MoverEnvironment): Promise<number> {
 async function replicateShard(orders: ReplicationOrders, environment: MoverEnvironment, lines: MoverLines): Promise<number> {
   const { ordersDirectory, shard = 0, signal, now, peakMemory } = environment;
   const pulse = new Pulse(lines, environment.bytesRead);
-  const result = await runReplication(orders, { ordersDirectory, shard, lines, pulse, signal, now, peakMemory });
+  const { result, sha256 } = await runReplication(orders, { ordersDirectory, shard, lines, pulse, signal, now, peakMemory });
   pulse.stop();
   lines.end();
   try {
-    await writeReplicationMessage(environment.terminationMessage, result);
+    await writeReplicationMessage(environment.terminationMessage, result, sha256);
   } catch (error) {
     lines.trouble('TerminationMessage', error instanceof Error ? error.message : String(error));
   }

@@ -72,7 +72,7 @@ async function operator(): Promise<() => Promise<void>> {
     prover: { prove: () => Promise.resolve(lock) },
     replication: {
       credentials: () => (credentialsFail === undefined ? Promise.resolve({ files: { 'source.json': { version: 1, s3: { accessKeyId: `a${++minted}`, secretAccessKey: 's' }, kms: {} } }, expiresAt, shared: [] }) : Promise.reject(credentialsFail)),
-      results: (_location, _task, runId, shards) => Promise.resolve(results.get(runId) ?? Array.from({ length: shards }, () => undefined)),
+      results: (_location, { runId, shards }) => Promise.resolve(results.get(runId) ?? Array.from({ length: shards }, () => undefined)),
     },
     recovery: idleReplication().recovery,
     standings,

@@ -191,6 +191,24 @@ describe('a copy under way', () => {
 });
 
 describe('the end of a copy', () => {
+  it('is not held up for good by results that never read', () => {
+    const unread = (time: string) => decideReplication(facts({ status: running(), changed: { attempt: { ...NO_ATTEMPT, job: job(running(), ended) }, results: { state: 'unreachable', message: 'ResultRefused: it is malformed' } } }), at(time));
+    expect(unread('2T10:59:59').status).toMatchObject({ phase: 'Running', message: expect.stringContaining('malformed') });
+    expect(unread('2T11:00:00').status).toMatchObject({ phase: 'Failed', message: expect.stringContaining('malformed') });
+  });
+
+  it('is tried again, with an alarm, where another result lies in the bucket than a worker left there', () => {
+    const replaced = decideReplication(facts({ status: running(), changed: { attempt: { ...NO_ATTEMPT, job: job(running(), ended) }, results: { state: 'found', shards: [undefined, result(1)], replaced: [0] } } }), at('2T04:30:00'));
+    expect(replaced.status).toMatchObject({ phase: 'Running', attempt: 2, problems: ['worker 0 left another result than the one in the bucket'] });
+    expect(condition(replaced, 'ReplicaDiverged')).toMatchObject({ status: 'True', message: expect.stringContaining('the result of worker 0 is not the one that it left') });
+
+    const second = concluded([result(0), result(1)], { status: replaced.status ?? running() }, at('2T04:40:00'));
+    expect(second.status).toMatchObject({ phase: 'Completed', tenantsDiverged: 0 });
+    expect(condition(second, 'ReplicaDiverged')).toMatchObject({ status: 'True' });
+    const tomorrow = decideReplication(facts({ status: second.status ?? running() }), at('3T04:00:00')).status ?? running();
+    expect(condition(concluded([result(0), result(1)], { status: tomorrow }, at('3T04:30:00')), 'ReplicaDiverged')).toMatchObject({ status: 'False' });
+  });
+
   it('counts for what was stored before it began', () => {
     const plan = concluded([result(0), result(1)]);
     expect(plan).toMatchObject({

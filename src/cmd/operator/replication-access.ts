@@ -1,5 +1,5 @@
 import { MOVER_CONTRACT_VERSION, ReplicationResult, replicationResultKey, type BackupLocation, type ReplicationOrders, type S3WithSessions } from '../../api/index.ts';
-import { PortError, type ReplicationAccess } from '../../controller/index.ts';
+import { PortError, type ReplicationAccess, type ResultsOfRun } from '../../controller/index.ts';
 import { REPLICA_CREDENTIALS, SOURCE_CREDENTIALS, replicationSetup, type ReplicationSetup } from '../../decide/index.ts';
 import { workerSessionPolicy, type ObjectStore, type PolicyDocument } from '../../storage/index.ts';
 import { openBucket, type SecretSource } from './location-access.ts';
@@ -46,12 +46,12 @@ export class RealReplicationAccess implements ReplicationAccess {
   }
 
   /** Who copies leaves them in the location's own bucket, who collects where there is something to collect. */
-  async results({ spec }: BackupLocation, task: ReplicationOrders['task'], runId: string, shards: number, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]> {
+  async results({ spec }: BackupLocation, { task, runId, shards, told }: ResultsOfRun, signal: AbortSignal): Promise<readonly (ReplicationResult | undefined)[]> {
     const replica = task === 'collect' ? replicationSetup(spec)?.replica : undefined;
     const store = await openBucket(replica ?? spec.s3, this.#secrets);
     try {
       const found: (ReplicationResult | undefined)[] = [];
-      for (let shard = 0; shard < shards; shard++) found.push(await read(store, replicationResultKey(runId, shard), signal));
+      for (let shard = 0; shard < shards; shard++) found.push(await read(store, replicationResultKey(runId, shard), told.get(shard), signal));
       return found;
     } finally {
       await store.close();
@@ -59,8 +59,8 @@ export class RealReplicationAccess implements ReplicationAccess {
   }
 }
 
-async function read(store: ObjectStore, key: string, signal: AbortSignal): Promise<ReplicationResult | undefined> {
-  const found = await readResult(store, { key, name: key, mostBytes: MOST_BYTES, writer: 'worker' }, signal);
+async function read(store: ObjectStore, key: string, sha256: string | undefined, signal: AbortSignal): Promise<ReplicationResult | undefined> {
+  const found = await readResult(store, { key, name: key, mostBytes: MOST_BYTES, writer: 'worker', sha256 }, signal);
   if (found === undefined) return undefined;
   const parsed = ReplicationResult.safeParse(found);
   if (parsed.success) return parsed.data;

@@ -15,6 +15,7 @@ import {
   patienceOf,
   replicationAttempt,
   replicationSetup,
+  resultsTold,
   workersJob,
   type ReplicationFacts,
   type ReplicationPlan,
@@ -67,7 +68,7 @@ export class Replications {
       plan = decideReplication(facts, this.#context.clock.now());
     }
     if (plan.needsResults !== true) return this.#before(facts, plan, signal);
-    const results = await this.#read(location, signal);
+    const results = await this.#read(facts, signal);
     return this.#before(facts, decideReplication({ ...facts, results }, this.#context.clock.now()), signal);
   }
 
@@ -131,20 +132,21 @@ export class Replications {
     const { name } = location.metadata;
     if (copyRunId === undefined || this.#standings.knows(name, copyRunId)) return;
     try {
-      this.#standings.take(name, copyRunId, await this.#access.results(location, 'replicate', copyRunId, copyShards, signal));
+      this.#standings.take(name, copyRunId, await this.#access.results(location, { task: 'replicate', runId: copyRunId, shards: copyShards, told: new Map() }, signal));
     } catch (error) {
       if (!(error instanceof PortError)) throw error;
     }
   }
 
-  async #read(location: BackupLocation, signal: AbortSignal): Promise<ShardResults> {
+  async #read({ location, attempt }: ReplicationFacts, signal: AbortSignal): Promise<ShardResults> {
     const { replication } = location.status ?? {};
     if (replication === undefined) return { state: 'notLooked' };
     const { runId } = replicationAttempt(location.metadata.uid, replication);
     try {
-      const shards = await this.#access.results(location, replication.stage === 'Collecting' ? 'collect' : 'replicate', runId, replication.shards ?? 1, signal);
+      const told = resultsTold(attempt.pods);
+      const shards = await this.#access.results(location, { task: replication.stage === 'Collecting' ? 'collect' : 'replicate', runId, shards: replication.shards ?? 1, told }, signal);
       if (replication.stage !== 'Collecting') this.#standings.take(location.metadata.name, runId, shards);
-      return { state: 'found', shards };
+      return { state: 'found', shards, replaced: [...told.keys()].filter((shard) => shards[shard] === undefined) };
     } catch (error) {
       if (!(error instanceof PortError)) throw error;
       return { state: 'unreachable', message: `${error.reason}: ${error.message}` };

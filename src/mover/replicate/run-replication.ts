@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto';
 import { MOVER_CONTRACT_VERSION, MOVER_EXIT, RESULTS_FOLDER, replicationResultKey, type ReplicationOrders, type ReplicationPlace, type ReplicationResult } from '../../api/index.ts';
 import { canonicalJson, openStore, s3Url, type ObjectStore } from '../../storage/index.ts';
 import { CredentialsFile } from '../credentials-file.ts';
@@ -25,8 +26,14 @@ const RESULT_TIMEOUT_MS = 10_000;
 /** Connections that a service started anew breaks are not given a night up for. */
 const PATIENCE_MS = 5 * 60_000;
 
+export interface EndedReplication {
+  readonly result: ReplicationResult;
+  /** SHA-256 of what was left in the bucket, in hex; `undefined` where nothing could be. */
+  readonly sha256: string | undefined;
+}
+
 /** Carries out a shard of a run and leaves the result in the bucket of whoever works. Never throws: what happens is in the result. */
-export async function runReplication(orders: ReplicationOrders, environment: ReplicationEnvironment): Promise<ReplicationResult> {
+export async function runReplication(orders: ReplicationOrders, environment: ReplicationEnvironment): Promise<EndedReplication> {
   const startedAt = new Date(environment.now()).toISOString();
   const opened: ObjectStore[] = [];
   let outcome: LocationOutcome;
@@ -36,9 +43,9 @@ export async function runReplication(orders: ReplicationOrders, environment: Rep
     outcome = { tenants: [], findings: [], tally: newTally(), failure: failureOf(error, environment.signal) };
   }
   const result = resultOf(orders, environment, startedAt, outcome);
-  await leave(orders, environment, result, opened);
+  const sha256 = await leave(orders, environment, result, opened);
   await Promise.all(opened.map((store) => store.close()));
-  return result;
+  return { result, sha256 };
 }
 
 export function replicationExit({ failure }: Pick<ReplicationResult, 'failure'>): number {
@@ -101,17 +108,22 @@ function resultOf(orders: ReplicationOrders, environment: ReplicationEnvironment
   };
 }
 
-/** In Push mode the first data center's bucket, in Pull mode and after a collection the second's. */
-async function leave(orders: ReplicationOrders, { lines, now }: ReplicationEnvironment, result: ReplicationResult, opened: readonly ObjectStore[]): Promise<void> {
+/** In Push mode the first data center's bucket, in Pull mode and after a collection the second's. @returns its SHA-256, in hex */
+async function leave(orders: ReplicationOrders, { lines, now }: ReplicationEnvironment, result: ReplicationResult, opened: readonly ObjectStore[]): Promise<string | undefined> {
   const store = opened[orders.task === 'replicate' && orders.mode === 'Pull' ? 1 : 0];
-  if (store === undefined) return;
+  if (store === undefined) return undefined;
+  const bytes = canonicalJson(result);
+  let sha256: string | undefined = hash('sha256', bytes, 'hex');
   try {
-    await store.put(replicationResultKey(orders.runId, result.shard), canonicalJson(result), { ifAbsent: true, signal: AbortSignal.timeout(RESULT_TIMEOUT_MS) });
+    await store.put(replicationResultKey(orders.runId, result.shard), bytes, { ifAbsent: true, signal: AbortSignal.timeout(RESULT_TIMEOUT_MS) });
   } catch (error) {
     const { code, message } = failureOf(error);
-    if (code !== 'AlreadyExists') lines.trouble(code, `the result could not be left in the bucket: ${message}`);
+    lines.trouble(code, `the result could not be left in the bucket: ${message}`);
+    // What lies there under its name is another one, and whoever reads it has to know.
+    if (code !== 'AlreadyExists') sha256 = undefined;
   }
-  if (result.shard !== 0) return;
+  if (result.shard !== 0) return sha256;
   // Who may not delete here leaves them; they are small, and nobody needs them.
   await removeOldResults(store, RESULTS_FOLDER, new Date(now()), AbortSignal.timeout(RESULT_TIMEOUT_MS)).catch(() => undefined);
+  return sha256;
 }
