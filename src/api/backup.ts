@@ -70,6 +70,7 @@ export const BackupStatus = z.object({
   attempt: z.int().min(0).optional().meta({ description: 'Number of the current or last attempt, from 1.' }),
   jobName: z.string().optional().meta({ description: "The current attempt's Job." }),
   queuedAt: z.string().optional().meta({ format: 'date-time', description: 'When it was queued.' }),
+  hinderedSince: z.string().optional().meta({ format: 'date-time', description: 'Since when something is missing that it needs while it is queued; half an hour later it is given up.' }),
   startedAt: z.string().optional().meta({ format: 'date-time', description: 'When the first attempt began.' }),
   nextAttemptAt: z.string().optional().meta({ format: 'date-time', description: 'When the next attempt begins.' }),
   completedAt: z.string().optional().meta({ format: 'date-time', description: 'When it was stored or ended otherwise.' }),

@@ -25,7 +25,7 @@ export function decideSnapshotting(facts: BackupFacts, now: number): BackupPlan 
   // What was made there goes with the namespace, and the rest is swept away.
   if (facts.ground.namespace === undefined || facts.ground.namespace.terminating) return { steps: [] };
   const ground = checkGround(facts.ground);
-  if (!ground.ok) return afterPostHooks(facts, now, SNAPSHOTTING, () => say(facts, now, ground));
+  if (!ground.ok) return afterPostHooks(facts, now, SNAPSHOTTING, () => backInLine(facts, ground, now));
   const cutAt = timeOf(backup.status?.copiedAt);
   const copies = copiesOf(facts);
   const groupClass = backup.status?.groupSnapshotClass;
@@ -76,6 +76,12 @@ function tryAgain(facts: BackupFacts, why: Failure, now: number): BackupPlan {
   const said = `Attempt ${attempt} of ${MAX_ATTEMPTS} failed and is made again at ${displayTime(next)}: ${why.message}`;
   const change: StatusChange = { phase: 'Queued', conditions: [notStored(why.reason, said)], fields: { attempt, nextAttemptAt: displayTime(next), jobName: undefined, ...abandoned(backup) } };
   return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }], wakeAt: next };
+}
+
+/** Its place is for others while something is missing. The attempt was none. */
+function backInLine({ backup }: BackupFacts, why: Failure, now: number): BackupPlan {
+  const change: StatusChange = { phase: 'Queued', conditions: [notStored(why.reason, why.message)], fields: { ...abandoned(backup) } };
+  return { steps: [{ do: 'writeStatus', status: changedStatus(backup, change, now) }], again: true };
 }
 
 /** What was cut so far is of an earlier moment than what will be; under its names nothing is taken for new. The rest is swept in the end. */

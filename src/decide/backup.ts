@@ -117,8 +117,17 @@ function decideQueued(facts: BackupFacts, now: number): BackupPlan {
   const checked = check(facts);
   // A workload that is down waits for a safety backup, so that one waits no longer than in Pending.
   if (!checked.ok && backup.spec.trigger === 'Safety') return pending(backup, checked, now);
-  if (!checked.ok) return { steps: [write(backup, now, { phase: 'Queued', conditions: [notStored(checked.reason, checked.message)] })] };
-  return queue(facts, checked, now);
+  return checked.ok ? queue(facts, checked, now) : hindered(backup, checked, now);
+}
+
+/** What it was queued for is gone or not usable any more. All of a platform waits for a location, as long as it takes; what is missing in a namespace may never come, and others are not to wait for it. */
+function hindered(backup: Backup, { reason, message }: Failure, now: number): BackupPlan {
+  const say = (hinderedSince?: string) => write(backup, now, { phase: 'Queued', conditions: [notStored(reason, message)], fields: { hinderedSince } });
+  if (reason === 'LocationNotReady') return { steps: [say()] };
+  const since = timeOf(backup.status?.hinderedSince) ?? now;
+  if (now - since < WAIT_DEADLINE_MS) return { steps: [say(displayTime(since))], wakeAt: Math.min(since + WAIT_DEADLINE_MS, now + AUTOMATIC_REQUEUE_MS) };
+  const given = `${message} Given up after ${WAIT_DEADLINE_MS / 60_000} minutes; create a new Backup once this is mended.`;
+  return { steps: [write(backup, now, { phase: 'Failed', conditions: [notStored(reason, given)], fields: { completedAt: displayTime(now), hinderedSince: undefined } })] };
 }
 
 type Checked = { readonly ok: true; readonly ground: Ground; readonly chosen: Copies & { readonly ok: true } } | ({ readonly ok: false } & Failure);
@@ -160,7 +169,7 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
   const admission = facts.queue.admit(candidate);
   if (!admission.admitted) {
     return {
-      steps: [write(backup, now, { phase: 'Queued', conditions: [notStored(admission.reason, admission.message)], fields: { queuedAt } })],
+      steps: [write(backup, now, { phase: 'Queued', conditions: [notStored(admission.reason, admission.message)], fields: { queuedAt, hinderedSince: undefined } })],
       // Whoever gets a place is woken; thousands that a schedule made need not look after themselves.
       wakeAt: now + (admission.reason === 'LocationBusy' && candidate.automatic === true ? AUTOMATIC_REQUEUE_MS : REQUEUE_MS),
     };
@@ -177,6 +186,7 @@ function queue(facts: BackupFacts, checked: Checked & { readonly ok: true }, now
     volumes: copies.map(({ claim }) => claim),
     streams: streams.length === 0 ? undefined : streams.map(({ name }) => name),
     queuedAt,
+    hinderedSince: undefined,
     startedAt: status?.startedAt ?? displayTime(now),
     // Snapshots that an earlier attempt cut are read again; what was quiesced for them is past.
     hooks: status?.copiedAt !== undefined && !isReadLive(backup) ? status.hooks : undefined,

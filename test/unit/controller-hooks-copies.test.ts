@@ -94,4 +94,25 @@ describe('hooks around snapshots', () => {
       expect(left(made)).toBe(0);
     }
   });
+
+  it('release the workload, give the place to others and leave nothing when the policy is deleted meanwhile', async () => {
+    for (let turns = 1; turns <= 6; turns++) {
+      const made = setUp();
+      const { cluster } = made.world;
+      cluster.put('backuppolicies', NS, { ...cluster.find('backuppolicies', NS, 'daily'), metadata: { name: 'other' } });
+      made.storage.error = turns < 6 ? 'the array is full' : undefined;
+      made.world.createBackup('first');
+      for (let i = 0; i < turns; i++) await made.world.turn();
+      cluster.remove('backuppolicies', NS, 'daily');
+      made.storage.error = undefined;
+      made.world.createBackup('second', { policy: 'other', trigger: 'Automatic' });
+      for (let i = 0; i < 12; i++, cluster.now += 10_000) await made.world.turn();
+      expect({ turns, second: made.world.backup('second')?.status?.phase }).toEqual({ turns, second: 'Stored' });
+      cluster.now += 31 * 60_000;
+      await made.world.settle();
+      expect(['Failed', 'Stored']).toContain(made.world.backup('first')?.status?.phase);
+      if (made.seen.length > 0) expect(made.seen.at(-1)).toMatch(/^thaw/);
+      expect(left(made)).toBe(0);
+    }
+  });
 });

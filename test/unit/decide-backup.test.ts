@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { NS, MoverWorld } from '../support/mover-world.ts';
+import { NS, MoverWorld, ended, failed } from '../support/mover-world.ts';
 import { displayBytes, displayDuration, displayList, displayOrdinal } from '../../src/decide/display.ts';
 import { mergeConditions } from '../../src/decide/conditions.ts';
 import { attemptName, labelValue, safetyBackupName } from '../../src/decide/child-names.ts';
@@ -106,6 +106,54 @@ describe('a backup that cannot begin', () => {
     const { writes } = world.cluster;
     for (let i = 0; i < 5; i++) await world.turn();
     expect(world.cluster.writes).toBe(writes);
+  });
+});
+
+describe('a backup in the queue', () => {
+  /** Its first attempt has failed, and the second is to come. */
+  async function queued(): Promise<MoverWorld> {
+    const world = new MoverWorld();
+    await world.turn();
+    world.script = (orders) => failed(orders, 'Unreachable', 'no answer', true);
+    world.createBackup('first');
+    for (let i = 0; i < 4 && world.backup('first')?.status?.nextAttemptAt === undefined; i++) await world.turn();
+    world.script = (orders) => ended(orders);
+    expect(world.backup('first')?.status?.phase).toBe('Queued');
+    return world;
+  }
+
+  it.each(OBSTACLES.filter(([, reason]) => reason !== 'LocationNotReady'))('is given up half an hour after %s, not before', async (_what, reason, _message, hinder) => {
+    const world = await queued();
+    hinder(world);
+    world.cluster.now += 10 * MINUTE;
+    await world.turn();
+    const { writes } = world.cluster;
+    world.cluster.now += 20 * MINUTE;
+    await world.turn();
+    expect(world.backup('first')?.status?.phase).toBe('Queued');
+    expect(reasonOf(world)).toMatchObject({ reason });
+    expect(world.cluster.writes).toBe(writes);
+    world.cluster.now += 11 * MINUTE;
+    await world.turn();
+    expect(world.backup('first')?.status?.phase).toBe('Failed');
+    expect(reasonOf(world)).toMatchObject({ reason, message: expect.stringContaining('Given up after 30 minutes') });
+  });
+
+  it('waits for its location as long as it takes, and has all its time for what is missing after that', async () => {
+    const world = await queued();
+    const ready = (status: string) => world.cluster.change('backuplocations', undefined, 'here', { status: { conditions: [{ type: 'Ready', status, reason: 'R', message: 'm' }] } });
+    ready('False');
+    world.cluster.now += 300 * MINUTE;
+    await world.turn();
+    expect(world.backup('first')?.status?.phase).toBe('Queued');
+    ready('True');
+    world.cluster.change('persistentvolumeclaims', NS, 'data', { status: { phase: 'Lost' } });
+    await world.turn();
+    expect(world.backup('first')?.status?.phase).toBe('Queued');
+    world.cluster.change('persistentvolumeclaims', NS, 'data', { status: { phase: 'Bound' } });
+    await world.settle();
+    expect(world.backup('first')?.status).toMatchObject({ phase: 'Stored' });
+    expect(world.backup('first')?.status?.hinderedSince).toBeUndefined();
   });
 });
 

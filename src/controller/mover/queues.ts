@@ -121,7 +121,8 @@ export class MoverQueues {
     const stages = stagesOfBackup(backup);
     if (isEnding(backup)) return holdsForgetPlace(backup) ? { running: this.#holding(backup, 'forget') } : {};
     if (stages.includes('transferring')) return { running: this.#holding(backup, 'backup') };
-    if (!stages.includes('waiting')) return {};
+    // One that lacks something would keep its place in the line free for nobody; it asks anew once that is mended.
+    if (!stages.includes('waiting') || backup.status?.hinderedSince !== undefined) return {};
     const location = locationOf(this.#context, backup);
     return waitingUntil(backup.status?.nextAttemptAt, waitingBackup(backup, location, this.#siblingsOf(backup, location)));
   }
