@@ -22,6 +22,8 @@ const draft = join(checkout, `dist.${process.pid}`);
 
 /** They load machine code by paths of their own. */
 const NATIVE = ['koffi', 'sodium-native'] as const;
+/** How sodium-native finds its machine code among those for all platforms: a dozen files to load, to find the only one that is there. */
+const SEARCH = ['require-addon', 'bare-assert'];
 const Manifest = z.object({
   engines: z.looseObject({ node: z.string().optional() }).optional(),
   dependencies: z.record(z.string(), z.string()).optional(),
@@ -113,9 +115,10 @@ async function copyNativeModules(): Promise<void> {
     const { dependencies = {}, optionalDependencies = {} } = await manifestOf(from);
     for (const each of Object.keys({ ...dependencies, ...optionalDependencies })) {
       // Of the optional ones npm installed those for this platform.
-      if (!wanted.includes(each) && existsSync(join(checkout, 'node_modules', each))) wanted.push(each);
+      if (!wanted.includes(each) && !SEARCH.includes(each) && existsSync(join(checkout, 'node_modules', each))) wanted.push(each);
     }
   }
+  await writeFile(join(draft, 'node_modules/sodium-native/binding.js'), `module.exports = require('./prebuilds/${process.platform}-${process.arch}/sodium-native.node');\n`);
 }
 
 /** Whether a path within a native module's folder is used when the program runs. */

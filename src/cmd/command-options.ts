@@ -1,5 +1,6 @@
 import * as z from 'zod';
-import { TenantId } from '../api/index.ts';
+// Not of the whole `api`: a bundle would load, and build, the schemas of all resources with it, which takes a tenth of a small backup.
+import { TenantId } from '../api/fields.ts';
 import { StoreOptions } from './store-access.ts';
 import { UsageError } from './usage-error.ts';
 

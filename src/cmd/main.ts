@@ -40,7 +40,10 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => undefined);
 
 const status = await runProgram(process.argv.slice(2), {
-  stdin: process.stdin,
+  // Made when it is first asked for: hardly any command reads it.
+  get stdin() {
+    return process.stdin;
+  },
   stdout: process.stdout,
   stderr: process.stderr,
   signal: cancel.signal,

@@ -1,6 +1,7 @@
 import type { PathWarning } from '../restic/contract.ts';
 import { printable } from '../mover/printable.ts';
 import { noProgress, progressBar, progressLines, type ProgressDisplay } from './progress-display.ts';
+import { formatNumber } from './quantity.ts';
 
 /** A stream that a person or a program reads. */
 export interface Sink {
@@ -70,5 +71,5 @@ export function printWarnings({ warnings, warningCount }: { readonly warnings: r
     output.warn({ type: 'warning', kind, path, message }, printable(`warning: ${path}: ${message}`));
   }
   const more = warningCount - warnings.length;
-  if (more > 0) output.warn({ type: 'moreWarnings', count: more }, `warning: and ${more.toLocaleString('en-US')} more like these`);
+  if (more > 0) output.warn({ type: 'moreWarnings', count: more }, `warning: and ${formatNumber(more)} more like these`);
 }

@@ -14,7 +14,7 @@ import { UsageError } from './usage-error.ts';
 export async function runProgram(args: readonly string[], context: ProcessContext): Promise<number> {
   let status: number = EXIT.done;
   const json = args.includes('--json');
-  const program = describeProgram({ ...context, json }, (ended) => {
+  const program = describeProgram(context, json, (ended) => {
     status = ended;
   });
   addExamples(program);
@@ -44,12 +44,12 @@ function addExamples(command: Command): void {
 
 type Done = (status: number) => void;
 
-function describeProgram(context: ProcessContext & { readonly json: boolean }, done: Done): Command {
+function describeProgram(context: ProcessContext, json: boolean, done: Done): Command {
   const program = new Command('tenant-backup')
     .description('Keeps every customer\'s data safe: encrypted, deduplicated backups in the restic repository format.')
     .version(packageJson.version)
     .showHelpAfterError('(add --help for the options)')
-    .configureOutput({ writeOut: (text) => void context.stdout.write(text), writeErr: context.json ? () => undefined : (text) => void context.stderr.write(text) })
+    .configureOutput({ writeOut: (text) => void context.stdout.write(text), writeErr: json ? () => undefined : (text) => void context.stderr.write(text) })
     .configureHelp(HELP)
     .addHelpText('after', FIRST_STEPS)
     .exitOverride();

@@ -35,9 +35,10 @@ export async function readSecretKeyBytes(name: string, context: Pick<ProcessCont
 }
 
 /** @returns how many bytes came, `MAX_BYTES` at most */
-async function fill(buffer: Uint8Array, name: string, { stdin, signal }: Pick<ProcessContext, 'stdin' | 'signal'>): Promise<number> {
+async function fill(buffer: Uint8Array, name: string, context: Pick<ProcessContext, 'stdin' | 'signal'>): Promise<number> {
   const descriptor = name === '-' ? STDIN : Number(DESCRIPTOR.exec(name)?.[1] ?? NaN);
-  if (descriptor === STDIN) return drain(stdin, buffer, signal);
+  const { signal } = context;
+  if (descriptor === STDIN) return drain(context.stdin, buffer, signal);
   // A descriptor is read as it is: opening /dev/fd/N anew fails for sockets, which is what some programs make for pipes.
   const found = Number.isNaN(descriptor) ? undefined : fstatSync(descriptor);
   if (found?.isFIFO() === true || found?.isSocket() === true) return drain(new Socket({ fd: descriptor, readable: true, writable: false }), buffer, signal);

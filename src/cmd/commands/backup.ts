@@ -10,7 +10,7 @@ import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { lockOptionsOf, RetryLock } from '../lock-options.ts';
 import { outputFor, printWarnings, type Output } from '../output.ts';
 import { Pattern } from '../pattern-option.ts';
-import { formatBytes, formatCount, formatDuration } from '../quantity.ts';
+import { formatBytes, formatCount, formatDuration, formatNumber } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
 import { snapshotGroup } from '../snapshot-group.ts';
 import { tenantOf } from '../tenant-of-url.ts';
@@ -110,12 +110,13 @@ function refuseNested(paths: readonly string[]): void {
 }
 
 /** Whether what writes to standard input succeeds is not known here: use a shell that fails with it (`set -o pipefail`). */
-function streamsOf({ stdinFilename, source, secretKeyFile }: BackupOptions, { stdin }: ProcessContext): StreamSource[] {
+function streamsOf({ stdinFilename, source, secretKeyFile }: BackupOptions, context: ProcessContext): StreamSource[] {
   if (stdinFilename === undefined) {
     if (source.length === 0) throw new UsageError('nothing is named to back up; give --source DIR, or --stdin-filename PATH to store standard input');
     return [];
   }
   if (secretKeyFile === '-') throw new UsageError('--secret-key-file - and --stdin-filename both read standard input; give the key as a file or /dev/fd/3');
+  const { stdin } = context;
   if (stdin.isTTY === true) throw new UsageError('--stdin-filename stores standard input, which is a terminal; pipe something into it');
   return [{ as: stdinFilename, open: () => stdin }];
 }
@@ -151,7 +152,7 @@ function report(outcome: BackupOutcome, options: BackupOptions, output: Output):
     { type: 'summary', command: 'backup', snapshotId, parent, complete, files, directories, filesUnchanged, bytesProcessed, bytesAdded, warningCount, durationMs },
     [
       `snapshot ${snapshotId.slice(0, 8)} stored${complete ? '' : ', incomplete: not every file could be read'}`,
-      `${formatCount(files, 'file')} (${filesUnchanged.toLocaleString('en-US')} unchanged), ${formatCount(directories, 'directory', 'directories')}, ` +
+      `${formatCount(files, 'file')} (${formatNumber(filesUnchanged)} unchanged), ${formatCount(directories, 'directory', 'directories')}, ` +
         `${formatBytes(bytesProcessed)} in ${formatDuration(durationMs)}; ${formatBytes(bytesAdded)} added to the repository`,
     ].join('\n'),
   );

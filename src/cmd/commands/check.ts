@@ -6,7 +6,7 @@ import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { lockOptionsOf, RetryLock } from '../lock-options.ts';
 import { outputFor, type Output } from '../output.ts';
 import { printable } from '../../mover/printable.ts';
-import { formatCount } from '../quantity.ts';
+import { formatCount, formatNumber } from '../quantity.ts';
 import { StorageError } from '../../storage/index.ts';
 import { withRepository } from '../repository-access.ts';
 
@@ -61,7 +61,7 @@ function report({ problems, packsChecked, packsRead, snapshots }: CheckOutcome, 
   }
   output.print(
     { type: 'summary', command: 'check', problems: problems.length, snapshots, packsChecked, packsRead },
-    `${formatCount(snapshots, 'snapshot')} and ${formatCount(packsChecked, 'pack')} checked, ${packsRead.toLocaleString('en-US')} of them read whole: ` +
+    `${formatCount(snapshots, 'snapshot')} and ${formatCount(packsChecked, 'pack')} checked, ${formatNumber(packsRead)} of them read whole: ` +
       (problems.length === 0 ? 'no damage found' : `${formatCount(problems.length, 'problem')}; docs/errors.md, "When something is damaged", says how to mend it and what can still be restored`),
   );
   return problems.length === 0 ? EXIT.done : EXIT.damaged;

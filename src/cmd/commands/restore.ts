@@ -7,7 +7,7 @@ import { RepositoryOptions, readOptions } from '../command-options.ts';
 import { EXIT, type ExitStatus } from '../exit-status.ts';
 import { outputFor, printWarnings, type Output } from '../output.ts';
 import { Pattern } from '../pattern-option.ts';
-import { formatBytes, formatCount, formatDuration } from '../quantity.ts';
+import { formatBytes, formatCount, formatDuration, formatNumber } from '../quantity.ts';
 import { withRepository, type OpenedAccess } from '../repository-access.ts';
 import { UsageError } from '../usage-error.ts';
 
@@ -75,8 +75,8 @@ function report(outcome: RestoreOutcome, snapshotId: string, options: RestoreOpt
     { type: 'summary', command: 'restore', snapshotId, dryRun, complete, files, directories, filesSkippedIdentical, bytesWritten, deleted, warningCount, durationMs: Math.round(durationMs) },
     [
       `snapshot ${snapshotId.slice(0, 8)} ${dryRun ? 'would be restored (nothing was written)' : 'restored'}${complete ? '' : ', incomplete: see the warnings'}`,
-      `${formatCount(files, 'file')} (${filesSkippedIdentical.toLocaleString('en-US')} identical already), ${formatCount(directories, 'directory', 'directories')}, ` +
-        `${formatBytes(bytesWritten)} written, ${deleted.toLocaleString('en-US')} deleted, in ${formatDuration(durationMs)}`,
+      `${formatCount(files, 'file')} (${formatNumber(filesSkippedIdentical)} identical already), ${formatCount(directories, 'directory', 'directories')}, ` +
+        `${formatBytes(bytesWritten)} written, ${formatNumber(deleted)} deleted, in ${formatDuration(durationMs)}`,
     ].join('\n'),
   );
   return complete ? EXIT.done : EXIT.incomplete;
