@@ -49,4 +49,5 @@ export { isReadOnly } from './tenant-record.ts';
 export { hasEnded, isActive, type RestorePlan } from './restore-status.ts';
 export { patienceOf } from './stalled.ts';
 export { waitingRestore } from './restore-waiting.ts';
+export { decideStepRefused, type RefusableStep } from './restore-refused.ts';
 export { decideRestoreRefused, restoreIdentity } from './restore-transfer.ts';

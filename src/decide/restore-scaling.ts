@@ -1,6 +1,8 @@
 /** The workload goes down before anything is written, and gets the scale that it had before, however the restore ends. */
 import type { Restore } from '../api/index.ts';
+import { findCondition } from './conditions.ts';
 import { displayList } from './display.ts';
+import type { Failure } from './failure-reason.ts';
 import { leftBehind } from './lost-node.ts';
 import type { RestoreFacts, RestoreStep, WorkloadTarget } from './restore-facts.ts';
 import { concluded, giveUp, underWay, waitAWhile, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
@@ -29,7 +31,9 @@ export function decideScalingDown(facts: RestoreFacts, now: number): RestorePlan
     const waitsFor = target === undefined ? ` The policy names no workload: stop what uses the volumes.` : '';
     const reason = strangers.length > 0 && target === undefined ? 'VolumesInUse' : 'ScalingDown';
     const said = target === undefined ? using.trimStart() : `${target.kind} ${target.name} is scaled to 0.${using}`;
-    const tooLong = (message: string): RestorePlan => giveUp(facts, 'VolumesInUse', `${message} Nothing was restored.`, now);
+    // What the API server refused is why, where it did.
+    const refused = steps.length === 0 ? undefined : refusedBefore(restore);
+    const tooLong = (message: string): RestorePlan => giveUp(facts, refused?.reason ?? 'VolumesInUse', `${refused?.message ?? message} Nothing was restored.`, now);
     return waitAWhile(facts, { reason, message: `${said}${lost}${waitsFor}`, lookAfter: LEAVING_LOOK_MS, before: steps, tooLong }, now);
   }
   const next: RestoreChange =
@@ -37,6 +41,11 @@ export function decideScalingDown(facts: RestoreFacts, now: number): RestorePlan
       ? { phase: 'Restoring', conditions: [underWay('Starting', 'The mover is being started.')], fields: { attempt: 1, waitingSince: undefined } }
       : { phase: 'SafetyBackup', conditions: [underWay('SafetyBackup', `The state before is backed up as Backup ${restore.status.safetyBackup}.`)], fields: { waitingSince: undefined } };
   return { steps: [writeRestore(facts, next, now)], again: true };
+}
+
+function refusedBefore({ status }: Restore): Failure | undefined {
+  const said = findCondition(status?.conditions, 'Succeeded');
+  return said?.reason === 'ScaleRefused' ? { reason: said.reason, message: said.message.replace('is given up at', 'was given up at') } : undefined;
 }
 
 export function decideScalingUp(facts: RestoreFacts, now: number): RestorePlan {
@@ -55,7 +64,8 @@ export function decideScalingUp(facts: RestoreFacts, now: number): RestorePlan {
     target !== undefined &&
     before?.scaledDown === true &&
     (workload.state === 'missing' || (workload.state === 'found' && workload.uid !== target.uid));
-  const tail = gone ? ` ${target.kind} ${target.name} is gone, so its scale could not be put back.` : '';
+  const unreadable = target !== undefined && before?.scaledDown === true && workload.state === 'notScalable' ? ` ${target.kind} ${target.name} could not be scaled back: ${workload.message} Scale it to ${before.replicasBefore} by hand.` : '';
+  const tail = gone ? ` ${target.kind} ${target.name} is gone, so its scale could not be put back.` : unreadable;
   const change = concluded(restore, tail, now, before === undefined ? {} : { workload: { ...before, scaledDown: false } });
   steps.push(writeRestore(facts, change, now));
   return { steps, again: restore.metadata.deletionTimestamp !== undefined };

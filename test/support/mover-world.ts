@@ -98,6 +98,8 @@ export class MoverWorld {
   tolerates: (error: unknown) => boolean = () => false;
   /** Jobs that a queueing system holds, by their labels. */
   suspended: (labels: Readonly<Record<string, string>>) => boolean = () => false;
+  /** What the operator that runs now works with. */
+  context!: MoverContext;
   #backups!: BackupReconciler;
   #sweeping!: SweepContext;
   #restores!: RestoreReconciler;
@@ -188,6 +190,7 @@ export class MoverWorld {
     const moverSecrets = cluster.cache<RawSecret>('secrets', cacheIndexes.moverSecrets, (secret) => secret.metadata.namespace === MOVERS && isOurs(secret));
     this.#sweeping = { connection: cluster, caches: { ...context.caches, moverSecrets }, moverNamespace: MOVERS };
     const events = { record: (_subject: unknown, event: EventInput) => void this.events.push(event) };
+    this.context = context;
     this.#backups = new BackupReconciler(context, events, () => undefined);
     this.#restores = new RestoreReconciler(context, events, () => undefined);
   }

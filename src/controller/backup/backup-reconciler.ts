@@ -39,11 +39,11 @@ import {
   newWarnings,
   recordIfPossible,
   recordUnlessFailed,
+  refusalOf,
   transitionEvent,
   type MoverContext,
 } from '../mover/index.ts';
 import { makeCopy, observeCopies, observeStorage } from '../copy/index.ts';
-import { PortError } from '../ports.ts';
 import { jobFact } from '../mover/facts.ts';
 import { HookRunner } from './hook-runner.ts';
 
@@ -272,7 +272,7 @@ export class BackupReconciler {
       await this.#children.start(start, location, signal, start.orders.task === 'backup' ? facts.backup.spec.requestedBy : undefined);
       return undefined;
     } catch (error) {
-      const refusal = error instanceof PortError ? error : refusalOf(error);
+      const refusal = refusalOf(error);
       if (refusal === undefined) throw error;
       const now = this.#context.clock.now();
       return this.#decide(facts, (seen) => (start.orders.task === 'forget' ? decideForgetRefused(seen, refusal, now) : decideStartRefused(seen, refusal, now)), signal);
@@ -328,10 +328,4 @@ export class BackupReconciler {
 function moverHome({ metadata, status }: Backup): string {
   const forgets = (status?.attempt ?? 0) >= FIRST_FORGET_ATTEMPT;
   return (forgets ? undefined : status?.moverNamespace) ?? metadata.namespace ?? '';
-}
-
-/** What the API server refuses for good is told like a mover's failure: a workload that is quiesced must not wait for somebody who reads the log. */
-function refusalOf(error: unknown): { readonly reason: string; readonly message: string; readonly retryable: boolean } | undefined {
-  if (!isKubeError(error, 'Forbidden', 'Invalid', 'BadRequest')) return undefined;
-  return { reason: 'MoverRefused', message: `The API server refuses what the mover needs: ${error.message}`, retryable: true };
 }

@@ -26,7 +26,7 @@ import {
 import type { LockFinding } from '../../decide/location.ts';
 import { rememberingParser } from '../../decide/cron.ts';
 import { ResourceClient, isKubeError, resourceTypes } from '../../kube/index.ts';
-import { fromCaches, secretData, type MoverContext } from '../mover/index.ts';
+import { fromCaches, refusalOf, secretData, type MoverContext } from '../mover/index.ts';
 import { PortError, type ReplicationAccess } from '../ports.ts';
 import type { RawJob, RawSecret } from '../raw-objects.ts';
 import type { ReplicaStandings } from './replica-standings.ts';
@@ -158,7 +158,7 @@ export class Replications {
       for (const step of plan.before ?? []) await this.#do(step, facts.location, signal);
       return plan;
     } catch (error) {
-      const refusal = error instanceof PortError ? error : refusalOf(error);
+      const refusal = refusalOf(error, 'the workers need');
       if (refusal === undefined) throw error;
       return decideWorkersRefused(facts, refusal, this.#context.clock.now());
     }
@@ -217,9 +217,4 @@ async function createOnce(create: () => Promise<unknown>): Promise<void> {
   } catch (error) {
     if (!isKubeError(error, 'AlreadyExists')) throw error;
   }
-}
-
-function refusalOf(error: unknown): { readonly reason: string; readonly message: string; readonly retryable: boolean } | undefined {
-  if (!isKubeError(error, 'Forbidden', 'Invalid', 'BadRequest')) return undefined;
-  return { reason: 'MoverRefused', message: `The API server refuses what the workers need: ${error.message}`, retryable: true };
 }

@@ -10,8 +10,7 @@ import {
   type VerificationStep,
 } from '../../decide/index.ts';
 import { keyOf } from '../../kube/index.ts';
-import { MoverChildren, fromCaches, liveJobs, observeAttempt, observeGround, type MoverContext } from '../mover/index.ts';
-import { PortError } from '../ports.ts';
+import { MoverChildren, fromCaches, liveJobs, observeAttempt, observeGround, refusalOf, type MoverContext, type Refusal } from '../mover/index.ts';
 
 /** Observes the verification of a policy's backups and does what was decided; the policy's controller writes the status. */
 export class Verifications {
@@ -78,7 +77,7 @@ export class Verifications {
     for (const step of plan.after ?? []) await this.#do(step, facts, signal);
   }
 
-  async #do(step: VerificationStep, { policy, ground }: VerificationFacts, signal: AbortSignal): Promise<PortError | undefined> {
+  async #do(step: VerificationStep, { policy, ground }: VerificationFacts, signal: AbortSignal): Promise<Refusal | undefined> {
     const { namespace = '', uid } = policy.metadata;
     switch (step.do) {
       case 'startMover':
@@ -92,14 +91,15 @@ export class Verifications {
     }
   }
 
-  async #start({ start }: VerificationStep & { readonly do: 'startMover' }, { location }: VerificationFacts['ground'], signal: AbortSignal): Promise<PortError | undefined> {
+  async #start({ start }: VerificationStep & { readonly do: 'startMover' }, { location }: VerificationFacts['ground'], signal: AbortSignal): Promise<Refusal | undefined> {
     if (location === undefined) return undefined;
     try {
       await this.#children.start(start, location, signal);
       return undefined;
     } catch (error) {
-      if (error instanceof PortError) return error;
-      throw error;
+      const refusal = refusalOf(error);
+      if (refusal === undefined) throw error;
+      return refusal;
     }
   }
 }

@@ -3,12 +3,14 @@ import {
   NO_ATTEMPT,
   decideRestore,
   decideRestoreRefused,
+  decideStepRefused,
   restoreEnded,
   replicaView,
   restoreIdentity,
   restoredBackup,
   type MoverStart,
   type NewClaim,
+  type RefusableStep,
   type RestoreFacts,
   type RestorePlan,
   type RestoreStep,
@@ -26,11 +28,11 @@ import {
   observeGround,
   observeUsers,
   recordIfPossible,
+  refusalOf,
   recordUnlessFailed,
   transitionEvent,
   type MoverContext,
 } from '../mover/index.ts';
-import { PortError } from '../ports.ts';
 import type { RawClaim } from '../raw-objects.ts';
 import { Workloads } from './workload-observer.ts';
 
@@ -175,6 +177,9 @@ export class RestoreReconciler {
       if (step.do === 'startMover') {
         const refused = await this.#start(step.start, facts, signal);
         if (refused !== undefined) return this.#apply({ ...facts, restore: current }, refused, signal);
+      } else if (step.do === 'scale' || step.do === 'createClaim' || step.do === 'createSafetyBackup') {
+        const refused = await this.#try(step, { ...facts, restore: current }, signal);
+        if (refused !== undefined) return this.#apply({ ...facts, restore: current }, refused, signal);
       } else {
         current = await this.#do(step, current, facts, signal);
       }
@@ -182,7 +187,21 @@ export class RestoreReconciler {
     return plan;
   }
 
-  async #do(step: Exclude<RestoreStep, { do: 'startMover' }>, current: Restore, facts: RestoreFacts, signal: AbortSignal): Promise<Restore> {
+  /** @returns what to do instead when the API server refuses it for good */
+  async #try(step: RefusableStep, facts: RestoreFacts, signal: AbortSignal): Promise<RestorePlan | undefined> {
+    const { namespace = '' } = facts.restore.metadata;
+    try {
+      if (step.do === 'scale') await this.#workloads.scale(step.workload, namespace, step.replicas, signal);
+      else if (step.do === 'createClaim') await this.#createClaim(step.claim, signal);
+      else await this.#createSafetyBackup(step.backup, namespace, signal);
+      return undefined;
+    } catch (error) {
+      if (!isKubeError(error, 'Forbidden', 'Invalid', 'BadRequest')) throw error;
+      return decideStepRefused(facts, step, error.message.replace(/[.\s]*$/, ''), this.#context.clock.now());
+    }
+  }
+
+  async #do(step: Exclude<RestoreStep, RefusableStep | { do: 'startMover' }>, current: Restore, facts: RestoreFacts, signal: AbortSignal): Promise<Restore> {
     const { namespace = '', uid } = current.metadata;
     switch (step.do) {
       case 'addFinalizer':
@@ -192,17 +211,8 @@ export class RestoreReconciler {
       case 'writeStatus':
         await this.#recordEnd(current, step.status, facts, signal);
         return this.#writeStatus(current, step.status, signal);
-      case 'scale':
-        await this.#workloads.scale(step.workload, namespace, step.replicas, signal);
-        return current;
-      case 'createClaim':
-        await this.#createClaim(step.claim, signal);
-        return current;
       case 'deleteClaim':
         await this.#claims.delete(step.name, namespace, { uid: step.uid, signal });
-        return current;
-      case 'createSafetyBackup':
-        await this.#createSafetyBackup(step.backup, namespace, signal);
         return current;
       case 'cancelSafetyBackup':
         this.#context.caches.backups.remember(await this.#backups.patch(step.name, namespace, { spec: { cancel: true } }, { signal }));
@@ -251,8 +261,9 @@ export class RestoreReconciler {
       await this.#children.start(start, location, signal, facts.restore.spec.requestedBy);
       return undefined;
     } catch (error) {
-      if (!(error instanceof PortError)) throw error;
-      return decideRestoreRefused(facts, error, this.#context.clock.now());
+      const refusal = refusalOf(error);
+      if (refusal === undefined) throw error;
+      return decideRestoreRefused(facts, refusal, this.#context.clock.now());
     }
   }
 
