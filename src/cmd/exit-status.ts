@@ -29,6 +29,7 @@ const BY_ENGINE_CODE = {
   NoSuchSnapshot: EXIT.failed,
   AmbiguousSnapshot: EXIT.failed,
   SourceMissing: EXIT.failed,
+  SourceLost: EXIT.failed,
   NoSpace: EXIT.failed,
   TargetUnwritable: EXIT.failed,
   Aborted: EXIT.interrupted,

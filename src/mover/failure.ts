@@ -18,6 +18,7 @@ const ENGINE = {
   NoSuchSnapshot: 'no',
   AmbiguousSnapshot: 'no',
   SourceMissing: 'no',
+  SourceLost: 'yes',
   NoSpace: 'no',
   TargetUnwritable: 'no',
   Aborted: 'yes',

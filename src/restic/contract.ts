@@ -323,6 +323,7 @@ export type EngineErrorCode =
   | 'NoSuchSnapshot'
   | 'AmbiguousSnapshot'
   | 'SourceMissing'
+  | 'SourceLost'
   | 'NoSpace'
   | 'TargetUnwritable'
   | 'Aborted'

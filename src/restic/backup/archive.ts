@@ -243,14 +243,16 @@ export class Archive implements FrameOwner {
     const { queue } = this.#options;
     const queued = { frame, path: step.path, node, stat: step.stat, change };
     if (queue.follow(queued)) return;
-    let descriptor: number;
+    let opened: ReturnType<EntryStep['open']>;
     try {
-      descriptor = step.open();
+      opened = step.open();
     } catch (error) {
       this.#miss(error, step, frame);
       return;
     }
-    queue.add(queued, descriptor);
+    const { descriptor, found } = opened;
+    if (found === step) queue.add(queued, descriptor);
+    else queue.add({ ...queued, stat: found.stat, node: nodeOf(step.name, found.stat, found.details(this.#warn), this.#times) }, descriptor);
   }
 
   /** @throws what is no answer of the operating system */
@@ -258,8 +260,11 @@ export class Archive implements FrameOwner {
     const code = errnoCodeOf(error);
     if (code === undefined) throw error;
     const path = textOf(step.path);
-    const isGone = code === 'ENOENT' || code === 'ESTALE';
-    const message = isGone ? `${path} was removed while the backup ran` : `${path} cannot be read (${code}); it is missing from this backup`;
+    const isGone = code === 'ENOENT';
+    const message =
+      isGone ? `${path} was removed while the backup ran`
+      : code === 'ESTALE' ? `${path} was replaced by something else while the backup ran, or its network file system lost it (ESTALE); it is missing from this backup`
+      : `${path} cannot be read (${code}); it is missing from this backup`;
     this.#options.statistics.warn({ path, kind: isGone ? 'vanished' : 'unreadable', message });
     if (!isGone) frame.miss();
   }

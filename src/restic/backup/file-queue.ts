@@ -1,5 +1,5 @@
 import { closeSync } from 'node:fs';
-import type { FileStat, SourceReader } from '../fs/index.ts';
+import { errnoCodeOf, type FileStat, type SourceReader } from '../fs/index.ts';
 import { encodeNodeHead, encodeNodeTail, flattened, parseTree, textOf, type ByteString, type Node } from '../format/index.ts';
 import type { FileJob, FileResult } from '../pipeline/messages.ts';
 import type { WorkerPool } from '../pipeline/worker-pool.ts';
@@ -139,8 +139,9 @@ export class FileQueue {
 
   #finish(file: OpenFile): void {
     const results = file.stretches.filter((result) => result !== undefined);
-    const problem = results.find((result) => result.problem !== undefined)?.problem;
-    const hasChanged = !this.#isAsListed(file) || results.some((result) => result.hasChanged);
+    const after = this.#lookAgain(file);
+    const problem = results.find((result) => result.problem !== undefined)?.problem ?? after.problem;
+    const hasChanged = !after.isAsListed || results.some((result) => result.hasChanged);
     const { content, bytes } = joined(results);
     const outcome = { content, bytes, hasChanged, problem };
     if (file.linked !== undefined) this.#linkedFiles.finish(file.linked, outcome);
@@ -162,12 +163,20 @@ export class FileQueue {
     frame.fill(slot, flattened(node), false);
   }
 
-  #isAsListed({ listed, descriptor }: OpenFile): boolean {
+  /** Whether a file that was read has stayed what it was; where a network file system has lost it since, nobody knows. */
+  #lookAgain({ listed, descriptor }: OpenFile): { readonly isAsListed: boolean; readonly problem?: string } {
     // The worker has closed it.
-    if (listed === undefined) return true;
-    const { size, mtime } = this.#reader.statDescriptor(descriptor);
-    closeSync(descriptor);
-    return size === listed.size && mtime.seconds === listed.mtime.seconds && mtime.nanoseconds === listed.mtime.nanoseconds;
+    if (listed === undefined) return { isAsListed: true };
+    try {
+      const { size, mtime } = this.#reader.statDescriptor(descriptor);
+      return { isAsListed: size === listed.size && mtime.seconds === listed.mtime.seconds && mtime.nanoseconds === listed.mtime.nanoseconds };
+    } catch (error) {
+      const problem = errnoCodeOf(error);
+      if (problem === undefined) throw error;
+      return { isAsListed: false, problem };
+    } finally {
+      closeSync(descriptor);
+    }
   }
 }
 

@@ -68,9 +68,10 @@ export interface EntryStep extends StepBase {
   /**
    * Opens a regular file for reading (O_NOFOLLOW, relative to its directory, atime kept where allowed). The descriptor is the caller's,
    * also in another thread: read it with `fs.readSync`, close it with `fs.closeSync`.
-   * @throws {LibcError} `ENOENT` (vanished), `EACCES` (unreadable), …; also when another file has taken its place since the stat.
+   * @returns with `found`, the entry that was opened: this one, or the file that has taken its place since (as an editor saves: by renaming)
+   * @throws {LibcError} `ENOENT` (vanished), `EACCES` (unreadable), …; also when something else than a file has taken its place.
    */
-  open(): number;
+  open(): { readonly descriptor: number; readonly found: EntryStep };
 }
 
 /** A directory that could not be listed, an entry that vanished or could not be looked at. The walk goes on; the backup is incomplete. */
@@ -93,6 +94,7 @@ export interface WalkOptions {
 
 /** `fs/index.ts` exports functions of these shapes. */
 export interface SourceReader {
+  /** @throws {EngineError} `SourceMissing`; `SourceLost` when the source's root has gone while it was walked */
   walk(options: WalkOptions): Iterable<WalkStep>;
   /** A stat of an open descriptor, to see whether a file changed while it was read. */
   statDescriptor(descriptor: number): FileStat;

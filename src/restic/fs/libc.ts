@@ -71,9 +71,11 @@ export class Libc {
     return decodeStatx(this.#statxView);
   }
 
-  stat(descriptor: number): FileStat {
+  /** @param isAsked - the server of a network file system is asked, however fresh the kernel's own knowledge is */
+  stat(descriptor: number, isAsked = false): FileStat {
     this.#name[0] = 0;
-    if (this.#native.statx(descriptor, this.#name, c.AT_EMPTY_PATH, c.STATX_BASIC_STATS, this.#statx) < 0) this.#failOn('statx', descriptor);
+    const flags = c.AT_EMPTY_PATH | (isAsked ? c.AT_STATX_FORCE_SYNC : 0);
+    if (this.#native.statx(descriptor, this.#name, flags, c.STATX_BASIC_STATS, this.#statx) < 0) this.#failOn('statx', descriptor);
     return decodeStatx(this.#statxView);
   }
 

@@ -14,8 +14,10 @@ const adviceFor: Readonly<Partial<Record<string, string>>> = {
   ENOTDIR: 'it is no directory; name the directory that it lies in, and leave out the rest with excludes',
 };
 
-/** How many ancestors are held open. Deeper trees let go of the farthest ones and come back through `..`, which is checked. */
+/** How many ancestors are held open, beside the root. Deeper trees let go of the farthest ones and come back through `..`, which is checked. */
 const openAncestors = 128;
+/** Problems that one entry may have by itself; any other may be the source's end. */
+const ofOneEntry: ReadonlySet<string> = new Set(['ENOENT', 'EACCES', 'EPERM', 'ELOOP', 'ENOTDIR', 'ENAMETOOLONG']);
 const self = byteString('.');
 const parent = byteString('..');
 
@@ -77,13 +79,43 @@ export class Walk {
     yield* this.#enter(descriptor, this.#libc.stat(descriptor), path, byteString(''));
   }
 
+  /**
+   * Without its root (a network share that went stale, a volume that was pulled, a directory that was removed) every entry seems to be gone, one by one:
+   * such a backup must not pass for one of a small tree.
+   */
+  #assertRoot(): void {
+    const [root] = this.#frames;
+    if (root === undefined) return;
+    let links: number;
+    try {
+      ({ links } = this.#libc.stat(root.descriptor, true));
+    } catch (cause) {
+      throw this.#lost(errnoCodeOf(cause) ?? 'unknown', cause);
+    }
+    // Some file systems count no links of directories at all.
+    if (links === 0 && root.stat.links > 0) throw this.#lost('it was removed');
+  }
+
+  #lost(why: string, cause?: unknown): EngineError {
+    const { directory } = this.#options;
+    const message = `The source ${directory} was lost while it was read (${why}), so no snapshot was made. Bring its volume or network share back, then back up again: what was read is not read twice.`;
+    return new EngineError('SourceLost', message, { retryable: true, context: { path: directory }, cause });
+  }
+
+  #problem(name: ByteString, path: ByteString, error: unknown): ProblemStep {
+    const code = errnoCodeOf(error);
+    if (code === undefined) throw error;
+    if (!ofOneEntry.has(code)) this.#assertRoot();
+    return problem(name, path, code);
+  }
+
   /** What stands behind a name. Directories come back as their stat, to be entered; everything else as the step that tells of it. */
   #look(frame: Frame, name: ByteString, path: ByteString): WalkStep | FileStat | undefined {
     let stat: FileStat;
     try {
       stat = this.#libc.statAt(frame.descriptor, name);
     } catch (error) {
-      return problem(name, path, error);
+      return this.#problem(name, path, error);
     }
     const isDirectory = stat.type === 'dir';
     if (this.#options.select?.(path, isDirectory) === false) return undefined;
@@ -97,17 +129,17 @@ export class Walk {
       yield { step: 'leave', name, path };
       return;
     }
-    let descriptor: number;
+    let opened: { readonly descriptor: number; readonly stat: FileStat };
     try {
-      descriptor = openForReading(this.#libc, frame.descriptor, name, c.O_DIRECTORY | c.O_NOFOLLOW);
+      opened = openDirectory(this.#libc, frame.descriptor, name);
     } catch (error) {
       // It is still there, with its owner and mode: an empty directory, and the warning, say more than nothing.
       yield { step: 'enter', name, path, stat, details: (warn) => this.#details(frame.descriptor, name, stat, path, warn) };
-      yield problem(name, path, error);
+      yield this.#problem(name, path, error);
       yield { step: 'leave', name, path };
       return;
     }
-    yield* this.#enter(descriptor, this.#libc.stat(descriptor), path, name);
+    yield* this.#enter(opened.descriptor, opened.stat, path, name);
   }
 
   *#enter(descriptor: number, stat: FileStat, path: ByteString, name: ByteString): Generator<WalkStep> {
@@ -116,11 +148,13 @@ export class Walk {
     try {
       names = this.#libc.namesIn(descriptor).sort();
     } catch (error) {
-      failure = problem(name, path, error);
+      // The root's own list is all that there is.
+      if (this.#frames.length === 0) throw this.#lost(errnoCodeOf(error) ?? 'unknown', error);
+      failure = this.#problem(name, path, error);
     }
     this.#frames.push({ descriptor, stat, path, name, names, next: 0 });
     const far = this.#frames.at(-1 - openAncestors);
-    if (far !== undefined && far.descriptor >= 0) {
+    if (far !== undefined && far !== this.#frames[0] && far.descriptor >= 0) {
       this.#libc.close(far.descriptor);
       far.descriptor = -1;
     }
@@ -129,30 +163,38 @@ export class Walk {
   }
 
   *#leave(frame: Frame): Generator<WalkStep> {
+    // Before the last step: what it completes is saved at once.
+    if (this.#frames.length === 1) this.#assertRoot();
     this.#frames.pop();
     const above = this.#frames.at(-1);
-    if (above !== undefined && above.descriptor < 0 && !this.#reopen(above, frame)) {
+    const why = above === undefined || above.descriptor >= 0 ? undefined : this.#reopen(above, frame);
+    if (above !== undefined && why !== undefined) {
       above.next = above.names.length;
-      const moved = 'the directory was moved while it was read; what follows in it is missing from this backup';
+      const message = `the directory ${why} while it was read; what follows in it is missing from this backup`;
       yield { step: 'leave', name: frame.name, path: frame.path };
-      yield { step: 'problem', name: above.name, path: above.path, warning: { path: textOf(above.path), kind: 'unreadable', message: moved } };
+      yield { step: 'problem', name: above.name, path: above.path, warning: { path: textOf(above.path), kind: 'unreadable', message } };
     } else {
       yield { step: 'leave', name: frame.name, path: frame.path };
     }
     if (frame.descriptor >= 0) this.#libc.close(frame.descriptor);
   }
 
-  /** Comes back to a directory that was let go. False when `..` is another one: someone moved the child elsewhere. */
-  #reopen(above: Frame, from: Frame): boolean {
-    if (from.descriptor < 0) return false;
-    const descriptor = openForReading(this.#libc, from.descriptor, parent, c.O_DIRECTORY);
-    const stat = this.#libc.stat(descriptor);
-    if (stat.inode !== above.stat.inode || stat.deviceId !== above.stat.deviceId) {
+  /** Comes back to a directory that was let go. @returns why it cannot: `..` is another one when someone moved the child elsewhere */
+  #reopen(above: Frame, from: Frame): string | undefined {
+    if (from.descriptor < 0) return 'was moved';
+    try {
+      const { descriptor, stat } = openDirectory(this.#libc, from.descriptor, parent);
+      if (stat.inode === above.stat.inode && stat.deviceId === above.stat.deviceId) {
+        above.descriptor = descriptor;
+        return undefined;
+      }
       this.#libc.close(descriptor);
-      return false;
+      return 'was moved';
+    } catch (error) {
+      const code = errnoCodeOf(error);
+      if (code === undefined) throw error;
+      return `was lost (${code})`;
     }
-    above.descriptor = descriptor;
-    return true;
   }
 
   #details(at: number, name: ByteString, stat: FileStat, path: ByteString, warn: (warning: PathWarning) => void): ReturnType<typeof readDetails> {
@@ -183,8 +225,10 @@ class Entry implements EntryStep {
     return readDetails(this.#libc, this.#names, { at: this.#at, name: this.name, stat: this.stat, path: this.path }, warn);
   }
 
-  open(): number {
-    return openFile(this.#libc, this.#at, this.name, this.stat);
+  open(): { readonly descriptor: number; readonly found: EntryStep } {
+    const { descriptor, stat } = openFile(this.#libc, this.#at, this.name);
+    if (stat.inode === this.stat.inode && stat.deviceId === this.stat.deviceId) return { descriptor, found: this };
+    return { descriptor, found: new Entry(this.#libc, this.#names, { at: this.#at, name: this.name, path: this.path, stat }) };
   }
 }
 
@@ -198,20 +242,30 @@ function openForReading(libc: Libc, at: number, name: ByteString, flags: number)
   }
 }
 
-function openFile(libc: Libc, at: number, name: ByteString, expected: FileStat): number {
+function openDirectory(libc: Libc, at: number, name: ByteString): { readonly descriptor: number; readonly stat: FileStat } {
+  return withStat(libc, openForReading(libc, at, name, c.O_DIRECTORY | c.O_NOFOLLOW));
+}
+
+function openFile(libc: Libc, at: number, name: ByteString): { readonly descriptor: number; readonly stat: FileStat } {
   // O_NONBLOCK: should a FIFO have taken the file's place, opening it must not wait for a writer.
-  const descriptor = openForReading(libc, at, name, c.O_NOFOLLOW | c.O_NONBLOCK);
-  const stat = libc.stat(descriptor);
-  if (stat.type === 'file' && stat.inode === expected.inode) return descriptor;
-  libc.close(descriptor);
+  const opened = withStat(libc, openForReading(libc, at, name, c.O_NOFOLLOW | c.O_NONBLOCK));
+  if (opened.stat.type === 'file') return opened;
+  libc.close(opened.descriptor);
   throw new LibcError('openat', staleErrno, name);
+}
+
+function withStat(libc: Libc, descriptor: number): { readonly descriptor: number; readonly stat: FileStat } {
+  try {
+    return { descriptor, stat: libc.stat(descriptor) };
+  } catch (error) {
+    libc.close(descriptor);
+    throw error;
+  }
 }
 
 const staleErrno = 116;
 
-function problem(name: ByteString, path: ByteString, error: unknown): ProblemStep {
-  const code = errnoCodeOf(error);
-  if (code === undefined) throw error;
+function problem(name: ByteString, path: ByteString, code: string): ProblemStep {
   const shown = textOf(path);
   const warning: PathWarning =
     code === 'ENOENT'
