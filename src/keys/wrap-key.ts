@@ -1,5 +1,7 @@
-import type { KmsProvider } from './kms-provider.ts';
-import { tenantContext } from './tenant-context.ts';
+import { timingSafeEqual } from 'node:crypto';
+import { KeyError } from './errors.ts';
+import type { KmsProvider, Wrapped } from './kms-provider.ts';
+import { tenantContext, type TenantContext } from './tenant-context.ts';
 import type { KeyIdentity } from './unwrap.ts';
 import { encodeWrapping, WRAPPING_VERSION } from './wrapping.ts';
 
@@ -13,12 +15,17 @@ export interface EncodedWrapping {
   readonly bytes: Uint8Array;
 }
 
-/** Wraps a secret key under every KMS, and stores nothing: one that refuses leaves nothing behind. @throws {KeyError} */
+/**
+ * Wraps a secret key under every KMS, and stores nothing: one that refuses leaves nothing behind. What a KMS wrapped is unwrapped once where that is allowed: everything that is
+ * encrypted with the key later depends on it, and nobody would ask before it is needed.
+ * @throws {KeyError} `Damaged` where a KMS gives back another key
+ */
 export function wrapKey(key: Uint8Array, { tenantId, generation }: KeyIdentity, providers: readonly KmsProvider[], signal?: AbortSignal): Promise<EncodedWrapping[]> {
   const context = tenantContext(tenantId, generation);
   return Promise.all(
     providers.map(async (provider) => {
       const { ciphertext, keyId } = await provider.wrap(key, context, signal);
+      await assertOpens(provider, key, { ciphertext, keyId }, context, signal);
       const encoded = encodeWrapping({
         version: WRAPPING_VERSION,
         tenant: tenantId,
@@ -33,4 +40,19 @@ export function wrapKey(key: Uint8Array, { tenantId, generation }: KeyIdentity, 
       return { provider: provider.provider, keyId, ...encoded };
     }),
   );
+}
+
+async function assertOpens(provider: KmsProvider, key: Uint8Array, { ciphertext, keyId }: Wrapped, context: TenantContext, signal: AbortSignal | undefined): Promise<void> {
+  if (provider.wrapOnly === true) return;
+  let opened: Uint8Array;
+  try {
+    opened = await provider.unwrap(ciphertext, context, { keyId, signal });
+  } catch (error) {
+    // Who may wrap here and not unwrap cannot look.
+    if (error instanceof KeyError && error.code === 'AccessDenied') return;
+    throw error;
+  }
+  const isSame = opened.byteLength === key.byteLength && timingSafeEqual(opened, key);
+  opened.fill(0);
+  if (!isSame) throw new KeyError('Damaged', `the KMS key ${keyId} gives back another secret key than was wrapped under it; nothing was stored. Do not back up with this KMS before you know why`, { context: { keyId } });
 }

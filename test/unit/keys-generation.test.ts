@@ -88,6 +88,26 @@ describe('the key of a generation', () => {
     expect(await readWrappings(store)).toEqual([]);
   });
 
+  it.each<[string, (kms: KmsProvider) => Partial<KmsProvider>, string]>([
+    ['another key than was wrapped', () => ({ unwrap: () => Promise.resolve(new Uint8Array(32)) }), 'Damaged'],
+    ['one of another length', () => ({ unwrap: () => Promise.resolve(new Uint8Array(31)) }), 'Damaged'],
+    ['nothing, for it wrapped under another context', (sound) => ({ wrap: (key) => sound.wrap(key, { 'tenant-backup/tenant': OTHER, 'tenant-backup/generation': '1' }) }), 'WrongContext'],
+  ])('is not used, nor wrapped once more, where a KMS gives back %s', async (_, lie, code) => {
+    const lying = { ...kms, ...lie(kms) };
+    await expect(ensureGenerationKey(store, TENANT, 1, [replica, lying])).rejects.toMatchObject({ code });
+    expect(await readWrappings(store)).toEqual([]);
+
+    const { secretKey } = await ensureGenerationKey(store, TENANT, 1, [replica]);
+    await expect(rewrapGenerationKey(store, { tenantId: TENANT, generation: 1 }, secretKey, [lying])).rejects.toMatchObject({ code });
+    expect(await readWrappings(store)).toHaveLength(1);
+  });
+
+  it('is used where a principal may wrap and not unwrap, for then nobody can look', async () => {
+    const closed = { ...kms, unwrap: () => Promise.reject(new KeyError('AccessDenied', 'not you')) };
+    const { secretKey } = await ensureGenerationKey(store, TENANT, 1, [closed, { ...replica, wrapOnly: true, unwrap: () => Promise.reject(new Error('it was asked')) }]);
+    expect(await unwrapGenerationKey(store, TENANT, 1, [kms])).toEqual(secretKey);
+  });
+
   it.each([
     ['another tenant', OTHER, 1],
     ['another generation', TENANT, 2],
