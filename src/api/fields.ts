@@ -39,8 +39,13 @@ export const Labels = areQualifiedNames(
 
 export const Annotations = areQualifiedNames(z.record(z.string(), z.string().max(4096)).meta({ maxProperties: 64 }));
 
-const NAMED_MONTH = 'JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC';
-const NAMED_DAY = 'SUN|MON|TUE|WED|THU|FRI|SAT';
+/** `MON`, `mon` and `Mon` are one to crontab(5). */
+function inAnyCase(names: string): string {
+  return names.replace(/[A-Z]/g, (letter) => `[${letter}${letter.toLowerCase()}]`);
+}
+
+const NAMED_MONTH = inAnyCase('JAN|FEB|MAR|APR|MAY|JUN|JUL|AUG|SEP|OCT|NOV|DEC');
+const NAMED_DAY = inAnyCase('SUN|MON|TUE|WED|THU|FRI|SAT');
 
 /** A list of values, ranges and steps, as one field of crontab(5) is. */
 function cronField(value: string): string {

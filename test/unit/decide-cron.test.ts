@@ -32,6 +32,7 @@ describe('a schedule in a time zone', () => {
     ['the leap day', '0 2 29 2 *', 'UTC', '2026-01-01T00:00Z', ['2028-02-29T02:00', '2032-02-29T02:00']],
     ['no leap day in 2100', '0 2 29 2 *', 'UTC', '2097-01-01T00:00Z', ['2104-02-29T02:00']],
     ['the end of the month', '0 2 31 * *', 'UTC', '2026-01-31T03:00Z', ['2026-03-31T02:00', '2026-05-31T02:00']],
+    ['names, however they are written', '0 2 * feb Mon', 'UTC', '2026-01-01T00:00Z', ['2026-02-02T02:00', '2026-02-09T02:00']],
     ['Sundays, by either number', '0 2 * * 7', 'UTC', '2026-11-24T00:00Z', ['2026-11-29T02:00']],
     ['day of month or day of week, as crontab(5) has it', '0 0 13 * FRI', 'UTC', '2026-03-01T00:00Z', ['2026-03-06T00:00', '2026-03-13T00:00']],
     ['a word', '@daily', BERLIN, '2026-07-01T12:00Z', ['2026-07-01T22:00']],
@@ -54,7 +55,7 @@ describe('a schedule in a time zone', () => {
 });
 
 describe('the pattern at admission', () => {
-  it.each(['0 2 * * *', '*/2 * * * *', '0,30 1-5/2 1,15 JAN-MAR MON-FRI', '@daily', '59 23 31 12 7', '05 02 01 01 0'])('takes %s', (schedule) => {
+  it.each(['0 2 * * *', '*/2 * * * *', '0,30 1-5/2 1,15 JAN-MAR MON-FRI', '@daily', '59 23 31 12 7', '05 02 01 01 0', '0 2 * jan-Mar mon-fri'])('takes %s', (schedule) => {
     expect(CronSchedule.safeParse(schedule).success).toBe(true);
     expect(parseSchedule(schedule, 'UTC')).toMatchObject({ ok: true });
   });
