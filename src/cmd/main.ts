@@ -4,7 +4,7 @@
  */
 import { EXIT } from './exit-status.ts';
 import { runProgram } from './program.ts';
-import { OUTPUT_LOST } from './report-failure.ts';
+import { interruptedStatus, OUTPUT_LOST } from './report-failure.ts';
 
 /** `timeout` and npm send a signal twice in one breath; a person who presses again means it. */
 const SAME_SIGNAL_MS = 1000;
@@ -49,6 +49,21 @@ const status = await runProgram(process.argv.slice(2), {
   signal: cancel.signal,
   now: () => performance.now(),
 });
+/** What a signal leaves a reader who has stopped reading, milliseconds; nobody knows whether he ever goes on. */
+const LAST_WORDS_MS = 500;
+
+/** Whether all that was said has left the process; a signal ends the waiting for that. */
+async function isSaid(stream: NodeJS.WriteStream): Promise<boolean> {
+  const { promise, resolve } = Promise.withResolvers<boolean>();
+  const giveUp = () => void setTimeout(resolve, LAST_WORDS_MS, false);
+  stream.write('', () => {
+    resolve(true);
+  });
+  if (cancel.signal.aborted) giveUp();
+  else cancel.signal.addEventListener('abort', giveUp, { once: true });
+  return promise;
+}
+
+const isAllSaid = (await Promise.all([process.stdout, process.stderr].map(isSaid))).every(Boolean);
 // All is said and done: a socket or thread that somebody forgot must not keep a Job from ending.
-for (const stream of [process.stdout, process.stderr]) await new Promise((written) => stream.write('', written));
-process.exit(lost.signal.aborted ? EXIT.failed : status);
+process.exit(lost.signal.aborted ? EXIT.failed : isAllSaid ? status : interruptedStatus(cancel.signal));

@@ -169,6 +169,22 @@ describe('a signal', () => {
     });
   });
 
+  it.each(['', ' --json'])('ends a listing whose reader has stopped reading%s', async (json) => {
+    await mkdir(join(folder, 'many'), { recursive: true });
+    // Much more than a pipe and its reader's buffer take.
+    await Promise.all(Array.from({ length: 1500 }, (_, n) => writeFile(join(folder, 'many', `${'x'.repeat(200)}-${n}`), '')));
+    await here('backup --repository file://@/repo --secret-key-file @/key --source @/many --host many');
+    const program = ['--disable-warning=ExperimentalWarning', join(import.meta.dirname, '../../src/cmd/main.ts')];
+    const child = spawn(process.execPath, [...program, ...expand(`ls --repository file://@/repo --secret-key-file @/key --snapshot latest${json}`)], { stdio: ['ignore', 'pipe', 'ignore'] });
+    started.push(child);
+    const ended = once(child, 'exit');
+    await once(child.stdout, 'readable');
+    await delay(1_000);
+    child.kill('SIGTERM');
+    expect(await Promise.race([ended, delay(QUICK_MS, 'still there')])).toEqual([143, null]);
+    expect(await filesIn('repo/locks')).toEqual([]);
+  });
+
   it('that comes a second time ends what hangs in the system at once', async () => {
     const pipe = join(folder, 'nobody-writes');
     execFileSync('mkfifo', [pipe]);
