@@ -1,5 +1,5 @@
 /** A namespace with policy, tenant, location and volume on a `FakeCluster`, and the reconcilers that work in it, in small steps. */
-import type { Backup, BackupLocation, BackupPolicy, BackupTenant, MoverOrders, MoverResult, Restore } from '../../src/api/index.ts';
+import type { Backup, BackupLocation, BackupPolicy, BackupTenant, MoverOrders, Restore } from '../../src/api/index.ts';
 import { BackupReconciler } from '../../src/controller/backup/index.ts';
 import { RestoreReconciler } from '../../src/controller/restore/index.ts';
 import { cacheIndexes } from '../../src/controller/caches.ts';
@@ -26,22 +26,14 @@ import { sweepFamily, type SweepContext } from '../../src/controller/copy/index.
 import { familyOf, familyOfLabel, type AuditRecord, type SpokenFacts } from '../../src/decide/index.ts';
 import type { EventInput } from '../../src/kube/index.ts';
 import { FakeCluster, Killed, type Stored } from './fake-cluster.ts';
+import { ended, type MoverScript } from './mover-ends.ts';
+
+export { ended, failed, result, type MoverEnd, type MoverScript } from './mover-ends.ts';
 
 export const NS = 'shop';
 export const MOVERS = 'movers';
 export const TENANT_ID = '0123456789abcdef0123456789abcdef';
 const START = Date.parse('2030-01-01T00:00:00Z');
-
-/** How a mover's pod ends. */
-export interface MoverEnd {
-  readonly exitCode: number;
-  readonly reason?: string;
-  readonly message?: string;
-  /** Whether the pod is gone, so that only the bucket knows. */
-  readonly lost?: boolean;
-}
-
-export type MoverScript = (orders: MoverOrders) => MoverEnd | 'running';
 
 export class MoverWorld {
   readonly cluster = new FakeCluster(START);
@@ -229,10 +221,10 @@ export class MoverWorld {
     this.cluster.put('restores', NS, { metadata: { name, uid: `uid-${name}` }, spec: { source: { backup }, ...spec } });
   }
 
-  /** Everybody has one turn; a killed operator is started anew and goes on in the next. */
   /** Whether the garbage collector comes between any two reconciles. */
   collectsAtOnce = false;
 
+  /** Everybody has one turn; a killed operator is started anew and goes on in the next. */
   async turn(): Promise<void> {
     this.#grantSlots();
     await this.#reconcileAll();
@@ -381,52 +373,6 @@ export class MoverWorld {
     const all = ['backups', 'restores', 'jobs', 'secrets', 'pods', 'statefulsets', 'volumesnapshots', 'volumesnapshotcontents', 'volumegroupsnapshots', 'volumegroupsnapshotcontents', 'persistentvolumeclaims', 'persistentvolumes'].flatMap((kind) => this.cluster.all(kind));
     return JSON.stringify(all, (key, value: unknown) => (key === 'resourceVersion' ? undefined : value));
   }
-}
-
-/** A mover's good end. */
-export function ended(orders: MoverOrders, changes: Partial<MoverResult> = {}): MoverEnd {
-  return { exitCode: 0, message: JSON.stringify(result(orders, changes)) };
-}
-
-export function result(orders: MoverOrders, changes: Partial<MoverResult> = {}): MoverResult {
-  return {
-    version: 1,
-    task: orders.task,
-    attempt: orders.attempt.name,
-    uid: orders.attempt.uid,
-    outcome: 'succeeded',
-    startedAt: '2030-01-01T00:00:00Z',
-    finishedAt: '2030-01-01T00:00:01Z',
-    ...(orders.task === 'backup'
-      ? {
-          backup: {
-            snapshotId: 'ab'.repeat(32),
-            complete: true,
-            files: 3,
-            directories: 1,
-            filesUnchanged: 0,
-            bytesProcessed: 1_048_576,
-            bytesAdded: 4096,
-          },
-        }
-      : {}),
-    ...(orders.task === 'restore'
-      ? { restore: { complete: true, files: 3, directories: 1, filesSkippedIdentical: 0, bytesWritten: 4096, deleted: 1 } }
-      : {}),
-    ...(orders.task === 'forget' ? { forget: { removed: [...orders.snapshots], bytesFreed: 4096 } } : {}),
-    warnings: [],
-    warningCount: 0,
-    ...changes,
-  };
-}
-
-export function failed(orders: MoverOrders, code: string, message: string, retryable: boolean): MoverEnd {
-  const value = result(orders, { outcome: 'failed', failure: { code, message, retryable } });
-  return {
-    exitCode: retryable ? 75 : 1,
-    reason: 'Error',
-    message: JSON.stringify({ ...value, backup: undefined, restore: undefined, forget: undefined }),
-  };
 }
 
 function location() {
