@@ -1,9 +1,11 @@
 // The program as people start it: `dist/tenant-backup`, which `make build` makes.
 import { execFile } from 'node:child_process';
-import { mkdtemp, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, stat, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
 
 const program = join(import.meta.dirname, '..', '..', 'dist', 'tenant-backup');
 let folder: string;
@@ -57,5 +59,23 @@ describe('the bundle', () => {
 
     expect(total).toBeGreaterThan(1_000_000);
     expect(total).toBeLessThan(5_000_000);
+  });
+
+  it('loads for a backup neither the schemas of the cluster\'s resources nor a search for machine code: those took a seventh of a small one', async () => {
+    const list = `import { registerHooks } from 'node:module';
+      const loaded = [];
+      registerHooks({ load: (url, context, next) => { loaded.push(url); return next(url, context); } });
+      process.on('exit', () => console.log(JSON.stringify(loaded)));`;
+    const key = join(folder, 'secret.key');
+    await writeFile(key, 'some password');
+    const args = ['backup', '--repository', `file://${join(folder, 'none')}`, '--secret-key-file', key, '--source', folder];
+
+    const { stdout, stderr } = await start(program, { NODE_OPTIONS: `--import data:text/javascript,${encodeURIComponent(list)}` }, args);
+
+    expect(stderr).toMatch(/There is no repository/);
+    const loaded = z.array(z.string()).parse(JSON.parse(stdout));
+    const texts = await Promise.all(loaded.filter((url) => url.startsWith('file:')).map(async (url) => readFile(fileURLToPath(url), 'latin1')));
+    expect(loaded.filter((url) => /sodium-native\/binding|require-addon/.test(url)).map((url) => basename(url))).toEqual(['binding.js']);
+    expect(texts.filter((text) => text.includes('copyMethod'))).toEqual([]);
   });
 });
