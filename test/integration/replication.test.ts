@@ -72,7 +72,8 @@ async function operator(): Promise<() => Promise<void>> {
     prover: { prove: () => Promise.resolve(lock) },
     replication: {
       credentials: () => (credentialsFail === undefined ? Promise.resolve({ files: { 'source.json': { version: 1, s3: { accessKeyId: `a${++minted}`, secretAccessKey: 's' }, kms: {} } }, expiresAt, shared: [] }) : Promise.reject(credentialsFail)),
-      results: (_location, { runId, shards }) => Promise.resolve(results.get(runId) ?? Array.from({ length: shards }, () => undefined)),
+      // One whose hash a pod told is another than any of these has.
+      results: (_location, { runId, shards, told }) => Promise.resolve((results.get(runId) ?? Array.from({ length: shards }, () => undefined)).map((each, shard) => (told.has(shard) ? undefined : each))),
     },
     recovery: idleReplication().recovery,
     standings,
@@ -218,6 +219,41 @@ describe('a copy that a person asks for', () => {
     expect(condition(alarmed, 'ReplicaDiverged')?.message).toContain('all 7 snapshots are gone');
     const events = client<KubeObject & { reason: string }>({ group: 'events.k8s.io', version: 'v1', kind: 'Event', plural: 'events', namespaced: true });
     await until('the event', async () => (await events.list()).items.find(({ reason }) => reason === 'ReplicaDiverged'));
+  });
+
+  it('raises the alarm for a backup of the cluster that the first data center has no more, though its workers find nothing', async () => {
+    const version = { apiVersion: 'backup.dupp.de/v1alpha1' };
+    const metadata = { name: 'nightly', namespace: 'default' };
+    await client(resourceTypes.backupTenants).create({ ...version, kind: 'BackupTenant', metadata: { name: 'default-1' }, spec: { tenantId: TENANT, namespace: 'default', namespaceUID: 'u', location: NAME } });
+    await client(resourceTypes.backups).create({ ...version, kind: 'Backup', metadata, spec: { policy: 'daily' } });
+    const completedAt = new Date(Date.now() - 60_000).toISOString().replace(/\.\d+Z/, 'Z');
+    await client(resourceTypes.backups).patch('nightly', 'default', { status: { phase: 'Stored', tenant: 'default-1', snapshotId: 'd'.repeat(64), completedAt } }, { subresource: 'status' });
+    await ask('lost');
+    const job = await theJob();
+    results.set(await runIdOf(job), [result(0, ['e'.repeat(64)]), result(1, [])]);
+    await end(job);
+    const alarmed = await until('the alarm', async () => ((is) => (condition(is, 'ReplicaDiverged')?.status === 'True' ? is : undefined))(await location()));
+    expect(condition(alarmed, 'ReplicaDiverged')?.message).toContain('default/nightly');
+    await client(resourceTypes.backups).delete('nightly', 'default');
+    await client(resourceTypes.backupTenants).delete('default-1');
+  });
+
+  it('takes another result than a worker left for none, and raises the alarm', async () => {
+    await ask('replaced');
+    const job = await theJob();
+    const labels = { ...job.metadata.labels, 'batch.kubernetes.io/job-name': job.metadata.name, 'batch.kubernetes.io/job-completion-index': '1' };
+    const pods = client(resourceTypes.pods);
+    const metadata = { name: 'ended', namespace: 'movers', labels };
+    await pods.create({ apiVersion: 'v1', kind: 'Pod', metadata, spec: { nodeName: 'node-1', containers: [{ name: 'mover', image: 'mover:1' }] } });
+    const now = new Date().toISOString();
+    const terminated = { exitCode: 0, reason: 'Completed', startedAt: now, finishedAt: now, message: JSON.stringify({ sha256: '5'.repeat(64) }) };
+    await pods.patch('ended', 'movers', { status: { phase: 'Succeeded', containerStatuses: [{ name: 'mover', image: 'mover:1', imageID: '', ready: false, restartCount: 0, state: { terminated } }] } }, { subresource: 'status' });
+    results.set(await runIdOf(job), [result(0, []), result(1, [])]);
+    await end(job);
+    const again = await until('the second attempt', async () => ((is) => (is?.status?.replication?.attempt === 2 ? is : undefined))(await location()));
+    expect(again.status?.replication?.problems).toEqual(['worker 1 left another result than the one in the bucket']);
+    expect(condition(again, 'ReplicaDiverged')).toMatchObject({ status: 'True' });
+    await pods.delete('ended', 'movers');
   });
 
   it('is tried again under another name when a worker hangs, and the one that hangs goes', async () => {
