@@ -124,12 +124,16 @@ describe('a lock that is held for long', () => {
 
 describe('a lock that was left behind', () => {
   it.each([
-    ['more than thirty minutes ago', { time: new Date(Date.now() - 31 * minute) }],
-    ['by a process of this machine that is dead', { hostname: hostname(), pid: deadPid() }],
-    ['by a machine whose clock was years ahead', { time: new Date(Date.now() + 400 * 24 * 60 * minute) }],
-  ])('%s is in nobody\'s way, and is removed', async (_when, lock) => {
+    ['more than thirty minutes ago', {}, 31],
+    ['by a process of this machine that is dead', { hostname: hostname(), pid: deadPid() }, 0],
+    ['by a machine whose clock was an hour ahead', { time: new Date(Date.now() + 60 * minute) }, 31],
+    ['by a machine whose clock was years ahead', { time: new Date(Date.now() + 400 * 24 * 60 * minute) }, 31],
+    ['by a machine whose clock was an hour behind', { time: new Date(Date.now() - 60 * minute) }, 31],
+  ])('%s is in nobody\'s way, and is removed', async (_when, lock, minutes) => {
+    fakeClock();
     const repository = await fresh();
     await leave(repository, lock);
+    await pass(minutes * minute);
     const held = await repository.lock({ ...exclusive, hostname: hostname() });
     expect(await lockKeys(repository)).toHaveLength(1);
     await held.release();
@@ -137,6 +141,8 @@ describe('a lock that was left behind', () => {
 
   it.each([
     ['a quarter of an hour ago', { time: new Date(Date.now() - 15 * minute) }],
+    ['by a machine whose clock is an hour behind', { time: new Date(Date.now() - 60 * minute) }],
+    ['by a machine whose clock is years ahead', { time: new Date(Date.now() + 400 * 24 * 60 * minute) }],
     ['by a machine whose clock is an hour ahead', { time: new Date(Date.now() + 60 * minute) }],
     ['by a living process of this machine', { hostname: hostname(), pid: process.ppid }],
     ['by a process of another machine, whose number is free here', { pid: deadPid() }],
@@ -144,6 +150,21 @@ describe('a lock that was left behind', () => {
     const repository = await fresh();
     await leave(repository, lock);
     await expect(repository.lock({ ...shared, hostname: hostname() })).rejects.toMatchObject({ code: 'Locked', retryable: true, message: expect.stringMatching(/exclusively locked by process \d+ on .+ since .+Wait until/) });
+    expect(await lockKeys(repository)).toHaveLength(1);
+  });
+
+  it('counts also where our own clock is the wrong one', async () => {
+    const store = new MemoryStore();
+    const head = store.head.bind(store);
+    // The store's clock, and the holder's, are forty minutes behind ours.
+    const theirs = (time: Date | undefined): Date => new Date((time?.getTime() ?? 0) - 40 * minute);
+    store.head = async (...args) => {
+      const found = await head(...args);
+      return found === undefined ? undefined : { ...found, modifiedAt: theirs(found.modifiedAt) };
+    };
+    const repository = await fresh(store);
+    await leave(repository, { time: theirs(new Date()) });
+    await expect(repository.lock({ ...shared, lockWaitMs: 1500 })).rejects.toMatchObject({ code: 'Locked' });
     expect(await lockKeys(repository)).toHaveLength(1);
   });
 

@@ -9,7 +9,7 @@ import { keyOf, type HeldLock, type ListedFile, type LockRequest } from './opene
 /** restic's own times: a lock is refreshed every five minutes and counts as left behind after thirty. */
 const refreshEvery = 5 * 60_000;
 const staleAfter = 30 * 60_000;
-/** No clock is ahead by so much: a lock from beyond was left behind by a machine that had the wrong time, and would block for years. */
+/** Where the store has no clock. No other is ahead by so much: a lock from beyond was left behind by a machine that had the wrong time, and would block for years. */
 const farFuture = 24 * 60 * 60_000;
 /** Whoever could not refresh for this long must stop, for others will soon take the lock for stale. */
 const giveUpAfter = 20 * 60_000;
@@ -29,7 +29,7 @@ export interface LockStore {
  * Takes a shared or an exclusive lock (design.rst "Locks"): write the file, then look for others. Of two that lock at once at least
  * one sees the other, because stores list at once what was written; so restic's pause of 200 ms between the two is not needed here, and
  * its own pause covers us. Locks that were left behind are removed on the way: older than thirty minutes, of a host that is known to
- * be dead, or of a dead process on this one. A lock file that nobody can read excludes everyone, for what it allows is unknown, until thirty
+ * be dead, or of a dead process on this one. How old a lock is, the store's clock says where the holder's and ours disagree. A lock file that nobody can read excludes everyone, for what it allows is unknown, until thirty
  * minutes after it was written: its holder would have written another by then (restic lets such a file block until a person removes it).
  * @throws {EngineError} `Locked` naming the holder, after `lockWaitMs`
  */
@@ -88,7 +88,10 @@ async function conflicts(store: LockStore, request: LockRequest, own: Id | undef
     if (id === own || size === 0) continue;
     const lock = await loadLock(store, id, request.signal);
     if (lock === undefined) continue;
-    if (isStale(lock, request)) stale.push(id);
+    const state = stateOf(lock, request);
+    // Asked only with a lock of our own, which this search comes before: see `wasWrittenLately`.
+    if (state === 'doubtful' && own === undefined) continue;
+    if (state === 'dead' || (state === 'doubtful' && !(await wasWrittenLately(store, { id, lock }, own, request.signal)))) stale.push(id);
     else if (request.exclusive || isExclusive(lock)) found ??= lock;
   }
   if (stale.length > 0) await store.remove(stale);
@@ -111,19 +114,36 @@ async function loadLock(store: LockStore, id: Id, signal: AbortSignal | undefine
   }
 }
 
-function isStale(lock: InTheWay, { deadHostnames = [], hostname }: Pick<LockRequest, 'deadHostnames' | 'hostname'>): boolean {
-  if ('unreadable' in lock) return lock.writtenAt !== undefined && isTooOld(lock.writtenAt.getTime());
-  if (deadHostnames.includes(lock.hostname)) return true;
-  const time = parseTime(lock.time);
-  if (time === undefined || isTooOld(time.seconds * 1000)) return true;
+/** What a lock says of itself; `doubtful` where its time is not of the last half hour by our clock, which may be the wrong one. */
+function stateOf(lock: InTheWay, { deadHostnames = [], hostname }: Pick<LockRequest, 'deadHostnames' | 'hostname'>): 'dead' | 'doubtful' | 'alive' {
+  if ('unreadable' in lock) return 'doubtful';
+  if (deadHostnames.includes(lock.hostname)) return 'dead';
   // A pid tells something only where pids are shared: on this very machine, not in two pods that were given one name.
   const isHere = lock.hostname === hostname && hostname === machineName();
-  return isHere && lock.pid !== process.pid && !isAlive(lock.pid);
+  if (isHere && lock.pid !== process.pid && !isAlive(lock.pid)) return 'dead';
+  const age = ageOf(lock);
+  return age > staleAfter || age < -refreshEvery ? 'doubtful' : 'alive';
 }
 
-function isTooOld(writtenMs: number): boolean {
-  const age = Date.now() - writtenMs;
-  return age > staleAfter || age < -farFuture;
+/**
+ * A lock has the time of its holder's clock, and we judge it by ours. Where those are half an hour apart, a lock that is held would be taken away, and a
+ * prune could run beside a backup. The store has one clock for all, so when it wrote that file is held against when it wrote our own, just now.
+ */
+async function wasWrittenLately(store: LockStore, { id, lock }: { readonly id: Id; readonly lock: InTheWay }, own: Id | undefined, signal: AbortSignal | undefined): Promise<boolean> {
+  const theirs = await store.writtenAt(id, signal);
+  if (theirs === 'absent') return false;
+  const ours = own === undefined ? undefined : await store.writtenAt(own, signal);
+  if (theirs !== undefined && ours instanceof Date) return ours.getTime() - theirs.getTime() <= staleAfter;
+  // A store without a clock: what the lock says must do. One that nobody can read says nothing.
+  if ('unreadable' in lock) return true;
+  const age = ageOf(lock);
+  return age <= staleAfter && age >= -farFuture;
+}
+
+/** By the clocks of its holder and of this machine, ms. */
+function ageOf(lock: LockFile): number {
+  const time = parseTime(lock.time);
+  return time === undefined ? Infinity : Date.now() - time.seconds * 1000;
 }
 
 function isAlive(pid: number): boolean {
