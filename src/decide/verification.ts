@@ -13,6 +13,8 @@ import { decideRunning } from './verification-run.ts';
 import { oldestStored, SETTLE_MS, standing } from './verification-standing.ts';
 
 const REQUEUE_MS = 30_000;
+/** Nobody waits for a verification, and each look is a write. */
+const HINDERED_LOOK_MS = 3_600_000;
 const MINUTE_MS = 60_000;
 
 export function decideVerification(facts: VerificationFacts, now: number): VerificationPlan {
@@ -69,7 +71,13 @@ function decideQueued(facts: VerificationFacts, status: VerificationStatus, now:
   // A later time of the grid has its own run; this one is over when nothing is left to verify.
   if (oldestStored(facts.backups) === undefined || policy.spec.verification.suspend) return { ...standing(facts, { ...status, phase: 'Completed', message: undefined }, now), again: true };
   const ground = checkWritableGround(facts.ground);
-  if (!ground.ok) return say(`${ground.reason}: ${ground.message}`, now + REQUEUE_MS);
+  if (!ground.ok) {
+    const message = `${ground.reason}: ${ground.message}`;
+    if (ground.reason === 'LocationNotReady') return say(message, now + REQUEUE_MS);
+    // In the line it would keep a place free for nobody, and verifications have few.
+    const next = now + HINDERED_LOOK_MS;
+    return { ...standing(facts, { ...status, message, nextAttemptAt: displayTime(next) }, now), wakeAt: next };
+  }
   if (facts.queue === undefined) return { ...standing(facts, status, now), wakeAt: now + REQUEUE_MS };
   const admission = facts.queue.admit(waitingVerification(policy));
   if (!admission.admitted) return say(admission.message, now + REQUEUE_MS);

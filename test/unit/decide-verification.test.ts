@@ -33,6 +33,8 @@ class Bench {
   siblings: readonly BackupPolicy[] = [];
   running: readonly RunningMover[] = [];
   locationReady = true;
+  /** UID of the namespace that the tenant was made for. */
+  tenantOf = 'u';
   job: JobFact | undefined;
   end: Partial<MoverResult> | undefined;
   readonly started: string[] = [];
@@ -63,7 +65,7 @@ class Bench {
         policyName: 'daily',
         policy,
         location: { metadata: { name: 'here' }, spec: { s3: {}, kms: { provider: 'local', local: { secretRef: { name: 'k' } } }, mover: {} }, status: { conditions: [ready] } } as never,
-        tenant: { metadata: { name: 't' }, spec: { tenantId: 'ab'.repeat(16), namespace: 'shop', namespaceUID: 'u', location: 'here' } } as never,
+        tenant: { metadata: { name: 't' }, spec: { tenantId: 'ab'.repeat(16), namespace: 'shop', namespaceUID: this.tenantOf, location: 'here' } } as never,
       },
       attempt: { ...NO_ATTEMPT, job: this.job, pods: pod },
       liveJobs: new Set(),
@@ -248,6 +250,23 @@ describe('a verification', () => {
     bench.untilStarted();
     expect(bench.started).toEqual([]);
     expect(bench.status.verification).toMatchObject({ phase: 'Queued', message: 'Another backup of this namespace runs; this starts when it has ended.' });
+  });
+
+  it('that lacks something stands in the way of nobody, and is looked at again each hour', () => {
+    const bench = new Bench();
+    bench.running = [{ uid: 'x', task: 'backup', namespace: 'shop', location: 'here', safetyFor: undefined }];
+    bench.untilStarted();
+    bench.tenantOf = 'an earlier namespace';
+    bench.running = [];
+    bench.now += MINUTE;
+    const { wakeAt } = bench.settle();
+    expect(bench.status.verification).toMatchObject({ phase: 'Queued', message: expect.stringContaining('TenantForeign') });
+    expect(Date.parse(bench.status.verification?.nextAttemptAt ?? '')).toBe(wakeAt);
+    expect(wakeAt).toBe(bench.now + 60 * MINUTE);
+    bench.tenantOf = 'u';
+    bench.untilStarted();
+    expect(bench.started).toHaveLength(1);
+    expect(bench.status.verification?.nextAttemptAt).toBeUndefined();
   });
 
   it.each([
