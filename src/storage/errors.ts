@@ -23,6 +23,8 @@ export type StorageErrorCode =
 
 export interface StorageErrorOptions {
   readonly retryable: boolean;
+  /** What answered is no such service: a proxy's page, mostly. */
+  readonly isStranger?: boolean;
   /** What was touched: key, bucket, endpoint. Never a credential. */
   readonly context?: Readonly<Record<string, string | number>>;
   readonly cause?: unknown;
@@ -32,6 +34,7 @@ export interface StorageErrorOptions {
 export class StorageError extends Error {
   readonly code: StorageErrorCode;
   readonly retryable: boolean;
+  readonly isStranger: boolean;
   readonly context: Readonly<Record<string, string | number>>;
 
   constructor(code: StorageErrorCode, message: string, options: StorageErrorOptions) {
@@ -39,6 +42,7 @@ export class StorageError extends Error {
     this.name = 'StorageError';
     this.code = code;
     this.retryable = options.retryable;
+    this.isStranger = options.isStranger ?? false;
     this.context = options.context ?? {};
   }
 }

@@ -40,6 +40,9 @@ interface Tries {
 
 const DEFAULTS = { attempts: 8, baseDelayMs: 100, maxDelayMs: 10_000, patienceMs: 0, unansweredMs: 45_000 };
 
+/** Where a web page answers and the store itself never did, the address is wrong; the second try is for a proxy that is being started anew. */
+const STRANGER_ATTEMPTS = 2;
+
 /** The store with what failed for a passing reason (`retryable`) tried again after a random pause (full jitter). */
 export function retrying(store: ObjectStore, options: RetryOptions = {}): ObjectStore {
   return new RetryingStore(store, options);
@@ -174,6 +177,7 @@ class RetryingStore implements ObjectStore {
     const { attempt } = tries;
     if (!(error instanceof StorageError) || !error.retryable) throw error;
     if (attempt >= attempts && !this.#hasPatience(tries)) throw error;
+    if (!this.#hasAnswered && error.isStranger && attempt >= STRANGER_ATTEMPTS) throw error;
     if (!this.#hasAnswered && this.#options.now() - tries.since >= this.#options.unansweredMs) throw error;
     const delayMs = Math.ceil(random() * Math.min(maxDelayMs, baseDelayMs * 2 ** (attempt - 1)));
     onRetry?.({ doing, attempt, delayMs, error });

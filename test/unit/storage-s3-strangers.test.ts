@@ -93,6 +93,23 @@ describe('an answer that does not come from an S3 service', () => {
     await expect(store?.delete('k')).rejects.toMatchObject({ code: 'Unavailable', retryable: true });
   });
 
+  it.each([
+    ['a web page', says(200, 'text/html', maintenance)],
+    ['a page that is not there', says(404, 'text/html', '<html>404 Not Found</html>')],
+    ['a way to another page', (response: ServerResponse) => void response.writeHead(301, { 'content-type': 'text/html', location: 'https://example.invalid/' }).end('<html>Moved</html>')],
+    ['JSON', says(200, 'application/json', '{"status":"ok"}')],
+  ] as const)('%s: where nothing else ever came, the address is wrong, and that is said at once', async (_, stranger) => {
+    await open((request, response) => stranger(response, request), 8);
+    await expect(keysOf(store?.list(''))).rejects.toMatchObject({ code: 'Unavailable', message: expect.stringContaining('does not speak S3') });
+    expect(stub?.requests).toHaveLength(2);
+  });
+
+  it('a web page: where the service answered before, it is waited for', async () => {
+    await open((request, response, count) => (count === 1 || count > 5 ? says(200, 'application/xml', listing) : says(200, 'text/html', maintenance))(response, request), 8);
+    for (let n = 0; n < 2; n += 1) expect(await keysOf(store?.list(''))).toEqual(['a', 'b']);
+    expect(stub?.requests).toHaveLength(6);
+  });
+
   const page = (keys: string, next: string): string => `<ListBucketResult><IsTruncated>${String(next !== '')}</IsTruncated>${Array.from(keys, (key) => `<Contents><Key>p/${key}</Key><Size>1</Size></Contents>`).join('')}<NextContinuationToken>${next}</NextContinuationToken></ListBucketResult>`;
 
   it('lists twice what came already: it is asked for what follows, and tells each name once', async () => {

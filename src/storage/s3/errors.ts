@@ -133,6 +133,7 @@ export function s3Error(error: unknown, subject: S3Subject): StorageError {
   const said = [name === 'Error' ? undefined : name, code === name ? undefined : code, status].filter((part) => part !== undefined);
   return new StorageError(row.code, `${subject.doing}${subject.bucket === undefined ? '' : ` in bucket ${subject.bucket}`} at ${subject.endpoint} failed${said.length === 0 ? '' : ` (${said.join(', ')})`}: ${row.advice}`, {
     retryable,
+    isStranger: row === NOT_S3,
     context: {
       endpoint: subject.endpoint,
       ...(subject.bucket === undefined ? {} : { bucket: subject.bucket }),

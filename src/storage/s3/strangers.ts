@@ -9,8 +9,8 @@ export class NotS3 extends Error {
   override readonly name = 'NotS3';
 }
 
-/** Pages that a service never answers with: a success in HTML, and an absence in anything but XML. Nothing of ours is stored as either. */
-const PAGE_OF_SUCCESS = /^text\/html\b/i;
+/** Pages that a service never answers with: a success or a way elsewhere in HTML, and an absence in anything but XML. Nothing of ours is stored as any. */
+const PAGE = /^text\/html\b/i;
 const PAGE_OF_ABSENCE = /^(?:text\/html|text\/plain)\b/i;
 
 /** The SDK's handler of requests, which believes no web page: proxies have them with a status of 200, or a 404 where no object is meant. */
@@ -33,7 +33,7 @@ function isPage({ statusCode, headers }: HttpResponse, method: string): boolean 
   if (headers['content-length'] === '0') return false;
   // What a HEAD is refused with has no words, and is asked again with a GET that has.
   if (statusCode === 404) return method !== 'HEAD' && PAGE_OF_ABSENCE.test(type);
-  return statusCode >= 200 && statusCode < 300 && PAGE_OF_SUCCESS.test(type);
+  return statusCode >= 200 && statusCode < 400 && PAGE.test(type);
 }
 
 /**
