@@ -14,7 +14,8 @@ export function errnoOf(error: unknown): string | undefined {
 
 const TABLE: Readonly<Record<string, { code: StorageErrorCode; advice: string; retryable?: true }>> = {
   EACCES: { code: 'AccessDenied', advice: 'this user may not do that; check owner and mode of the directory' },
-  EPERM: { code: 'AccessDenied', advice: 'the system does not allow it; check owner, attributes and whether the file system has hard links' },
+  EPERM: { code: 'AccessDenied', advice: 'the system does not allow it; check owner and attributes' },
+  EBUSY: { code: 'Unavailable', advice: 'somebody else is writing it; it is tried again', retryable: true },
   EROFS: { code: 'AccessDenied', advice: 'the file system is mounted read-only; mount it for writing, or use another place' },
   ENOSPC: { code: 'NoSpace', advice: 'no space is left on the device; free some or use a larger one' },
   EDQUOT: { code: 'NoSpace', advice: 'the disk quota is used up; free some space or raise it' },

@@ -1,12 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, open, rename, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
+import { open, rename, rmdir, stat, unlink, type FileHandle } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { CallOptions, GetOptions, ListOptions, ObjectBody, ObjectHead, ObjectInfo, ObjectStore, PutOptions } from './object-store.ts';
 import { StorageError } from './errors.ts';
 import { fileError, isErrno } from './file-errors.ts';
 import { listDirectory, TEMPORARY_PREFIX } from './file-listing.ts';
 import { removeUnfinishedFiles } from './unfinished-files.ts';
+import { nameNewFile } from './file-naming.ts';
 import { createFile, syncDirectory, writeAll, writeDurably } from './file-writing.ts';
 import { bodyParts, deletionFailure, notFound, refuseRetention, resolveRange, throwIfAborted, truncated } from './object-body.ts';
 import { asFolder, assertKey } from './object-key.ts';
@@ -23,7 +24,7 @@ export interface FileStoreOptions {
 
 /**
  * A directory as an object store: keys are paths, so a restic repository in it is one that restic opens. Objects appear
- * whole or not at all (written beside, then renamed or linked). Files are 0600, directories 0700.
+ * whole or not at all (written beside, then renamed or linked, see `file-naming.ts`). Files are 0600, directories 0700.
  */
 export class FileStore implements ObjectStore {
   readonly location: string;
@@ -52,13 +53,8 @@ export class FileStore implements ObjectStore {
         await file.close();
       }
       throwIfAborted(options.signal, `writing ${key}`);
-      if (options.ifAbsent === true) {
-        // link() refuses an existing name in one step; rename() would replace it.
-        await link(temporary, path);
-        await unlink(temporary);
-      } else {
-        await rename(temporary, path);
-      }
+      if (options.ifAbsent === true) await nameNewFile(temporary, path);
+      else await rename(temporary, path);
       if (this.#durable) await syncDirectory(dirname(path));
     } catch (error) {
       await unlink(temporary).catch(() => undefined);

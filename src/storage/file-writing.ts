@@ -37,6 +37,9 @@ export async function syncDirectory(path: string): Promise<void> {
   const directory = await open(path, 'r');
   try {
     await directory.sync();
+  } catch (error) {
+    // Network shares and FUSE that cannot do that for directories: they keep names by their own rules.
+    if (!isErrno(error, 'EINVAL', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS')) throw error;
   } finally {
     await directory.close();
   }
