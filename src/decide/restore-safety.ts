@@ -24,6 +24,13 @@ export function stateBeforeRefused({ restore, home }: RestoreFacts): Failure | u
   };
 }
 
+/** The same where it is only preferred: then it goes on without, once it was waited for while the workload still ran. */
+export function stateBeforeLost({ restore, home }: Pick<RestoreFacts, 'restore' | 'home'>): Failure | undefined {
+  if (restore.spec.safetyBackup !== 'Preferred') return undefined;
+  const checked = checkWritableGround(home);
+  return checked.ok ? undefined : checked;
+}
+
 export function decideSafetyBackup(facts: RestoreFacts, now: number): RestorePlan {
   const { restore, safety, source } = facts;
   const name = restore.status?.safetyBackup ?? '';

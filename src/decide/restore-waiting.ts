@@ -1,15 +1,16 @@
 /** A Restore in `Pending` or `Queued`: what it needs is looked for, then its turn is waited for. Nothing is touched yet. */
 import type { Backup, Restore } from '../api/index.ts';
+import { timeOf } from './backup-status.ts';
 import { safetyBackupName } from './child-names.ts';
 import { isStopped } from './deletion-breaker.ts';
 import { displayList, displayTime } from './display.ts';
 import type { Failure } from './failure-reason.ts';
 import { storedAt } from './good.ts';
 import { planNewVolumes, type PlannedVolume } from './new-volume.ts';
-import { WAIT_DEADLINE_MS, checkGround, type Ground } from './preconditions.ts';
+import { SAFETY_WAIT_DEADLINE_MS, WAIT_DEADLINE_MS, checkGround, type Ground } from './preconditions.ts';
 import type { WaitingMover } from './queue.ts';
 import type { RestoreFacts } from './restore-facts.ts';
-import { stateBeforeRefused } from './restore-safety.ts';
+import { stateBeforeLost, stateBeforeRefused } from './restore-safety.ts';
 import { chooseBackup, restoredBackup } from './restore-source.ts';
 import { isIntoNewVolumes, notSucceeded, underWay, writeRestore, type RestoreChange, type RestorePlan } from './restore-status.ts';
 import { mountable } from './volumes.ts';
@@ -89,6 +90,8 @@ export function decideWaiting(facts: RestoreFacts, now: number): RestorePlan {
   if (restoredBackup(restore) === undefined) return choose(facts, now);
   const checked = check(facts);
   if (!checked.ok) return missing(facts, checked, now);
+  const waits = checked.newVolumes === undefined ? waitForStateBefore(facts, now) : undefined;
+  if (waits !== undefined) return waits;
   if (facts.queue === undefined) return { steps: [] };
   const queuedAt = restore.status?.startedAt ?? displayTime(now);
   const admission = facts.queue.admit(waitingRestore(restore, checked.ground.location.metadata.name, queuedAt));
@@ -97,6 +100,19 @@ export function decideWaiting(facts: RestoreFacts, now: number): RestorePlan {
     return { steps: [writeRestore(facts, change, now)], wakeAt: now + REQUEUE_MS };
   }
   return { steps: [writeRestore(facts, admitted(facts, checked, queuedAt), now)], again: true };
+}
+
+/** What was in the way may pass, and waiting costs nothing while the workload runs; a safety backup that waits keeps it down. */
+function waitForStateBefore(facts: RestoreFacts, now: number): RestorePlan | undefined {
+  const why = stateBeforeLost(facts);
+  // What is only read stays so.
+  if (why === undefined || why.reason === 'LocationReadOnly') return undefined;
+  const since = timeOf(facts.restore.status?.waitingSince) ?? Math.floor(now / 1000) * 1000;
+  const until = since + SAFETY_WAIT_DEADLINE_MS;
+  if (now >= until) return undefined;
+  const message = `The state before is to be backed up first (spec.safetyBackup: Preferred) and cannot be stored: ${why.message} Nothing is touched until ${displayTime(until)}; then it goes on without, and cannot be undone.`;
+  const change: RestoreChange = { phase: 'Pending', conditions: [underWay('SafetyBackupImpossible', message)], fields: { waitingSince: displayTime(since) } };
+  return { steps: [writeRestore(facts, change, now)], wakeAt: Math.min(until, now + REQUEUE_MS) };
 }
 
 /** What was chosen is written before anything else: a backup that is stored meanwhile changes nothing. */
@@ -147,6 +163,7 @@ function admittedBeside(checked: Checked & { readonly ok: true }, newVolumes: re
 /** The scale before is written down before anything is scaled: whatever happens from here, it can be put back. */
 function admitted(facts: RestoreFacts, checked: Checked & { readonly ok: true }, startedAt: string): RestoreChange {
   const { restore, workload } = facts;
+  const takesNone = restore.spec.safetyBackup === 'Skip' || stateBeforeLost(facts) !== undefined;
   if (checked.newVolumes !== undefined) return admittedBeside(checked, checked.newVolumes, startedAt);
   const named = checked.ground.policy.spec.workload;
   const found =
@@ -166,8 +183,9 @@ function admitted(facts: RestoreFacts, checked: Checked & { readonly ok: true },
       snapshotId: checked.snapshotId,
       volumes: [...checked.claims],
       startedAt,
+      waitingSince: undefined,
       ...(found === undefined ? {} : { workload: found }),
-      ...(restore.spec.safetyBackup === 'Skip' ? {} : { safetyBackup: safetyBackupName({ name: restore.metadata.name, uid: restore.metadata.uid }) }),
+      ...(takesNone ? {} : { safetyBackup: safetyBackupName({ name: restore.metadata.name, uid: restore.metadata.uid }) }),
     },
   };
 }

@@ -80,15 +80,52 @@ describe('a restore from the second data center that needs no safety backup', ()
   it.each<[string, object, string[]]>([
     ['because it is skipped', { safetyBackup: 'Skip' }, ['restore']],
     ['because it goes into a new volume', { target: { type: 'NewVolume' } }, ['restore']],
-    ['because it is only preferred, and it was tried', { safetyBackup: 'Preferred' }, ['restore']],
+    ['because it is only preferred, and it was waited for', { safetyBackup: 'Preferred' }, ['restore']],
   ])('succeeds while the first one is off, %s', async (_, spec, tasks) => {
     const world = await withReplica();
     setReady(world, 'False');
     world.createRestore('back', 'first', { ...FROM_REPLICA, ...spec });
     await world.settle();
-    // What is preferred is tried for five minutes.
+    // What is preferred is waited for, for five minutes.
     world.cluster.now += 6 * 60_000;
     await world.settle();
     expect([world.restore('back')?.status?.phase, ran(world), replicas(world)]).toEqual(['Succeeded', tasks, 2]);
+  });
+
+  it('stops nothing for five minutes in which the state before might still be stored, and then goes on without, as it says', async () => {
+    const world = await withReplica();
+    setReady(world, 'False');
+    world.createRestore('back', 'first', { ...FROM_REPLICA, safetyBackup: 'Preferred' });
+    const end = world.cluster.now + 5 * 60_000 - 1000;
+    while (world.cluster.now < end) {
+      for (let turn = 0; turn < 3; turn += 1) await world.turn();
+      expect([world.restore('back')?.status?.phase, ran(world), safetyBackups(world), replicas(world)]).toEqual(['Pending', [], 0, 2]);
+      expect(condition(world)).toMatchObject({ reason: 'SafetyBackupImpossible', message: expect.stringMatching(/not ready: Unreachable.* Nothing is touched until .* goes on without, and cannot be undone/) });
+      world.cluster.now = Math.min(end, world.cluster.now + 60_000);
+    }
+    world.cluster.now += 60_000;
+    await world.settle();
+    expect([world.restore('back')?.status?.phase, ran(world), safetyBackups(world), replicas(world)]).toEqual(['Succeeded', ['restore'], 0, 2]);
+    expect(world.restore('back')?.status?.safetyBackup).toBeUndefined();
+  });
+
+  it('waits for nothing where the location is only read', async () => {
+    const world = await withReplica();
+    world.cluster.change('backuplocations', undefined, 'here', { spec: { replica: null, recover: true } });
+    world.createRestore('back', 'first', { safetyBackup: 'Preferred' });
+    await world.settle();
+    expect([world.restore('back')?.status?.phase, ran(world), safetyBackups(world), replicas(world)]).toEqual(['Succeeded', ['restore'], 0, 2]);
+  });
+
+  it('takes the safety backup where the first one comes back in time', async () => {
+    const world = await withReplica();
+    setReady(world, 'False');
+    world.createRestore('back', 'first', { ...FROM_REPLICA, safetyBackup: 'Preferred' });
+    for (let turn = 0; turn < 3; turn += 1) await world.turn();
+    expect(condition(world)).toMatchObject({ reason: 'SafetyBackupImpossible' });
+    world.cluster.now += 2 * 60_000;
+    setReady(world, 'True');
+    await world.settle();
+    expect([world.restore('back')?.status?.phase, ran(world), safetyBackups(world), replicas(world)]).toEqual(['Succeeded', ['backup', 'restore'], 1, 2]);
   });
 });
