@@ -10,6 +10,8 @@ import type { MoverPodFact } from './observed.ts';
 
 const MAX_LISTED = 20;
 const MAX_NAMES = 5;
+/** Nodes and operators may differ in time: what was stored about when the copy began is judged the next night. */
+const CLOCKS_APART_MS = 15 * 60_000;
 const OF_TENANT = /^tenant ([0-9a-f]{32}): /;
 
 /** A backup that the first data center must have, as the cluster knows it. */
@@ -73,7 +75,7 @@ export function findingsAfter(status: ReplicationStatus, shards: readonly (Repli
   const tenants = shards.flatMap((result) => result?.tenants ?? []);
   const found = shards.flatMap((result) => result?.findings ?? []).map(({ tenant, kind, message }) => `tenant ${tenant}: ${kind}: ${message}`);
   const isWhole = shards.every((result) => result !== undefined && result.failure === undefined && result.counts.waiting + result.counts.failed === 0);
-  const given = givenUp(tenants, expected.filter((each) => !letGo.has(each.tenantId) && each.storedAt < (timeOf(status.attemptedAt) ?? 0)), isWhole);
+  const given = givenUp(tenants, expected.filter((each) => !letGo.has(each.tenantId) && each.storedAt < (timeOf(status.attemptedAt) ?? 0) - CLOCKS_APART_MS), isWhole);
   const looked = new Set(tenants.filter(({ state }) => state === 'done' || state === 'diverged').map(({ tenant }) => tenant));
   // What nobody looked at this time is as it was.
   const kept = (status.diverged ?? []).filter((line) => line.startsWith(ofRun(status)) || (!isWhole && !looked.has(tenantIn(line))));

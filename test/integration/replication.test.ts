@@ -226,7 +226,7 @@ describe('a copy that a person asks for', () => {
     const metadata = { name: 'nightly', namespace: 'default' };
     await client(resourceTypes.backupTenants).create({ ...version, kind: 'BackupTenant', metadata: { name: 'default-1' }, spec: { tenantId: TENANT, namespace: 'default', namespaceUID: 'u', location: NAME } });
     await client(resourceTypes.backups).create({ ...version, kind: 'Backup', metadata, spec: { policy: 'daily' } });
-    const completedAt = new Date(Date.now() - 60_000).toISOString().replace(/\.\d+Z/, 'Z');
+    const completedAt = new Date(Date.now() - 3_600_000).toISOString().replace(/\.\d+Z/, 'Z');
     await client(resourceTypes.backups).patch('nightly', 'default', { status: { phase: 'Stored', tenant: 'default-1', snapshotId: 'd'.repeat(64), completedAt } }, { subresource: 'status' });
     await ask('lost');
     const job = await theJob();

@@ -24,6 +24,7 @@ describe('a backup that is stored in the cluster', () => {
     ['is told of when nothing is left of its tenant anywhere', [result([{ tenant: TWO }])], [expected('a')], NOBODY, ['shop/a']],
     ['is no alarm where it is there', [result([{ tenant: ONE, snapshots: ['a'] }])], [expected('a')], NOBODY, []],
     ['is no alarm where it was stored after the copy began', [result([{ tenant: ONE }])], [expected('a', { storedAt: Date.parse(BEGAN) })], NOBODY, []],
+    ['is no alarm where clocks that differ could have it before the copy, though it came after', [result([{ tenant: ONE }])], [expected('a', { storedAt: Date.parse(BEGAN) - 14 * 60_000 })], NOBODY, []],
     ['is no alarm where its tenant waits or has failed', [result([{ tenant: ONE, state: 'waiting' }, { tenant: TWO, state: 'failed' }])], [expected('a'), expected('b', { tenantId: TWO })], NOBODY, []],
     ['is no second alarm where the loss is told of already', [result([{ tenant: ONE, state: 'diverged' }])], [expected('a')], NOBODY, []],
     ['is no alarm where somebody else was left out, and its tenant may be', [result([{ tenant: TWO, state: 'waiting' }])], [expected('a')], NOBODY, []],
