@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Writable } from 'node:stream';
 import type { PathWarning } from '../restic/contract.ts';
 import { printable } from '../mover/printable.ts';
 import { noProgress, progressBar, progressLines, type ProgressDisplay } from './progress-display.ts';
@@ -21,6 +23,8 @@ export interface Output {
   /** Something that went wrong although the work goes on. */
   warn(line: JsonLine, text: string): void;
   progress(): ProgressDisplay;
+  /** Waits until the reader has taken most of what was printed: for what prints without end. @throws `AbortError`, or why nobody can read any more */
+  room(signal: AbortSignal): Promise<void>;
 }
 
 export interface Streams {
@@ -34,6 +38,7 @@ const JSON_PROGRESS_MS = 1000;
 export function textOutput({ stdout, stderr }: Streams, now: () => number): Output {
   return {
     json: false,
+    room: (signal) => roomIn(stdout, signal),
     print: (_line, text) => {
       if (text !== '') stdout.write(`${text}\n`);
     },
@@ -48,6 +53,7 @@ export function jsonOutput({ stdout }: Streams, now: () => number): Output {
   const write = (line: JsonLine): void => void stdout.write(`${JSON.stringify(line)}\n`);
   return {
     json: true,
+    room: (signal) => roomIn(stdout, signal),
     print: write,
     warn: write,
     progress: () =>
@@ -58,6 +64,10 @@ export function jsonOutput({ stdout }: Streams, now: () => number): Output {
         JSON_PROGRESS_MS,
       ),
   };
+}
+
+async function roomIn(stdout: Sink, signal: AbortSignal): Promise<void> {
+  if (stdout instanceof Writable && stdout.writableNeedDrain) await once(stdout, 'drain', { signal });
 }
 
 /** The output that `--json` or its absence asks for. */

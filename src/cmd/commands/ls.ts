@@ -19,6 +19,7 @@ export async function ls(given: unknown, context: ProcessContext): Promise<ExitS
     const { id } = await engine.resolveSnapshot(repository, options.snapshot);
     for await (const entry of engine.ls(repository, id, context.signal)) {
       output.print({ ...entry, type: 'entry', kind: entry.type }, lineOf(entry));
+      await output.room(context.signal);
     }
   });
   return EXIT.done;
