@@ -13,7 +13,7 @@ describe('replicate and collect', () => {
     const { status, stdout, stderr } = await runProcess([...args, '--json'], { env: { AWS_ACCESS_KEY_ID: service.accessKeyId, AWS_SECRET_ACCESS_KEY: service.secretAccessKey } });
     return { status, summary: JSON.parse(stdout.trim().split('\n').at(-1) ?? '{}') as unknown, stderr };
   };
-  const replicate = (...more: string[]) => run('replicate', '--from', url('from'), '--to', url('to'), '--lock', 'compliance', '--retain-for', '60s', ...more);
+  const replicate = (...more: string[]) => run('replicate', '--from', url('from'), '--to', url('to'), '--lock', 'compliance', '--retain-for', '600s', ...more);
 
   beforeAll(async () => {
     service = await startS3({ objectLock: true });
@@ -29,7 +29,7 @@ describe('replicate and collect', () => {
   it('copies, finds nothing to do, removes nothing that is needed, and tells of a source that lost something', async () => {
     expect(await replicate()).toMatchObject({ status: 0, summary: { command: 'replicate', done: 1, findings: 0, objects: (await tenant.keys()).length } });
     expect(await replicate()).toMatchObject({ status: 0, summary: { done: 1, objects: 0, extended: 0 } });
-    expect(await run('collect', '--repository', url('to'), '--retain-for', '60s')).toMatchObject({ status: 0, summary: { command: 'collect', dryRun: false, collected: 0 } });
+    expect(await run('collect', '--repository', url('to'), '--retain-for', '600s')).toMatchObject({ status: 0, summary: { command: 'collect', dryRun: false, collected: 0 } });
 
     for (const key of await keysOf(source)) await source.delete(key);
 
@@ -40,7 +40,7 @@ describe('replicate and collect', () => {
   }, 60_000);
 
   it('says that a directory holds no locks', async () => {
-    const { status, stderr } = await runProcess(['replicate', '--from', 'file:///tmp', '--to', 'file:///tmp', '--lock', 'compliance', '--retain-for', '60s']);
+    const { status, stderr } = await runProcess(['replicate', '--from', 'file:///tmp', '--to', 'file:///tmp', '--lock', 'compliance', '--retain-for', '600s']);
     expect({ status, stderr }).toEqual({ status: 2, stderr: expect.stringContaining('needs a bucket with Object Lock') });
   });
 });

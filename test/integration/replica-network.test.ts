@@ -32,7 +32,7 @@ function open({ endpoint, region, bucket, accessKeyId, secretAccessKey }: S3Serv
 
 function replicate(source: ObjectStore, replica: ObjectStore) {
   const signal = new AbortController().signal;
-  return replicateLocation({ source, replica, lock: { ...LOCK, retainForMs: 60_000 }, shard: 0, shards: 1, tenants: undefined, released: [], concurrency: 8, signal, now: Date.now, onProgress: () => undefined });
+  return replicateLocation({ source, replica, lock: { ...LOCK, retainForMs: 600_000 }, shard: 0, shards: 1, tenants: undefined, released: [], concurrency: 8, signal, now: Date.now, onProgress: () => undefined });
 }
 
 async function expectSame(source: ObjectStore, replica: ObjectStore): Promise<void> {

@@ -110,5 +110,5 @@ describe('any tree', () => {
       }),
       { numRuns, endOnFailure: true },
     );
-  }, 60_000 + numRuns * 5000);
+  }, 60_000 + numRuns * 15_000);
 });
