@@ -1,6 +1,6 @@
 import { ANNOTATION_ACKNOWLEDGED, type Backup, type BackupPolicy, type ConditionInput } from '../api/index.ts';
 import { findCondition } from './conditions.ts';
-import { displayBytes } from './display.ts';
+import { displayBytes, displayList } from './display.ts';
 import { isGood, newestOf } from './good.ts';
 
 /**
@@ -18,6 +18,9 @@ export function implausible(
   const advice = `If this is as it should be: \`kubectl annotate backups.backup.dupp.de ${backup.metadata.name} -n ${backup.metadata.namespace ?? ''} ${ANNOTATION_ACKNOWLEDGED}=true\`.`;
   const of = (reason: string, message: string): ConditionInput => ({ type: 'Plausible', status: 'False', reason, message: `${message} ${advice}` });
   if (done.files === 0) return of('Empty', 'It holds not a single file. Look whether the volume is mounted and filled.');
+  // A dump whose command fails without saying so ends well and is empty.
+  if (done.bytesProcessed === 0 && (backup.status?.streams ?? []).length > 0)
+    return of('Empty', `Its streams (${displayList(backup.status?.streams ?? [])}) hold not a single byte. Look whether their commands do what they should.`);
   const before = newestOf(siblings.filter((other) => isGood(other) && other.metadata.deletionTimestamp === undefined));
   const size = before?.status?.bytesProcessed ?? 0;
   const share = policy?.spec.shrinkWarningPercent ?? 50;

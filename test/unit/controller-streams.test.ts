@@ -108,4 +108,14 @@ describe('a backup with a stream', () => {
     expect(world.backup('first')?.status).toMatchObject({ phase: 'Stored', volumes: [] });
     expect(world.ran[0]).toMatchObject({ volumes: [], streams: [{ name: 'db.sql' }] });
   });
+
+  it('that printed nothing is stored, and not good until a person says so', async () => {
+    const world = streaming();
+    const empty = { snapshotId: 'ab'.repeat(32), complete: true, files: 1, directories: 1, filesUnchanged: 0, bytesProcessed: 0, bytesAdded: 300 };
+    world.script = (orders) => ended(orders, { backup: empty });
+    world.createBackup('first');
+    await world.settle();
+    expect(world.backup('first')?.status?.phase).toBe('Stored');
+    expect(condition(world, 'Plausible')).toMatchObject({ status: 'False', reason: 'Empty', message: expect.stringContaining('Its streams (db.sql) hold not a single byte') });
+  });
 });
