@@ -96,7 +96,11 @@ export const SecretReference = z.object({
 /** 16 random bytes, lower-case hex. */
 export const TenantId = z.string().max(32).regex(/^[0-9a-f]{32}$/);
 
-export const SnapshotId = z.string().regex(/^[0-9a-f]{64}$/);
+/** In lower-case hex. */
+export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/);
+
+/** restic names a snapshot by the hash of its file. */
+export const SnapshotId = Sha256;
 
 const UNIT_MS = { d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 } as const;
 

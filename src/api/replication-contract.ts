@@ -3,7 +3,7 @@
  * after its locks. They are movers without a tenant of their own and without a key; a run is one Indexed Job, a pod works on one shard of the tenants.
  */
 import * as z from 'zod';
-import { SnapshotId, TenantId } from './fields.ts';
+import { Sha256, SnapshotId, TenantId } from './fields.ts';
 import { MOVER_CONTRACT_VERSION, MoverFailure } from './mover-contract.ts';
 
 /** The environment variable in which an Indexed Job tells a pod its shard, from 0. */
@@ -108,7 +108,7 @@ export const ReplicatedTenant = z.object({
 export type ReplicatedTenant = z.infer<typeof ReplicatedTenant>;
 
 /** What a worker's termination message says beside the counts: the SHA-256 of the result that it left in the bucket, in hex; absent where it could leave none. */
-export const ReplicationEnding = z.object({ sha256: z.string().regex(/^[0-9a-f]{64}$/).optional() });
+export const ReplicationEnding = z.object({ sha256: Sha256.optional() });
 
 /** Left at `replication/<runId>-<shard>.json` below the location's prefix; without `tenants` and `findings` as the termination message. */
 export const ReplicationResult = z.object({

@@ -8,6 +8,8 @@ import { interruptedStatus, OUTPUT_LOST } from './report-failure.ts';
 
 /** `timeout` and npm send a signal twice in one breath; a person who presses again means it. */
 const SAME_SIGNAL_MS = 1000;
+/** What a signal leaves a reader who has stopped reading, milliseconds; nobody knows whether he ever goes on. */
+const LAST_WORDS_MS = 500;
 
 const cancel = new AbortController();
 let firstAt: number | undefined;
@@ -39,19 +41,6 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // Words that nobody can read are no reason to leave work half done.
 process.stderr.on('error', () => undefined);
 
-const status = await runProgram(process.argv.slice(2), {
-  // Made when it is first asked for: hardly any command reads it.
-  get stdin() {
-    return process.stdin;
-  },
-  stdout: process.stdout,
-  stderr: process.stderr,
-  signal: cancel.signal,
-  now: () => performance.now(),
-});
-/** What a signal leaves a reader who has stopped reading, milliseconds; nobody knows whether he ever goes on. */
-const LAST_WORDS_MS = 500;
-
 /** Whether all that was said has left the process; a signal ends the waiting for that. */
 async function isSaid(stream: NodeJS.WriteStream): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
@@ -64,6 +53,16 @@ async function isSaid(stream: NodeJS.WriteStream): Promise<boolean> {
   return promise;
 }
 
+const status = await runProgram(process.argv.slice(2), {
+  // Made when it is first asked for: hardly any command reads it.
+  get stdin() {
+    return process.stdin;
+  },
+  stdout: process.stdout,
+  stderr: process.stderr,
+  signal: cancel.signal,
+  now: () => performance.now(),
+});
 const isAllSaid = (await Promise.all([process.stdout, process.stderr].map(isSaid))).every(Boolean);
 // All is said and done: a socket or thread that somebody forgot must not keep a Job from ending.
 process.exit(lost.signal.aborted ? EXIT.failed : isAllSaid ? status : interruptedStatus(cancel.signal));

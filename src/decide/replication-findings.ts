@@ -81,7 +81,7 @@ export function findingsAfter(status: ReplicationStatus, shards: readonly (Repli
   const kept = (status.diverged ?? []).filter((line) => line.startsWith(ofRun(status)) || (!isWhole && !looked.has(tenantIn(line))));
   const counted = shards.reduce((total, result) => total + (result?.counts.diverged ?? 0), 0);
   return {
-    diverged: [...found, ...given.map(({ line }) => line), ...kept].slice(0, MAX_LISTED),
+    diverged: [...found, ...given, ...kept].slice(0, MAX_LISTED),
     tenantsDiverged: counted + given.length + new Set(kept.map(tenantIn).filter((tenant) => tenant !== '')).size,
     isGivenUp: given.length > 0,
   };
@@ -91,7 +91,7 @@ export function findingsAfter(status: ReplicationStatus, shards: readonly (Repli
  * Backups that are stored here and that the first data center has not, though neither it nor the replica's ledger tells of a loss: both lie in buckets, and whoever holds their
  * credentials can write there that something was forgotten. The cluster's word is none of theirs.
  */
-function givenUp(tenants: ReplicationResult['tenants'], expected: readonly ExpectedSnapshot[], isWhole: boolean): readonly { readonly line: string }[] {
+function givenUp(tenants: ReplicationResult['tenants'], expected: readonly ExpectedSnapshot[], isWhole: boolean): readonly string[] {
   const has = new Map(tenants.map((tenant) => [tenant.tenant, tenant]));
   const missing = expected.filter(({ tenantId, snapshot }) => {
     const tenant = has.get(tenantId);
@@ -99,7 +99,7 @@ function givenUp(tenants: ReplicationResult['tenants'], expected: readonly Expec
   });
   return [...Map.groupBy(missing, ({ tenantId }) => tenantId)].map(([tenantId, lost]) => {
     const names = displayList(lost.map(({ backup }) => backup).sort(), MAX_NAMES);
-    return { line: `tenant ${tenantId}: Missing: ${lost.length} backups that are stored here and that nobody deletes are gone from the first data center, where it looks as if they were forgotten: ${names}. Until their locks end they can be restored from the second (from: Replica). Delete those Backups if this was meant` };
+    return `tenant ${tenantId}: Missing: ${lost.length} backups that are stored here and that nobody deletes are gone from the first data center, where it looks as if they were forgotten: ${names}. Until their locks end they can be restored from the second (from: Replica). Delete those Backups if this was meant`;
   });
 }
 

@@ -8,6 +8,7 @@ import { replicateTenant } from '../../src/mover/replicate/replicate-tenant.ts';
 import { versioned } from '../../src/mover/replicate/replicate-location.ts';
 import type { ReplicationWork } from '../../src/mover/replicate/work.ts';
 import { canonicalJson, type ObjectStore } from '../../src/storage/index.ts';
+import { LockedMemoryStore } from './locked-memory-store.ts';
 
 export const DAY = 86_400_000;
 export const LOCK: ReplicationLock = { mode: 'COMPLIANCE', retainForMs: 30 * DAY };
@@ -99,6 +100,14 @@ export function replicationWork(source: ObjectStore, replica: ObjectStore, now: 
     now,
     ...changes,
   };
+}
+
+/** Two data centers, with a tenant in the first that has so many backups. */
+export async function dataCenters(now: () => Date, backups: number): Promise<{ source: LockedMemoryStore; replica: LockedMemoryStore; tenant: FakeTenant }> {
+  const [source, replica] = [new LockedMemoryStore('a', now), new LockedMemoryStore('b', now)];
+  const tenant = await new FakeTenant(source, now).begin();
+  for (let made = 0; made < backups; made += 1) await tenant.backup();
+  return { source, replica, tenant };
 }
 
 /** A night: one shard of everything. */

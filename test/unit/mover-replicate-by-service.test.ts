@@ -4,8 +4,8 @@ import { collectTenant } from '../../src/mover/replicate/collect-tenant.ts';
 import { ServiceCopier } from '../../src/mover/replicate/service-copier.ts';
 import { listTenant } from '../../src/mover/replicate/tenant-listings.ts';
 import { StorageError } from '../../src/storage/index.ts';
-import { LockedMemoryStore } from '../support/locked-memory-store.ts';
-import { DAY, FakeTenant, LOCK, keysOf, night, replicationWork } from '../support/replicated-tenant.ts';
+import type { LockedMemoryStore } from '../support/locked-memory-store.ts';
+import { DAY, type FakeTenant, LOCK, dataCenters, keysOf, night, replicationWork } from '../support/replicated-tenant.ts';
 
 const CONTENT_NAMED = /\/g1\/(?:keys|wrappings\/[0-9a-f]{64}|data|index|exports|snapshots)/;
 
@@ -30,11 +30,8 @@ describe('copies that the service makes by itself', () => {
   beforeEach(async () => {
     time = Date.parse('2030-01-01T02:00:00Z');
     refusals = [];
-    source = new LockedMemoryStore('a', now);
-    replica = new LockedMemoryStore('b', now);
+    ({ source, replica, tenant } = await dataCenters(now, 1));
     replica.neighbours.set('first', source);
-    tenant = await new FakeTenant(source, now).begin();
-    await tenant.backup();
   });
 
   it('are what is named by its content, each under a lock of its own; the rest goes through the worker', async () => {

@@ -4,8 +4,8 @@ import { collectTenant } from '../../src/mover/replicate/collect-tenant.ts';
 import { listTenant } from '../../src/mover/replicate/tenant-listings.ts';
 import { limiting, retrying } from '../../src/storage/index.ts';
 import { ServiceClock } from '../../src/storage/service-clock.ts';
-import { LockedMemoryStore } from '../support/locked-memory-store.ts';
-import { DAY, FakeTenant, LOCK, night, replicationWork } from '../support/replicated-tenant.ts';
+import type { LockedMemoryStore } from '../support/locked-memory-store.ts';
+import { DAY, type FakeTenant, LOCK, dataCenters, night, replicationWork } from '../support/replicated-tenant.ts';
 
 const MINUTE = 60_000;
 
@@ -21,10 +21,7 @@ describe('a worker', () => {
 
   beforeEach(async () => {
     time = Date.parse('2030-01-01T02:00:00Z');
-    source = new LockedMemoryStore('a', now);
-    replica = new LockedMemoryStore('b', now);
-    tenant = await new FakeTenant(source, now).begin();
-    await tenant.backup();
+    ({ source, replica, tenant } = await dataCenters(now, 1));
   });
 
   it.each([

@@ -4,8 +4,8 @@ import { collectTenant } from '../../src/mover/replicate/collect-tenant.ts';
 import { digestOf, encodeLedger, ledgerName, newestLedger, type Ledger } from '../../src/mover/replicate/ledger.ts';
 import { listTenant } from '../../src/mover/replicate/tenant-listings.ts';
 import { replicatedObjects } from '../../src/mover/replicate/tenant-state.ts';
-import { LockedMemoryStore } from '../support/locked-memory-store.ts';
-import { DAY, FakeTenant, LOCK, keysOf, night, replicationWork } from '../support/replicated-tenant.ts';
+import type { LockedMemoryStore } from '../support/locked-memory-store.ts';
+import { DAY, type FakeTenant, LOCK, dataCenters, keysOf, night, replicationWork } from '../support/replicated-tenant.ts';
 
 const FAR = '2099-01-01T00:00:00.000Z';
 
@@ -21,11 +21,7 @@ describe('a second bucket that somebody puts objects into', () => {
 
   beforeEach(async () => {
     time = Date.parse('2030-01-01T02:00:00Z');
-    source = new LockedMemoryStore('a', now);
-    replica = new LockedMemoryStore('b', now);
-    tenant = await new FakeTenant(source, now).begin();
-    await tenant.backup();
-    await tenant.backup();
+    ({ source, replica, tenant } = await dataCenters(now, 2));
   });
 
   /** A ledger as one of ours would look that knows all this. */

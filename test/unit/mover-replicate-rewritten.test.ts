@@ -1,7 +1,7 @@
 // Objects of the source that somebody put anew at their old size: a listing marks them otherwise, and only those are read.
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { LockedMemoryStore } from '../support/locked-memory-store.ts';
-import { DAY, FakeTenant, night, replicationWork } from '../support/replicated-tenant.ts';
+import type { LockedMemoryStore } from '../support/locked-memory-store.ts';
+import { DAY, type FakeTenant, dataCenters, night, replicationWork } from '../support/replicated-tenant.ts';
 
 describe('objects of the source that were written anew at their old size', () => {
   let time: number;
@@ -15,10 +15,7 @@ describe('objects of the source that were written anew at their old size', () =>
 
   beforeEach(async () => {
     time = Date.parse('2030-01-01T02:00:00Z');
-    source = new LockedMemoryStore('a', now);
-    replica = new LockedMemoryStore('b', now);
-    tenant = await new FakeTenant(source, now).begin();
-    for (let i = 0; i < 8; i += 1) await tenant.backup();
+    ({ source, replica, tenant } = await dataCenters(now, 8));
     await run();
     time += DAY;
   });

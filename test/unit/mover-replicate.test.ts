@@ -4,7 +4,7 @@ import { collectTenant } from '../../src/mover/replicate/collect-tenant.ts';
 import { listTenant } from '../../src/mover/replicate/tenant-listings.ts';
 import { StorageError } from '../../src/storage/index.ts';
 import { LockedMemoryStore } from '../support/locked-memory-store.ts';
-import { DAY, FakeTenant, LOCK, keysOf, night, replicationWork } from '../support/replicated-tenant.ts';
+import { DAY, FakeTenant, LOCK, dataCenters, keysOf, night, replicationWork } from '../support/replicated-tenant.ts';
 
 const REPLICATED = /^(?:tenant\/|audit\/|g1\/(?:config|keys|wrappings|data|index|exports|snapshots|manifests))/;
 
@@ -22,11 +22,7 @@ describe('replicating', () => {
 
   beforeEach(async () => {
     time = Date.parse('2030-01-01T02:00:00Z');
-    source = new LockedMemoryStore('a', now);
-    replica = new LockedMemoryStore('b', now);
-    tenant = await new FakeTenant(source, now).begin();
-    await tenant.backup();
-    await tenant.backup();
+    ({ source, replica, tenant } = await dataCenters(now, 2));
   });
 
   it('copies all that belongs to a tenant, under locks, and no lock files, results or marks', async () => {

@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import { pino, type Logger } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RawSecret } from '../../controller/index.ts';
-import { KubeConfig, EventRecorder, Informer, KubeConnection, LeaderLease, ResourceClient, resourceTypes, type LeaseObject } from '../../kube/index.ts';
+import { EventRecorder, Informer, KubeConfig, KubeConnection, LeaderLease, ResourceClient, resourceTypes, type LeaseObject } from '../../kube/index.ts';
 import { RealAuditRecorder } from './audit-recorder.ts';
 import { RealCredentialMinter } from './credential-minter.ts';
 import { SecretSigner } from './installation-signer.ts';

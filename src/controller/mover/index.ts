@@ -6,7 +6,7 @@ export { MoverChildren, type MoverName } from './mover-children.ts';
 export { AdmissionLock, type ExecCommand, type MoverCaches, type MoverContext } from './mover-context.ts';
 export { onLocationChange, watchMovers } from './mover-sources.ts';
 export { MoverQueues, locationOf } from './queues.ts';
-export { refusalOf, type Refusal } from './refusal.ts';
+export { isRefused, refusalOf, type Refusal } from './refusal.ts';
 export { secretData } from './secret-data.ts';
 export { LogListener, type Listener, type MoverLogs } from './spoken-lines.ts';
 export { newWarnings, transitionEvent } from './transition-event.ts';

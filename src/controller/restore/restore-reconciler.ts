@@ -21,6 +21,7 @@ import { ResourceClient, isKubeError, resourceTypes, type EventRecorder, type Re
 import {
   MoverChildren,
   fromCaches,
+  isRefused,
   liveJobs,
   observeAttempt,
   observeClaimWarnings,
@@ -28,8 +29,8 @@ import {
   observeGround,
   observeUsers,
   recordIfPossible,
-  refusalOf,
   recordUnlessFailed,
+  refusalOf,
   transitionEvent,
   type MoverContext,
 } from '../mover/index.ts';
@@ -196,7 +197,7 @@ export class RestoreReconciler {
       else await this.#createSafetyBackup(step.backup, namespace, signal);
       return undefined;
     } catch (error) {
-      if (!isKubeError(error, 'Forbidden', 'Invalid', 'BadRequest')) throw error;
+      if (!isRefused(error)) throw error;
       return decideStepRefused(facts, step, error.message.replace(/[.\s]*$/, ''), this.#context.clock.now());
     }
   }

@@ -8,9 +8,9 @@ import { Endings } from './endings.ts';
 import { extrasOf } from './extras.ts';
 import { finishFile, metadataWarning } from './finish-file.ts';
 import type { FileState } from './file-state.ts';
-import { FirstLinks } from './first-links.ts';
 import { missed } from './finished-directory.ts';
 import { isIdentical, type WantedFile } from './identical.ts';
+import { linkKeyOf } from './link-key.ts';
 import { applyMetadata, metadataOf, type Surroundings } from './metadata.ts';
 import type { Metadata } from './messages.ts';
 import { isSafeName } from './safe-name.ts';
@@ -50,7 +50,7 @@ export class RestoreRun {
   readonly #frames: Frame[] = [];
   readonly #batches: Batches;
   readonly #endings: Endings;
-  readonly #firstLinks = new FirstLinks();
+  readonly #firstLinks = new Map<string, FileState>();
   #fileNumber = 0;
   #scannedFiles = 0;
   #scannedBytes = 0;
@@ -206,8 +206,8 @@ export class RestoreRun {
   }
 
   async #file(frame: Frame, node: Node, path: ByteString, location: ByteString): Promise<void> {
-    const linkKey = this.#firstLinks.keyOf(node);
-    const first = this.#firstLinks.find(linkKey);
+    const linkKey = linkKeyOf(node);
+    const first = linkKey === undefined ? undefined : this.#firstLinks.get(linkKey);
     this.#scannedFiles++;
     if (first !== undefined) {
       this.#endings.link(first, path, location);
@@ -221,7 +221,7 @@ export class RestoreRun {
     for (const length of lengths) size += length;
     this.#scannedBytes += size;
     const file = await this.#stateOf(frame, node, { path, location, size, lengths });
-    this.#firstLinks.add(linkKey, file);
+    if (linkKey !== undefined) this.#firstLinks.set(linkKey, file);
     if (this.#isDry && !file.isExisting) {
       this.#context.tally.bytesWritten += size;
       this.#context.tally.fileDone(size, textOf(location));
